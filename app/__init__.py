@@ -1,0 +1,1 @@
+"""VM Lab: lessons, grading, workers and the page."""

@@ -1,0 +1,1 @@
+"""The emulated hardware, the hypervisor on it, and labs made of both."""

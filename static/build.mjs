@@ -1,0 +1,27 @@
+// Bundles our scripts and styles with their npm dependencies. Usage: node build.mjs OUTDIR
+// Lazy `import()` in main.js becomes a chunk of its own, so a page without a console or an editor loads neither.
+import { cpSync, existsSync } from "node:fs";
+import { build } from "esbuild";
+
+const outdir = process.argv[2];
+if (!outdir) throw new Error("usage: node build.mjs OUTDIR");
+
+await build({
+  entryPoints: ["js/main.js", "css/main.css"],
+  outbase: ".",
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  target: ["es2022"],
+  minify: true,
+  sourcemap: true,
+  legalComments: "linked",
+  charset: "utf8",
+  outdir,
+  entryNames: "[name]",
+  chunkNames: "chunks/[name]-[hash]",
+  assetNames: "fonts/[name]-[hash]",
+  loader: { ".woff2": "file" },
+  logLevel: "warning",
+});
+if (existsSync("img")) cpSync("img", `${outdir}/img`, { recursive: true });
