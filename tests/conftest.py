@@ -1,0 +1,68 @@
+"""Fixtures for tools that a developer may lack: there the test is skipped and says so; in CI it fails."""
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def find_tool(*names: str, package: str) -> str:
+    """Return the path of the first of `names` on PATH; else skip the test, or fail it where CI=true."""
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is not None:
+        return path
+    reason = f"{names[0]} is not installed (Debian package {package})"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The root of the checkout."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Chromium, for Playwright's `executable_path`."""
+    return find_tool("chromium", "chromium-browser", "google-chrome", package="chromium")
+
+
+@pytest.fixture(scope="session")
+def qemu_system() -> str:
+    """QEMU's RISC-V system emulator."""
+    return find_tool("qemu-system-riscv64", package="qemu-system-misc")
+
+
+@pytest.fixture(scope="session")
+def qemu_user() -> str:
+    """QEMU's RISC-V user-mode emulator."""
+    return find_tool("qemu-riscv64", package="qemu-user")
+
+
+@pytest.fixture(scope="session")
+def axe_source() -> str:
+    """The text of axe-core, to be injected into a page."""
+    return (PROJECT / "static/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test under tests/browser its marker, and run the slow tests last."""
+    for item in items:
+        if "browser" in item.path.parts:
+            item.add_marker(pytest.mark.browser)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def pytest_configure() -> None:
+    """Refuse to run without the packages the suite always needs, naming the remedy."""
+    missing = [
+        name for name in ("ziglang", "unicorn", "hypothesis") if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        raise pytest.UsageError(f"not installed: {', '.join(missing)}; run the suite as `make test`")
