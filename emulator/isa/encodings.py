@@ -1,12 +1,12 @@
-"""Every instruction's encoding, once: decoder, interpreter, assembler and disassembler are derived from this table.
+"""Every instruction's encoding, once: decoder, interpreter, assembler and disassembler derive from this table.
 
-Sources: The RISC-V Instruction Set Manual, Volume I (Unprivileged, 20240411): RV32/64G instruction set listings,
-"C", "B" and "Zicond" chapters; Volume II (Privileged, 20240411): "Machine-Level ISA", "Supervisor-Level ISA",
-"Hypervisor Extension" and "Svinval". Left out for now: F, D and their compressed loads and stores; cache-block
-operations.
+Sources: The RISC-V Instruction Set Manual, Volume I (Unprivileged, 20240411): RV32/64G instruction set
+listings, "C", "B" and "Zicond" chapters; Volume II (Privileged, 20240411): "Machine-Level ISA",
+"Supervisor-Level ISA", "Hypervisor Extension" and "Svinval". Left out for now: F, D and their compressed loads
+and stores; cache-block operations.
 
-A row reads `name  pattern | operand syntax | extension kind [bytes of memory access]`; `instruction.py` explains
-patterns. A compressed row ends in `| expansion | constraints`. The *kind* says how the interpreter runs it:
+A row reads `name  pattern | operand syntax | extension kind [bytes of memory access]`; `instruction.py`
+explains patterns. A compressed row ends in `| expansion | constraints`. The *kind* says how to run it:
 
     alu     rd = f(rs1, rs2); an operand that the row lacks reads as zero (clz)
     alui    rd = f(rs1, imm); a shift's amount is the field imm too
@@ -26,10 +26,10 @@ from emulator.isa.instruction import Expansion, Instruction, extract, insert, pa
 
 _COLUMN = re.compile(r"\s\|(?:\s|$)")
 
-KINDS = frozenset(
-    ("alu", "alui", "upper", "branch", "jal", "jalr", "load", "store", "lr", "sc", "amo")
-    + ("csr", "csri", "fence", "fencei", "system", "hload", "hstore")
-)
+KINDS = frozenset({
+    "alu", "alui", "upper", "branch", "jal", "jalr", "load", "store", "lr", "sc", "amo",
+    "csr", "csri", "fence", "fencei", "system", "hload", "hstore",
+})  # fmt: skip
 
 # Append within an extension's block only at the end of the whole table: the position is the operation number.
 _BASE = """
@@ -323,8 +323,8 @@ def _candidates(word: int) -> tuple[Instruction, ...]:
 def decode(word: int) -> tuple[Instruction, dict[str, int]] | None:
     """Return the instruction at the start of `word` and its operands, or None if it is not one we know.
 
-    A word whose two lowest bits are not both set is a 2-byte instruction, and its upper half is ignored. Registers
-    are numbers 0 to 31 (8 to 15 for 3-bit fields), `imm` is sign-extended where the manual says so.
+    A word whose two lowest bits are not both set is a 2-byte instruction, and its upper half is ignored.
+    Registers are numbers 0 to 31 (8 to 15 for 3-bit fields), `imm` is sign-extended where the manual says so.
     """
     word &= 0xFFFF_FFFF if word & 3 == 3 else 0xFFFF
     for row in _candidates(word & (0x707F if word & 3 == 3 else 0xE003)):

@@ -48,7 +48,8 @@ class Instruction:
 
     Attributes:
         name: As assembled, `amoadd.w`.
-        index: Operation number, 1 upwards in table order; 0 means undecoded. A compressed row has its expansion's.
+        index: Operation number, 1 upwards in table order; 0 means undecoded. A compressed row has that of
+            its expansion.
         extension: `I`, `M`, `A`, `Zicsr`, `H`, `C`, ...
         kind: How the interpreter runs it; the list is in `encodings.py`.
         syntax: Operands as the assembler writes them, `rd,imm(rs1)`.
