@@ -1,0 +1,1 @@
+"""Devices that guests and bare machines talk to."""

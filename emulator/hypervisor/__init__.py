@@ -1,0 +1,1 @@
+"""Virtual machines, their memory, their exits and who runs when."""

@@ -1,0 +1,1 @@
+"""One student's world: configuration, action log, replay and observations."""

@@ -1,0 +1,354 @@
+"""What a lab shows: the JSON-ready shapes of its observations.
+
+Conventions, the same in every shape:
+
+* Addresses, page-table entries and register values are strings such as "0x0000000080000000" (a JavaScript
+  number cannot hold 64 bits). A name carries its space: `gva`, `gpa`, `hpa`; `hfn` is a host frame number.
+* Times are ints in cycles of a pCPU clock (`*_cycles`) or in nanoseconds (`*_ns`); one second is
+  `host.clock_hz` cycles.
+* A key whose value does not apply holds None; keys are never missing.
+
+Deltas: `Observation.cursor` is a counter that grows with every visible change. Give it back to `observe` to
+get what changed since: frames, lanes, consoles and events are then deltas; `host` and `vms` are always whole.
+`full` says that everything was sent (first call, or a cursor from before a reset): replace, do not merge.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+VmState = Literal["running", "idle", "blocked", "paused", "shutting down", "shut off", "crashed"]
+VcpuState = Literal["running", "ready", "idle", "paused", "stopped", "suspended", "off"]
+SliceKind = Literal["run", "hypervisor", "idle"]
+EventKind = Literal["action", "state", "exit", "fault", "console"]
+AccessKind = Literal["fetch", "load", "store"]
+AddressSpace = Literal["gva", "gpa", "hpa"]
+
+
+class PcpuView(TypedDict):
+    """One physical CPU at this instant."""
+
+    index: int
+    clock_cycles: int
+    kind: SliceKind  # what it is doing
+    vm: str | None  # whose vCPU is loaded, None when idle
+    vcpu: int | None
+    run_cycles: int  # spent in guests
+    hypervisor_cycles: int  # charged for exits and world switches
+    idle_cycles: int
+
+
+class HostView(TypedDict):
+    """The physical host."""
+
+    pcpus: list[PcpuView]
+    memory_bytes: int
+    frames_total: int
+    frames_free: int
+    frames_hypervisor: int  # kept by the hypervisor for itself
+    clock_hz: int
+    timeslice_ns: int
+    quantum_cycles: int  # how far one pCPU runs before the next one has its turn
+    store_used_bytes: int  # real memory behind the frames that were ever written
+
+
+class VcpuView(TypedDict):
+    """One virtual CPU."""
+
+    index: int
+    state: VcpuState
+    mode: Literal["VS", "VU"]
+    pc: str
+    pcpu: int | None  # where it is loaded now
+    last_pcpu: int | None
+    line: int | None  # source line of `pc`, when the program has lines
+    retired: int  # instructions, since the VM was started
+    run_cycles: int  # on a pCPU
+    ready_cycles: int  # wanted a pCPU and had none (the guest calls it steal time)
+    idle_cycles: int  # waiting in WFI
+
+
+class VmView(TypedDict):
+    """One virtual machine."""
+
+    name: str
+    index: int  # stable while the VM is defined: choose colour, pattern and letter by it
+    state: VmState
+    memory_bytes: int
+    program: str
+    autostart: bool
+    on_fault: Literal["crash", "skip", "inject"]
+    vmid: int | None
+    hgatp: str | None
+    frames_ram: int
+    frames_table: int  # frames that hold its G-stage page table
+    vcpus: list[VcpuView]
+    exits: dict[str, int]  # reason -> count since the VM was started, in falling order of count
+    exits_total: int
+    faults: int  # guest page faults that no guest page table explains
+    fault: int | None  # event id of the newest one: `Lab.fault(id)` tells its story
+    console_length: int  # characters written since the VM was started
+    console_waiting: int  # input bytes that the guest has not read yet
+    starts: int  # how often it was started
+
+
+class FrameOwner(TypedDict):
+    """What one code of the frame map means."""
+
+    code: int
+    owner: Literal["free", "hypervisor", "vm"]
+    vm: str | None
+    vm_index: int | None
+    role: Literal["free", "hypervisor", "guest RAM", "G-stage table"]
+    count: int
+
+
+class FramesView(TypedDict):
+    """The owner of every host frame, as one code byte per frame.
+
+    `owners` (base64, one byte per HFN) is there when the observation is full, else None and `delta` holds
+    `[first hfn, count, code]` runs to overwrite.
+    """
+
+    count: int
+    first_hpa: str
+    legend: list[FrameOwner]
+    owners: str | None
+    delta: list[tuple[int, int, int]]
+
+
+class LaneSlice(TypedDict):
+    """A stretch of one pCPU's time. One that still grows is sent again with the same id: replace it."""
+
+    id: int
+    pcpu: int
+    vm: str | None
+    vcpu: int | None
+    kind: SliceKind
+    start_cycles: int
+    end_cycles: int
+
+
+class ConsoleDelta(TypedDict):
+    """Console output that is new since the cursor. `reset` says: clear the terminal first."""
+
+    vm: str
+    offset: int  # character position of `text` in the whole output since the VM was started
+    text: str
+    reset: bool
+    lost: int  # characters before `offset` that are no longer kept
+
+
+class EventView(TypedDict):
+    """One line of the log.
+
+    `reason` depends on `kind`: "state": the new VM state; "exit": the exit reason; "fault": the cause;
+    "action": the verb.
+    `detail` holds what else is known, e.g. {"from": "running"} or {"cycles": 400, "pc": "0x..."}.
+    """
+
+    id: int
+    position: int
+    at_ns: int
+    kind: EventKind
+    vm: str | None
+    vcpu: int | None
+    pcpu: int | None
+    reason: str
+    text: str  # one sentence
+    detail: dict[str, str | int]
+
+
+class Observation(TypedDict):
+    """Everything the page needs, or what changed in it since a cursor."""
+
+    cursor: int
+    full: bool
+    position: int
+    now_ns: int
+    finished: bool  # nothing can happen any more without an action
+    actions: int  # entries in the action log
+    host: HostView
+    vms: list[VmView]
+    frames: FramesView
+    lanes: list[LaneSlice]
+    consoles: list[ConsoleDelta]
+    events: list[EventView]
+    answers: dict[str, str | int | float | bool]  # question id -> what the student answered
+
+
+class RegisterView(TypedDict):
+    """One register: `name` as the assembler writes it (`a0`, `vsatp`), `alias` its number (`x10`) or None."""
+
+    name: str
+    alias: str | None
+    value: str
+    changed: bool  # since the last call of `registers` for this vCPU at another position
+    meaning: str  # e.g. "Sv39, ASID 0, root table at GPA 0x80002000", or ""
+
+
+class RegistersView(TypedDict):
+    """A vCPU's registers."""
+
+    vm: str
+    vcpu: int
+    position: int
+    mode: Literal["VS", "VU"]
+    pc: str
+    instruction: str  # disassembled, "" when it cannot be fetched
+    line: int | None
+    general: list[RegisterView]  # x0..x31
+    control: list[RegisterView]  # the guest's CSRs under the names the guest uses (sstatus is vsstatus, ...)
+    hypervisor: list[RegisterView]  # what the hypervisor set around it: hgatp, hstatus, hedeleg, ...
+
+
+class MemoryPage(TypedDict):
+    """The part of the answer that lies in one 4 KiB page."""
+
+    address: str  # in the space that was asked for
+    gpa: str | None
+    hpa: str | None
+    hfn: int | None
+    owner: str  # VM name, "hypervisor", "free" or "none"
+    data: str | None  # hexadecimal, two digits per byte; None when it is not mapped
+    reason: str  # why it is not mapped, else ""
+
+
+class MemoryView(TypedDict):
+    """Memory as one vCPU (or the host) sees it."""
+
+    vm: str | None
+    vcpu: int | None
+    space: AddressSpace
+    address: str
+    length: int
+    pages: list[MemoryPage]
+
+
+class WalkStep(TypedDict):
+    """One page-table entry that the MMU read."""
+
+    stage: Literal["VS", "G"]
+    level: int
+    purpose: str  # e.g. "find the VS-stage table of level 1" or "translate the final GPA"
+    input: str  # address being translated at this stage: GVA for VS, GPA for G
+    index: int
+    table_gpa: str | None  # VS-stage tables have a GPA, G-stage tables do not
+    table_hpa: str | None
+    pte_hpa: str | None  # None when even the entry's address could not be translated
+    pte: str | None
+    flags: str  # "VRWXUGAD" with "-" for a clear bit
+    target: str | None  # the address the entry points to
+    outcome: Literal["next level", "leaf", "fault"]
+    explanation: str
+
+
+class WalkView(TypedDict):
+    """A two-stage walk for one address, read without side effects."""
+
+    vm: str
+    vcpu: int
+    gva: str
+    access: AccessKind
+    vs_mode: Literal["Bare", "Sv39"]
+    g_mode: Literal["Sv39x4"]
+    steps: list[WalkStep]
+    gpa: str | None
+    hpa: str | None
+    hfn: int | None
+    owner: str | None  # who owns the frame
+    ok: bool
+    cause: int | None  # RISC-V exception code when it ends in a fault
+    cause_name: str | None
+    explanation: str
+
+
+class FrameView(TypedDict):
+    """One host frame."""
+
+    hfn: int
+    hpa: str
+    owner: Literal["free", "hypervisor", "vm"]
+    vm: str | None
+    role: Literal["free", "hypervisor", "guest RAM", "G-stage table"]
+    gpa: str | None  # where its VM sees it; None if no guest can reach it
+    permissions: str  # of the G-stage leaf, "RWX" with "-" for a clear bit; "---" when not mapped
+    zero: bool
+    digest: str  # of the 4 KiB of content
+    preview: str  # the first 64 bytes, hexadecimal
+
+
+class SourceLine(TypedDict):
+    """Where an instruction came from."""
+
+    file: str
+    line: int
+    text: str
+
+
+class OriginalTrap(TypedDict):
+    """The guest's own trap that came before a fault caused by a missing trap handler."""
+
+    cause: int
+    cause_name: str
+    pc: str
+    value: str
+    explanation: str
+
+
+class NeighbourDigest(TypedDict):
+    """Proof of isolation: the digest over all frames of another VM, right after the fault."""
+
+    vm: str
+    digest: str
+
+
+class FaultView(TypedDict):
+    """The whole story of a guest page fault (or another exit) that stopped a VM."""
+
+    id: int
+    position: int
+    at_ns: int
+    vm: str
+    vcpu: int
+    pcpu: int
+    cause: int
+    cause_name: str
+    access: AccessKind
+    pc: str
+    mode: Literal["VS", "VU"]
+    instruction_word: str | None
+    instruction: str  # disassembled
+    source: SourceLine | None
+    gva: str
+    gpa: str
+    htval: str
+    htinst: str
+    stval: str
+    registers: RegistersView
+    walk: WalkView
+    original_trap: OriginalTrap | None
+    neighbours: list[NeighbourDigest]
+    action: Literal["crash", "skip", "inject"]  # what the hypervisor did
+    explanation: str  # for a student
+
+
+class ListingLine(TypedDict):
+    """One line of a program. A line without code has `address` None."""
+
+    number: int
+    text: str
+    address: str | None
+    code: str  # bytes in hexadecimal
+    symbol: str | None
+
+
+class ListingView(TypedDict):
+    """The program of a VM: its source with addresses, or its disassembly when there is no source."""
+
+    vm: str
+    program: str
+    kind: Literal["source", "disassembly"]
+    entry: str
+    lines: list[ListingLine]
+    pcs: list[int | None]  # per vCPU: the number of the line its pc is on

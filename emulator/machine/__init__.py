@@ -1,0 +1,1 @@
+"""A physical host: RAM frames, harts, the ELF loader."""
