@@ -1,9 +1,9 @@
-"""Every instruction's encoding, once: decoder, interpreter, assembler and disassembler derive from this table.
+"""Every instruction's encoding, once: the decoder, the interpreter and the assembler derive from this.
 
 Sources: The RISC-V Instruction Set Manual, Volume I (Unprivileged, 20240411): RV32/64G instruction set
 listings, "C", "B" and "Zicond" chapters; Volume II (Privileged, 20240411): "Machine-Level ISA",
-"Supervisor-Level ISA", "Hypervisor Extension" and "Svinval". Left out for now: F, D and their compressed loads
-and stores; cache-block operations.
+"Supervisor-Level ISA", "Hypervisor Extension" and "Svinval". Left out for now: F, D and their compressed
+loads and stores; cache-block operations.
 
 A row reads `name  pattern | operand syntax | extension kind [bytes of memory access]`; `instruction.py`
 explains patterns. A compressed row ends in `| expansion | constraints`. The *kind* says how to run it:
