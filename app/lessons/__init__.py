@@ -1,0 +1,25 @@
+"""The lesson format: what a lesson is, how it is read, checked and rendered.
+
+Lesson files are hostile input: everything here is bounded in size and depth, and every fault of a lesson
+becomes a `LessonError` that names its file, line and remedy.
+"""
+
+from app.lessons.errors import LessonError, LessonErrors
+from app.lessons.load import Course, load_course, load_lesson
+from app.lessons.model import Block, Check, Choice, Lesson, Program, Question, Step, Verdict
+
+__all__ = [
+    "Block",
+    "Check",
+    "Choice",
+    "Course",
+    "Lesson",
+    "LessonError",
+    "LessonErrors",
+    "Program",
+    "Question",
+    "Step",
+    "Verdict",
+    "load_course",
+    "load_lesson",
+]

@@ -1,0 +1,285 @@
+"""Lesson text to safe HTML, in steps and blocks.
+
+CommonMark with tables and definition lists (markdown-it-py), raw HTML shown as text, all sanitised again by
+nh3. The fenced blocks `predict`, `hint` and `listing` become blocks of their own. Left out: images and
+footnotes.
+"""
+
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.deflist import deflist_plugin
+from pydantic import ValidationError
+
+from app.lessons.errors import LessonError, nearest, shown
+from app.lessons.model import Block, Choice, PredictTable, Question, Step
+from app.lessons.source import TextFile
+from app.lessons.validation import describe
+from app.lessons.yaml import parse
+
+LANGUAGES = ("", "asm", "c", "console", "python", "text", "yaml")
+BLOCKS = ("predict", "hint", "listing")
+MAXIMUM_STEPS = 60
+
+_IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_TAGS = {
+    *(
+        "a",
+        "blockquote",
+        "br",
+        "code",
+        "dd",
+        "dl",
+        "dt",
+        "em",
+        "h3",
+        "h4",
+        "hr",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "s",
+        "strong",
+    ),
+    *("table", "tbody", "td", "th", "thead", "tr", "ul"),
+}
+_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "pre": {"tabindex", "class"}, "code": {"class"}}
+_NUMBERS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+
+
+@dataclass
+class Body:
+    """The rendered body of a lesson, and every fault found in it."""
+
+    steps: list[Step] = field(default_factory=lambda: list[Step]())
+    questions: dict[str, Question] = field(default_factory=lambda: dict[str, Question]())
+    errors: list[LessonError] = field(default_factory=lambda: list[LessonError]())
+
+
+def render_body(file: TextFile, text: str, first_line: int, programs: Mapping[str, str]) -> Body:
+    """Render the Markdown `text` that begins at `first_line`; `programs` are the sources that listings show.
+
+    Faults are collected in `Body.errors`; nothing is raised for a bad lesson.
+    """
+    return _Renderer(file, first_line, programs).render(text)
+
+
+def safe_html(rendered: str) -> str:
+    """Return HTML reduced to the tags a lesson may use."""
+    return nh3.clean(
+        rendered,
+        tags=_TAGS,
+        attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
+        url_schemes={"http", "https"},
+        link_rel="noopener noreferrer",
+    )
+
+
+def _markdown() -> MarkdownIt:
+    markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    return markdown.use(deflist_plugin)
+
+
+class _Renderer:
+    """Walks the top-level tokens once and cuts them into steps and blocks."""
+
+    def __init__(self, file: TextFile, first_line: int, programs: Mapping[str, str]) -> None:
+        self._file = file
+        self._first_line = first_line
+        self._programs = programs
+        self._markdown = _markdown()
+        self._body = Body()
+        self._title = "Introduction"
+        self._blocks: list[Block] = []
+        self._pending: list[Token] = []
+        self._ids: set[str] = set()
+
+    def render(self, text: str) -> Body:
+        tokens = self._markdown.parse(text)
+        self._check_images(tokens)
+        index = 0
+        while index < len(tokens):
+            token = tokens[index]
+            if token.type == "heading_open" and token.level == 0 and token.tag == "h2":
+                self._begin_step(tokens[index + 1].content)
+                index += 3
+                continue
+            self._take(token)
+            index += 1
+        self._end_step()
+        return self._body
+
+    def _error(self, line: int, message: str, column: int = 0) -> None:
+        self._body.errors.append(self._file.error(line, message, column))
+
+    def _line(self, token: Token) -> int:
+        return self._first_line + (token.map[0] if token.map else 0)
+
+    def _check_images(self, tokens: Sequence[Token]) -> None:
+        for token in tokens:
+            if any(child.type == "image" for child in token.children or ()):
+                self._error(
+                    self._line(token), "images are not part of schema 1; describe it, or use a text block"
+                )
+
+    def _take(self, token: Token) -> None:
+        if token.type == "heading_open" and token.tag == "h1":
+            self._error(
+                self._line(token),
+                "a heading of level 1; the title comes from the front matter, begin with '## '",
+            )
+        if token.type != "fence":
+            self._pending.append(token)
+            return
+        word = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
+        if word in BLOCKS and token.level:
+            self._error(
+                self._line(token), f"a {word} block inside a list or quote; start it at the left margin"
+            )
+        elif word in BLOCKS:
+            self._flush()
+            self._block(word, token, token.info.strip()[len(word) :].strip())
+        elif word not in LANGUAGES:
+            hint = nearest(word, (*BLOCKS, *LANGUAGES[1:]))
+            self._error(self._line(token), f"unknown kind of block '{shown(word)}'{hint}")
+        else:
+            self._pending.append(token)
+
+    def _block(self, word: str, token: Token, argument: str) -> None:
+        handlers: dict[str, Callable[[Token, str], None]] = {
+            "predict": self._predict,
+            "hint": self._hint,
+            "listing": self._listing,
+        }
+        handlers[word](token, argument)
+
+    def _flush(self) -> None:
+        if self._pending:
+            rendered = self._render(self._pending)
+            self._blocks.append(Block("text", rendered))
+            self._pending = []
+
+    def _render(self, tokens: Sequence[Token]) -> str:
+        rendered = self._markdown.renderer.render(tokens, self._markdown.options, {})
+        return safe_html(rendered.replace("<pre>", '<pre tabindex="0">'))
+
+    def _prose(self, text: str) -> str:
+        return self._render(self._markdown.parse(text))
+
+    def _inline(self, text: str) -> str:
+        return safe_html(self._markdown.renderInline(text))
+
+    def _begin_step(self, title: str) -> None:
+        self._end_step()
+        self._title = title
+
+    def _end_step(self) -> None:
+        self._flush()
+        if self._blocks:
+            identifier = re.sub(r"[^a-z0-9]+", "-", self._title.lower()).strip("-")[:60] or "step"
+            while identifier in self._ids:
+                identifier += "-again"
+            self._ids.add(identifier)
+            if len(self._ids) == MAXIMUM_STEPS + 1:
+                self._error(self._first_line, f"more than {MAXIMUM_STEPS} steps; split the lesson")
+            title = html.unescape(re.sub(r"<[^>]*>", "", self._markdown.renderInline(self._title)))
+            self._body.steps.append(Step(identifier, title, tuple(self._blocks)))
+        self._blocks = []
+
+    def _hint(self, token: Token, argument: str) -> None:
+        summary = html.escape(argument or "Hint")
+        text = f'<details class="hint"><summary>{summary}</summary>{self._prose(token.content)}</details>'
+        self._blocks.append(Block("hint", text))
+
+    def _listing(self, token: Token, argument: str) -> None:
+        line = self._line(token)
+        name, _, numbers = argument.partition(" ")
+        source = self._programs.get(name)
+        if source is None:
+            self._error(line, f"guest/ has no program '{shown(name)}' to list{nearest(name, self._programs)}")
+            return
+        lines = source.rstrip("\n").split("\n")
+        match = _NUMBERS.fullmatch(numbers.strip() or f"1-{len(lines)}")
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 1 <= first <= last <= len(lines):
+            wanted = f"lines of {name} must be written as FIRST-LAST, from 1 to {len(lines)}"
+            self._error(line, f"'{shown(numbers)}' cannot be listed; {wanted}")
+            return
+        caption = self._inline(token.content.strip())
+        self._blocks.append(Block("listing", listing_html(name, lines[first - 1 : last], first, caption)))
+
+    def _predict(self, token: Token, identifier: str) -> None:
+        line = self._line(token)
+        if not _IDENTIFIER.fullmatch(identifier) or len(identifier) > 60:
+            self._error(line, "a predict block needs an id of lower-case words, e.g. ```predict one-exit")
+            return
+        if identifier in self._body.questions:
+            self._error(line, f"the question '{identifier}' is already asked; give this one another id")
+            return
+        try:
+            question = self._question(identifier, token.content, line + 1)
+        except LessonError as error:
+            self._body.errors.append(error)
+            return
+        if question:
+            self._body.questions[identifier] = question
+            self._blocks.append(Block("predict", _question_html(question), question))
+
+    def _question(self, identifier: str, text: str, first_line: int) -> Question | None:
+        document = parse(self._file, text, first_line)
+        try:
+            table = PredictTable.model_validate(document.value)
+        except ValidationError as error:
+            self._body.errors += describe(error, document, PredictTable)
+            return None
+        if table.choices and table.answer not in table.choices:
+            known = ", ".join(table.choices)
+            raise document.error(
+                ("answer",), f"the answer {shown(table.answer)!r} is not a choice; choices: {known}"
+            )
+        if not table.choices and isinstance(table.answer, str):
+            raise document.error(("answer",), "the answer must be a number when there are no choices")
+        choices = tuple(Choice(key, self._inline(value)) for key, value in table.choices.items())
+        return Question(
+            identifier,
+            self._prose(table.question),
+            choices,
+            table.unit,
+            table.answer,
+            table.tolerance,
+            self._prose(table.explanation),
+        )
+
+
+def listing_html(name: str, lines: Sequence[str], first: int, caption: str = "") -> str:
+    """Return lines of a program as HTML with their line numbers; `caption` is safe HTML."""
+    numbered = "\n".join(
+        f'<span class="line" data-line="{number}">'
+        f'<span class="number" aria-hidden="true">{number:>4}</span>  {html.escape(text)}</span>'
+        for number, text in enumerate(lines, first)
+    )
+    label = html.escape(f"{name}, lines {first} to {first + len(lines) - 1}")
+    text = f": {caption}" if caption else ""
+    return (
+        f'<figure class="listing" data-program="{html.escape(name)}"><figcaption>{label}{text}</figcaption>'
+        f'<pre tabindex="0" role="region" aria-label="{label}">'
+        f'<code class="language-asm">{numbered}\n</code></pre></figure>\n'
+    )
+
+
+def _question_html(question: Question) -> str:
+    name = html.escape(question.id)
+    if question.choices:
+        inputs = "".join(
+            f'<label><input type="radio" name="value" value="{html.escape(choice.id)}"> {choice.html}</label>'
+            for choice in question.choices
+        )
+    else:
+        inputs = f'<label><input type="number" step="any" name="value"> {html.escape(question.unit)}</label>'
+    return f'<fieldset class="predict" data-question="{name}">{question.prompt_html}{inputs}</fieldset>\n'

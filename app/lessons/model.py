@@ -1,0 +1,193 @@
+"""What a lesson is: the keys of its front matter and blocks (pydantic), and the loaded lesson."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from app.lessons.errors import LessonError
+from app.lessons.expression import Expression
+from app.lessons.programs import Program
+from app.lessons.script import Script
+from emulator.lab.config import LabConfig
+
+IDENTIFIER = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+
+Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER, max_length=60)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8_000)]
+
+
+def _as_text(value: object) -> object:
+    """Let `a: 256` be a choice that reads 256."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Table(BaseModel):
+    """A mapping of a lesson file: frozen, unknown keys rejected, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+class CheckTable(Table):
+    """One entry of `checks:`."""
+
+    id: Identifier
+    title: Line
+    points: Annotated[int, Field(ge=1, le=100)] = 1
+    expect: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+    why: Prose
+    help: Prose
+
+
+class FrontMatter(Table):
+    """The keys between the two `---` lines of lesson.md. `lab` is read by `emulator.lab.config`."""
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    id: Identifier
+    title: Line
+    summary: Line
+    minutes: Annotated[int, Field(ge=1, le=600)]
+    objectives: Annotated[list[Line], Field(min_length=1, max_length=12)]
+    lab: dict[str, object]
+    checks: Annotated[list[CheckTable], Field(max_length=50)] = []
+
+
+class PredictTable(Table):
+    """The keys of a `predict` block. With `choices` the answer is one of their keys, else a number."""
+
+    question: Prose
+    choices: Annotated[dict[str, Annotated[Line, BeforeValidator(_as_text)]], Field(max_length=10)] = {}
+    unit: Annotated[str, StringConstraints(max_length=30)] = ""
+    answer: str | int | float
+    tolerance: Annotated[float, Field(ge=0, strict=False)] = 0
+    explanation: Prose
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the answers offered by a question."""
+
+    id: str
+    html: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an answer was worth. Private until the student has answered."""
+
+    correct: bool
+    answer: str
+    explanation_html: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A predict-question. `answer`, `tolerance` and `explanation_html` are private.
+
+    With `choices` the answer is a choice's id; without, it is a number in `unit`.
+    """
+
+    id: str
+    prompt_html: str
+    choices: tuple[Choice, ...]
+    unit: str
+    answer: str | int | float
+    tolerance: float
+    explanation_html: str
+
+    def judge(self, value: object) -> Verdict:
+        """Return the verdict on a student's answer; raise LessonError if it is no answer to this question."""
+        answer = self._choice(value) if self.choices else self._number(value)
+        return Verdict(self._is_right(answer), str(self.answer), self.explanation_html)
+
+    def _is_right(self, answer: str | float) -> bool:
+        if isinstance(answer, str) or isinstance(self.answer, str):
+            return answer == self.answer
+        return abs(answer - self.answer) <= self.tolerance
+
+    def _choice(self, value: object) -> str:
+        known = [choice.id for choice in self.choices]
+        if value not in known:
+            raise LessonError(self.id, 0, 0, f"this answer is not offered; choose one of {', '.join(known)}")
+        return str(value)
+
+    def _number(self, value: object) -> float:
+        try:
+            number = float(str(value).strip()[:40].replace("_", ""))
+        except ValueError:
+            number = float("nan")
+        if not abs(number) < 1e30:
+            raise LessonError(
+                self.id, 0, 0, f"the answer must be a number{f' of {self.unit}' if self.unit else ''}"
+            )
+        return number
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of a step, in reading order. `html` is safe to print; only kind `predict` has a `question`."""
+
+    kind: Literal["text", "hint", "listing", "predict"]
+    html: str
+    question: Question | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of the lesson under one heading; the introduction has the id `introduction`."""
+
+    id: str
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def html(self) -> str:
+        """Return the whole step as HTML, its questions as plain fieldsets."""
+        return "".join(block.html for block in self.blocks)
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that must be true of the lab's state or history, and what to say when it is not."""
+
+    id: str
+    title: str
+    points: int
+    expect: Expression
+    why: str
+    help: str
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A loaded lesson. `solution` and `wrong` are private."""
+
+    id: str
+    slug: str
+    number: int
+    title: str
+    summary: str
+    minutes: int
+    objectives: tuple[str, ...]
+    version: str
+    steps: tuple[Step, ...]
+    questions: Mapping[str, Question]
+    lab_config: LabConfig
+    lab_text: str
+    programs: Mapping[str, Program]
+    checks: tuple[Check, ...]
+    solution: Script | None
+    wrong: Mapping[str, Script]
+
+    def question(self, question_id: str) -> Question:
+        """Return a question; raise LessonError if the lesson has none of that id."""
+        if question_id not in self.questions:
+            raise LessonError(self.slug, 0, 0, f"has no question '{question_id[:60]}'")
+        return self.questions[question_id]
+
+    @property
+    def points(self) -> int:
+        """Return the points that can be earned."""
+        return sum(check.points for check in self.checks)

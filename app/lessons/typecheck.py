@@ -1,0 +1,268 @@
+"""Type-checks expressions before any student runs them: unknown names, wrong types, impossible values."""
+
+from collections.abc import Collection, Mapping
+
+from app.lessons.errors import nearest
+from app.lessons.expression import (
+    Binary,
+    Call,
+    Conditional,
+    Expression,
+    ExpressionError,
+    Index,
+    Items,
+    Literal,
+    Member,
+    Name,
+    Node,
+    Unary,
+)
+from app.lessons.facts import (
+    BOOL,
+    DOUBLE,
+    FUNCTIONS,
+    INT,
+    MACROS,
+    METHODS,
+    RECORDS,
+    TEXT,
+    Function,
+    Parameter,
+    Type,
+    list_of,
+)
+
+Scope = Mapping[str, Type]
+
+_ORDERED = ("int", "double", "text")
+_NUMBERS = ("int", "double")
+
+
+def check_expression(expression: Expression, vms: Collection[str], questions: Collection[str]) -> None:
+    """Raise ExpressionError unless it is a yes/no question about these VMs and predict-questions."""
+    found = _Checker(vms, questions).type_of(expression.root, {})
+    if found != BOOL:
+        raise ExpressionError(1, f"gives {_a(found)}; a check must be true or false, e.g. compare it with ==")
+
+
+def _a(found: Type) -> str:
+    return f"an {found}" if str(found)[0] in "aeiou" else f"a {found}"
+
+
+class _Checker:
+    """One method per kind of node; each returns the node's type or raises ExpressionError at its column."""
+
+    def __init__(self, vms: Collection[str], questions: Collection[str]) -> None:
+        self._vms = vms
+        self._questions = questions
+
+    def type_of(self, node: Node, scope: Scope) -> Type:
+        match node:
+            case Literal(value=value):
+                kinds: dict[type, Type] = {bool: BOOL, int: INT, float: DOUBLE, str: TEXT}
+                return kinds[type(value)]
+            case Name():
+                return self._name(node, scope)
+            case Items():
+                return self._items(node, scope)
+            case Member():
+                return self._member(node, scope)
+            case Index():
+                return self._index(node, scope)
+            case Unary():
+                return self._unary(node, scope)
+            case Binary():
+                return self._binary(node, scope)
+            case Conditional():
+                return self._conditional(node, scope)
+            case Call(target=None):
+                return self._function(node, scope)
+            case Call(target=Node() as target):
+                return (
+                    self._macro(node, target, scope)
+                    if node.name in MACROS
+                    else self._method(node, target, scope)
+                )
+            case _:
+                raise AssertionError(node)
+
+    def _expect(self, node: Node, scope: Scope, expected: Type) -> Type:
+        found = self.type_of(node, scope)
+        if not expected.accepts(found):
+            raise ExpressionError(node.start + 1, f"expected {_a(expected)}, found {_a(found)}")
+        self._check_value(node, expected)
+        return found
+
+    def _check_value(self, node: Node, expected: Type) -> None:
+        if expected.values and isinstance(node, Literal) and node.value not in expected.values:
+            word = str(node.value)
+            raise ExpressionError(
+                node.start + 1, f"'{word}' is never the case here{nearest(word, expected.values)}"
+            )
+
+    def _name(self, node: Name, scope: Scope) -> Type:
+        if node.name in scope:
+            return scope[node.name]
+        hint = (
+            f"; write {node.name}(...)"
+            if node.name in FUNCTIONS
+            else nearest(node.name, {*scope, *FUNCTIONS})
+        )
+        raise ExpressionError(node.start + 1, f"unknown name '{node.name}'{hint}")
+
+    def _items(self, node: Items, scope: Scope) -> Type:
+        if not node.items:
+            raise ExpressionError(node.start + 1, "an empty list has no use here")
+        first = self.type_of(node.items[0], scope)
+        for item in node.items[1:]:
+            self._expect(item, scope, first)
+        return list_of(first)
+
+    def _member(self, node: Member, scope: Scope) -> Type:
+        record = self.type_of(node.target, scope)
+        fields = RECORDS.get(record.name, {})
+        if node.name not in fields:
+            methods = [name for kind, name in METHODS if kind == record.name]
+            hint = f"; write .{node.name}()" if node.name in methods else nearest(node.name, fields)
+            raise ExpressionError(node.start + 1, f"{_a(record)} has no field '{node.name}'{hint}")
+        return fields[node.name]
+
+    def _index(self, node: Index, scope: Scope) -> Type:
+        found = self.type_of(node.target, scope)
+        if not found.item:
+            raise ExpressionError(node.start + 1, f"[ ] needs a list, found {_a(found)}")
+        self._expect(node.index, scope, INT)
+        return found.item
+
+    def _unary(self, node: Unary, scope: Scope) -> Type:
+        return (
+            self._expect(node.operand, scope, BOOL)
+            if node.operator == "!"
+            else self._number(node.operand, scope)
+        )
+
+    def _number(self, node: Node, scope: Scope) -> Type:
+        found = self.type_of(node, scope)
+        if found.name not in _NUMBERS:
+            raise ExpressionError(node.start + 1, f"expected a number, found {_a(found)}")
+        return found
+
+    def _binary(self, node: Binary, scope: Scope) -> Type:
+        if node.operator in ("&&", "||"):
+            self._expect(node.left, scope, BOOL)
+            self._expect(node.right, scope, BOOL)
+            return BOOL
+        if node.operator == "in":
+            return self._membership(node, scope)
+        if node.operator in ("==", "!=", "<", "<=", ">", ">="):
+            return self._comparison(node, scope)
+        return self._arithmetic(node, scope)
+
+    def _arithmetic(self, node: Binary, scope: Scope) -> Type:
+        left = self.type_of(node.left, scope)
+        if node.operator == "+" and left.name == "text":
+            self._expect(node.right, scope, TEXT)
+            return TEXT
+        if left.name not in _NUMBERS:
+            raise ExpressionError(
+                node.start + 1, f"'{node.operator}' needs a number on its left, found {_a(left)}"
+            )
+        return DOUBLE if DOUBLE in (left, self._number(node.right, scope)) else INT
+
+    def _membership(self, node: Binary, scope: Scope) -> Type:
+        right = self.type_of(node.right, scope)
+        if not right.item:
+            raise ExpressionError(node.right.start + 1, f"'in' needs a list on its right, found {_a(right)}")
+        left = self._expect(node.left, scope, right.item)
+        for item in node.right.items if isinstance(node.right, Items) else ():
+            self._check_value(item, left)
+        return BOOL
+
+    def _comparison(self, node: Binary, scope: Scope) -> Type:
+        left, right = self.type_of(node.left, scope), self.type_of(node.right, scope)
+        if not (left.accepts(right) or right.accepts(left)):
+            raise ExpressionError(node.start + 1, f"cannot compare {_a(left)} with {_a(right)}")
+        if node.operator not in ("==", "!=") and left.name not in _ORDERED:
+            raise ExpressionError(
+                node.start + 1, f"'{node.operator}' does not order values of type {left}; use == or !="
+            )
+        self._check_value(node.right, left)
+        self._check_value(node.left, right)
+        return BOOL
+
+    def _conditional(self, node: Conditional, scope: Scope) -> Type:
+        self._expect(node.condition, scope, BOOL)
+        then = self.type_of(node.then, scope)
+        self._expect(node.otherwise, scope, then)
+        return then
+
+    def _function(self, node: Call, scope: Scope) -> Type:
+        function = FUNCTIONS.get(node.name)
+        if function is None:
+            raise ExpressionError(
+                node.start + 1, f"unknown function '{node.name}'{nearest(node.name, FUNCTIONS)}"
+            )
+        given = bind(function, node)
+        for parameter in function.parameters:
+            if parameter.name in given:
+                self._expect(given[parameter.name], scope, parameter.type)
+                self._check_name(given[parameter.name], parameter)
+        return function.result
+
+    def _check_name(self, node: Node, parameter: Parameter) -> None:
+        known = {"vm": self._vms, "question": self._questions}.get(parameter.names)
+        if known is not None and isinstance(node, Literal) and node.value not in known:
+            word = str(node.value)
+            what = "VM" if parameter.names == "vm" else "question"
+            message = f"the lesson has no {what} '{word}'{nearest(word, known)}"
+            raise ExpressionError(node.start + 1, message)
+
+    def _method(self, node: Call, target: Node, scope: Scope) -> Type:
+        kind = self.type_of(target, scope)
+        found = METHODS.get((kind.name, node.name))
+        if found is None:
+            known = [name for name_of, name in METHODS if name_of == kind.name]
+            raise ExpressionError(
+                node.start + 1, f"{_a(kind)} has no method '{node.name}'{nearest(node.name, known)}"
+            )
+        parameters, result = found
+        if node.named or len(node.arguments) != len(parameters):
+            raise ExpressionError(node.start + 1, f"{node.name}() takes {len(parameters)} argument(s)")
+        for argument, expected in zip(node.arguments, parameters, strict=True):
+            self._expect(argument, scope, expected)
+        return result
+
+    def _macro(self, node: Call, target: Node, scope: Scope) -> Type:
+        items = self.type_of(target, scope)
+        if (
+            not items.item
+            or node.named
+            or len(node.arguments) != 2
+            or not isinstance(node.arguments[0], Name)
+        ):
+            raise ExpressionError(node.start + 1, f"write it as LIST.{node.name}(x, EXPRESSION WITH x)")
+        inner = {**scope, node.arguments[0].name: items.item}
+        if node.name == "map":
+            return list_of(self.type_of(node.arguments[1], inner))
+        self._expect(node.arguments[1], inner, BOOL)
+        return items if node.name == "filter" else BOOL
+
+
+def bind(function: Function, node: Call) -> dict[str, Node]:
+    """Return a call's arguments by parameter name; raise ExpressionError if they do not fit."""
+    names = [parameter.name for parameter in function.parameters]
+    if len(node.arguments) > len(names):
+        raise ExpressionError(node.start + 1, f"{function.name}() takes at most {len(names)} argument(s)")
+    given = dict(zip(names, node.arguments, strict=False))
+    for name, value in node.named:
+        if name not in names:
+            raise ExpressionError(
+                value.start + 1, f"{function.name}() has no argument '{name}'{nearest(name, names)}"
+            )
+        if name in given:
+            raise ExpressionError(value.start + 1, f"argument '{name}' is given twice")
+        given[name] = value
+    missing = [item.name for item in function.parameters if not item.optional and item.name not in given]
+    if missing:
+        raise ExpressionError(node.start + 1, f"{function.name}() needs the argument '{missing[0]}'")
+    return given
