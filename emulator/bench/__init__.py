@@ -1,0 +1,1 @@
+"""Measurements of the emulator, beside peers where they are installed."""

@@ -1,0 +1,152 @@
+"""The benchmark programs, and how one becomes an ELF file for RV64 or an executable for this machine.
+
+Sizes follow the number of guest instructions: `s` about 3 million, `m` about 500 million. The compiler is Zig's
+C compiler (the Python package ziglang), for the guest and for the native run that gives the check value.
+"""
+
+import hashlib
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator.bench.stopwatch import BenchError, Stopwatch
+
+GUESTS = Path(__file__).resolve().parent / "guests"
+RAM_BYTES = 64 << 20
+COMPILE_SECONDS = 300
+
+COMMON = ("-O2", "-g0", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fno-sanitize=all")
+SAME_WORK = ("-ffp-contract=off", "-fno-math-errno", "-fno-optimize-sibling-calls")
+GUEST = (
+    *("-target", "riscv64-freestanding-none", "-mcmodel=medany", "-ffreestanding", "-fno-builtin"),
+    *("-fno-pic", "-fno-stack-protector"),
+)
+GUEST_LINK = ("-nostdlib", "-static", "-Wl,--build-id=none", "-T", str(GUESTS / "platform/link.ld"))
+SUPERVISOR = ("platform/start.S", "platform/sbi.c", "platform/sv39.c")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A workload; `sizes` maps a size to the count given to bench_run()."""
+
+    name: str
+    sizes: dict[str, int]
+    source: str = ""
+    defines: tuple[str, ...] = ()
+    features: str = "m+a"
+
+    @property
+    def path(self) -> Path:
+        """The C file of the workload."""
+        return GUESTS / "programs" / f"{self.source or self.name}.c"
+
+
+def _sizes(small: int, medium: int) -> dict[str, int]:
+    return {"s": small, "m": medium}
+
+
+INTEGER = (
+    Program("synth", _sizes(5000, 900_000)),
+    Program("sieve", _sizes(1, 200)),
+    Program("matmul", _sizes(1, 120)),
+    Program("chase", _sizes(100, 4000)),
+    Program("memcpy16", _sizes(1, 120)),
+    Program("fib", _sizes(10, 1500)),
+    Program("interp", _sizes(20, 4000)),
+    Program("coldcode", _sizes(5, 400)),
+)
+FLOAT = (
+    Program("mandel", _sizes(128, 12_000), features="m+a+f+d"),
+    Program("nbody", _sizes(4000, 600_000), features="m+a+f+d"),
+)
+PRIVILEGED = (
+    Program("ecall", _sizes(20_000, 2_000_000)),
+    Program("irq", _sizes(10_000, 1_000_000)),
+    Program("timer", _sizes(10_000, 1_000_000), source="irq", defines=("-DIRQ_TIMER",)),
+    Program("pagefault", _sizes(40, 4000)),
+    Program("ctxsw", _sizes(5000, 500_000)),
+)
+PROGRAMS = {program.name: program for program in (*INTEGER, *FLOAT, *PRIVILEGED)}
+
+
+def find(name: str) -> Program:
+    """Return the program called `name`; raise BenchError naming those there are."""
+    if name not in PROGRAMS:
+        raise BenchError(f"bench: no program {name!r}; expected one of {', '.join(PROGRAMS)}")
+    return PROGRAMS[name]
+
+
+def _compiler() -> list[str]:
+    if importlib.util.find_spec("ziglang") is None:
+        raise BenchError("bench: no C compiler for the guests; install it with `pip install 'vmlab[c]'`")
+    return [sys.executable, "-m", "ziglang", "cc"]
+
+
+def _native_target() -> tuple[str, ...]:
+    if sys.platform != "linux":
+        return ()
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine())
+    return ("-target", f"{machine}-linux-musl")
+
+
+def _compile(arguments: tuple[str, ...], sources: list[Path], output: Path) -> Path:
+    """Compile into `output` plus a hash of sources and arguments; do nothing if that is there."""
+    command = [*_compiler(), *COMMON, *SAME_WORK, *arguments, f"-I{GUESTS / 'platform'}", *map(str, sources)]
+    made_from = hashlib.sha256("\0".join([*arguments, *COMMON, *SAME_WORK]).encode())
+    for path in [*sources, *sorted((GUESTS / "platform").iterdir())]:
+        made_from.update(path.read_bytes())
+    target = output.with_name(f"{output.stem}-{made_from.hexdigest()[:16]}{output.suffix}")
+    if target.is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"partial-{os.getpid()}-{target.name}")
+    done = subprocess.run(
+        [*command, "-o", str(partial)],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(output.parent / "zig")},
+        capture_output=True,
+        text=True,
+        timeout=COMPILE_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"bench: {sources[-1].name} does not compile:\n{done.stderr.rstrip()}")
+    return partial.replace(target)
+
+
+def build_guest(program: Program, size: str, cache: Path) -> Path:
+    """Return `program` as an RV64 ELF file, an S-mode payload at 0x80200000, built into `cache` if need be."""
+    flags = (*GUEST, f"-mcpu=generic_rv64+{program.features}")
+    folder = cache / "bench"
+    workload = _compile((*flags, *program.defines, "-c"), [program.path], folder / f"{program.name}-rv64.o")
+    count = f"-DBENCH_N={program.sizes[size]}ull"
+    sources = [*(GUESTS / name for name in SUPERVISOR), workload]
+    return _compile((*flags, *GUEST_LINK, count), sources, folder / f"{program.name}-{size}.elf")
+
+
+def build_native(program: Program, size: str, cache: Path) -> Path:
+    """Return `program` as an executable for this machine, built into `cache` if need be."""
+    if program in PRIVILEGED:
+        raise BenchError(f"bench: {program.name} measures a supervisor; it has no native run")
+    folder = cache / "bench"
+    target = _native_target()
+    workload = _compile((*target, "-c"), [program.path], folder / f"{program.name}-native.o")
+    count = f"-DBENCH_N={program.sizes[size]}ull"
+    return _compile(
+        (*target, count), [GUESTS / "platform/native.c", workload], folder / f"{program.name}-{size}.exe"
+    )
+
+
+def native_check(program: Program, size: str, cache: Path) -> int:
+    """Run `program` on this machine; return its check value."""
+    stopwatch = Stopwatch()
+    command = [str(build_native(program, size, cache))]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    stopwatch.feed(done.stdout, 0.0)
+    stopwatch.elapsed()
+    assert stopwatch.check is not None
+    return stopwatch.check

@@ -1,0 +1,54 @@
+"""Runs a benchmark program under QEMU's full-system emulator (TCG): OpenSBI in M-mode, the program in S-mode.
+
+Left out: KVM, several harts.
+"""
+
+import os
+import selectors
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from emulator.bench.programs import RAM_BYTES
+from emulator.bench.stopwatch import BenchError, Stopwatch
+
+NAME = "qemu-system-riscv64"
+
+
+def version() -> str | None:
+    """Return QEMU's name and version, or None where it is not installed."""
+    if shutil.which(NAME) is None:
+        return None
+    done = subprocess.run([NAME, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    return "QEMU " + done.stdout.split("version ")[1].split()[0]
+
+
+def run(elf: Path, timeout_s: float = 600) -> Stopwatch:
+    """Run `elf` to its end; return the stopwatch, in seconds of the host."""
+    arguments = f"-machine virt -smp 1 -m {RAM_BYTES >> 20}M -bios default -no-reboot -display none -monitor none -serial stdio"
+    with subprocess.Popen(
+        [NAME, *arguments.split(), "-kernel", str(elf)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            return _watch(process, time.perf_counter() + timeout_s)
+        finally:
+            process.kill()
+
+
+def _watch(process: subprocess.Popen[bytes], deadline: float) -> Stopwatch:
+    assert process.stdout is not None
+    stopwatch = Stopwatch()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while not stopwatch.finished:
+            if not selector.select(deadline - time.perf_counter()):
+                raise BenchError("bench: QEMU did not finish in time")
+            data = os.read(process.stdout.fileno(), 4096)
+            stopwatch.feed(data.decode("ascii", "replace"), time.perf_counter())
+            if not data:
+                break
+    return stopwatch
