@@ -1,0 +1,17 @@
+"""What must survive: students, their sessions, their labs and action logs, answers and check results, in
+SQLite."""
+
+from app.web.store.database import Database, StoreError, data_directory, open_database
+from app.web.store.labs import LabRow, LabStore, Reply
+from app.web.store.students import StudentStore
+
+__all__ = [
+    "Database",
+    "LabRow",
+    "LabStore",
+    "Reply",
+    "StoreError",
+    "StudentStore",
+    "data_directory",
+    "open_database",
+]

@@ -1,0 +1,298 @@
+"""Labs, their action logs and what students achieved in them.
+
+`LabStore` is the `Journal` that the worker pool rebuilds labs from. The rule of the house: what a student
+saw acknowledged was committed here before.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from app.web.store import schema
+from app.web.store.database import Database
+from app.workers.record import LabRecord, LogEntry, ProgramText
+
+
+@dataclass(frozen=True, slots=True)
+class LabRow:
+    """Whose lab it is and where it comes from."""
+
+    id: str
+    student: str
+    lesson: str
+    lesson_version: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a lab starts from."""
+
+    lesson: str
+    lesson_version: str
+    seed: int
+    config: dict[str, Any]
+    programs: tuple[ProgramText, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A request's id, the digest of its body, and the reply it was given."""
+
+    request_id: str
+    digest: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The best check of a lesson so far."""
+
+    passed: int
+    total: int
+
+
+class LabStore:
+    """Labs in the database."""
+
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+        """Keep labs in `database`; `now` gives Unix seconds."""
+        self._database = database
+        self._now = now
+
+    # Labs
+
+    def find(self, lab: str, student: str) -> LabRow | None:
+        """Return the lab if it exists and is this student's."""
+        return self._find(schema.lab.c.id == lab, schema.lab.c.student == student)
+
+    def of_lesson(self, student: str, lesson: str) -> LabRow | None:
+        """Return the student's lab for a lesson."""
+        return self._find(schema.lab.c.lesson == lesson, schema.lab.c.student == student)
+
+    def create(self, student: str, beginning: Beginning) -> LabRow:
+        """Return the student's lab for a lesson, created now unless another request was faster."""
+        lab = secrets.token_urlsafe(16)
+        with self._database.write() as connection:
+            done = connection.execute(
+                upsert(schema.lab)
+                .values(
+                    id=lab, student=student, generation=1, created_at=self._now(), **_beginning(beginning)
+                )
+                .on_conflict_do_nothing(index_elements=["student", "lesson"])
+            )
+            if done.rowcount:
+                _write_programs(connection, lab, beginning.programs)
+        row = self.of_lesson(student, beginning.lesson)
+        assert row is not None
+        return row
+
+    def restart(self, lab: str, beginning: Beginning, reply: Reply | None) -> None:
+        """Begin the lab again: a new generation with an empty log. Check results stay."""
+        columns = schema.lab.c
+        with self._database.write() as connection:
+            connection.execute(
+                update(schema.lab)
+                .where(columns.id == lab)
+                .values(generation=columns.generation + 1, **_beginning(beginning))
+            )
+            connection.execute(delete(schema.program).where(schema.program.c.lab == lab))
+            connection.execute(delete(schema.answer).where(schema.answer.c.lab == lab))
+            _write_programs(connection, lab, beginning.programs)
+            self._write_reply(connection, lab, reply)
+
+    # The journal of the worker pool
+
+    def load(self, lab: str) -> LabRecord | None:
+        """Return everything that determines the lab."""
+        with self._database.read() as connection:
+            row = connection.execute(select(schema.lab).where(schema.lab.c.id == lab)).one_or_none()
+            if row is None:
+                return None
+            return LabRecord(
+                lab=lab,
+                lesson=row.lesson,
+                generation=row.generation,
+                config=json.loads(row.config),
+                programs=_read_programs(connection, lab),
+                seed=row.seed,
+                log=_read_log(connection, lab, row.generation),
+                position=row.position,
+            )
+
+    def save_positions(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Keep how far labs ran: (lab, generation) -> position. A lab restarted meanwhile is left alone."""
+        columns = schema.lab.c
+        with self._database.write() as connection:
+            for (lab, generation), position in positions.items():
+                connection.execute(
+                    update(schema.lab)
+                    .where(columns.id == lab, columns.generation == generation)
+                    .values(position=position)
+                )
+
+    # Actions
+
+    def append(
+        self, row: LabRow, position: int, action: Mapping[str, Any], make_reply: Callable[[int], Reply | None]
+    ) -> int:
+        """Commit an action and the reply to its request; return its seq."""
+        log = schema.action_log
+        with self._database.write() as connection:
+            last = connection.execute(
+                select(func.max(log.c.seq)).where(log.c.lab == row.id, log.c.generation == row.generation)
+            ).scalar_one()
+            seq = (last or 0) + 1
+            connection.execute(
+                insert(log).values(
+                    lab=row.id,
+                    generation=row.generation,
+                    seq=seq,
+                    position=position,
+                    action=json.dumps(action),
+                    at=self._now(),
+                )
+            )
+            self._note_answer(connection, row.id, action)
+            self._write_reply(connection, row.id, make_reply(seq))
+        return seq
+
+    def reply_to(self, lab: str, request_id: str) -> Reply | None:
+        """Return the reply that was committed for a request."""
+        columns = schema.request.c
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(columns.digest, columns.reply).where(
+                    columns.lab == lab, columns.request_id == request_id
+                )
+            ).one_or_none()
+        return None if row is None else Reply(request_id, row.digest, json.loads(row.reply))
+
+    def keep_reply(self, lab: str, reply: Reply | None) -> None:
+        """Commit the reply to a request that made no action."""
+        with self._database.write() as connection:
+            self._write_reply(connection, lab, reply)
+
+    # Answers and results
+
+    def answers(self, lab: str) -> dict[str, Any]:
+        """Return the latest answer to every question."""
+        columns = schema.answer.c
+        with self._database.read() as connection:
+            rows = connection.execute(select(columns.question, columns.value).where(columns.lab == lab)).all()
+        return {row.question: json.loads(row.value) for row in rows}
+
+    def save_results(
+        self, row: LabRow, position: int, passed: int, total: int, results: Mapping[str, Any]
+    ) -> None:
+        """Keep the outcome of a check."""
+        with self._database.write() as connection:
+            connection.execute(
+                insert(schema.check_result).values(
+                    lab=row.id,
+                    generation=row.generation,
+                    position=position,
+                    passed=passed,
+                    total=total,
+                    results=json.dumps(results),
+                    at=self._now(),
+                )
+            )
+
+    def last_results(self, lab: str) -> dict[str, Any] | None:
+        """Return the outcome of the latest check."""
+        columns = schema.check_result.c
+        query = select(columns.results).where(columns.lab == lab).order_by(columns.id.desc()).limit(1)
+        with self._database.read() as connection:
+            text = connection.execute(query).scalar_one_or_none()
+        return None if text is None else json.loads(text)
+
+    def progress(self, student: str) -> dict[str, Progress | None]:
+        """Return, for every lesson the student has opened, the best check so far (None: not checked yet)."""
+        lab, result = schema.lab.c, schema.check_result.c
+        query = (
+            select(lab.lesson, func.max(result.passed).label("passed"), result.total)
+            .select_from(schema.lab.outerjoin(schema.check_result))
+            .where(lab.student == student)
+            .group_by(lab.lesson)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return {
+            row.lesson: None if row.total is None else Progress(int(row.passed), int(row.total))
+            for row in rows
+        }
+
+    # Parts of transactions
+
+    def _find(self, *conditions: Any) -> LabRow | None:
+        columns = schema.lab.c
+        query = select(
+            columns.id, columns.student, columns.lesson, columns.lesson_version, columns.generation
+        ).where(*conditions)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else LabRow(*row)
+
+    def _note_answer(self, connection: Connection, lab: str, action: Mapping[str, Any]) -> None:
+        if action.get("verb") != "answer":
+            return
+        values = {"value": json.dumps(action["value"]), "at": self._now()}
+        connection.execute(
+            upsert(schema.answer)
+            .values(lab=lab, question=action["question"], **values)
+            .on_conflict_do_update(index_elements=["lab", "question"], set_=values)
+        )
+
+    def _write_reply(self, connection: Connection, lab: str, reply: Reply | None) -> None:
+        if reply is not None:
+            connection.execute(
+                insert(schema.request).values(
+                    lab=lab,
+                    request_id=reply.request_id,
+                    digest=reply.digest,
+                    reply=json.dumps(reply.body),
+                    at=self._now(),
+                )
+            )
+
+
+def _beginning(beginning: Beginning) -> dict[str, Any]:
+    return {
+        "lesson": beginning.lesson,
+        "lesson_version": beginning.lesson_version,
+        "seed": beginning.seed,
+        "config": json.dumps(beginning.config),
+        "position": 0,
+    }
+
+
+def _write_programs(connection: Connection, lab: str, programs: Sequence[ProgramText]) -> None:
+    rows = [{"lab": lab, "name": text.name, "source": text.source, "elf": text.elf} for text in programs]
+    if rows:
+        connection.execute(insert(schema.program), rows)
+
+
+def _read_programs(connection: Connection, lab: str) -> tuple[ProgramText, ...]:
+    columns = schema.program.c
+    rows = connection.execute(
+        select(columns.name, columns.source, columns.elf).where(columns.lab == lab).order_by(columns.name)
+    )
+    return tuple(ProgramText(row.name, row.source, row.elf) for row in rows)
+
+
+def _read_log(connection: Connection, lab: str, generation: int) -> tuple[LogEntry, ...]:
+    columns = schema.action_log.c
+    rows = connection.execute(
+        select(columns.seq, columns.position, columns.action)
+        .where(columns.lab == lab, columns.generation == generation)
+        .order_by(columns.seq)
+    )
+    return tuple({"seq": row.seq, "position": row.position, "action": json.loads(row.action)} for row in rows)

@@ -1,0 +1,1 @@
+"""Lab actors: worker processes that hold many labs each, and the pool that keeps them alive."""

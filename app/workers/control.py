@@ -1,0 +1,78 @@
+"""What a student may ask of a lab's time: run, pause, change the speed, step, run until something happens.
+
+None of it is an action: it only chooses the position at which the lab stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.workers.pacing import SPEEDS
+from app.workers.session import Session
+from emulator.errors import VmLabError
+
+VERBS = ("run", "pause", "speed", "step", "run_until")
+UNITS = ("instruction", "exit", "timeslice")
+CONDITION_FIELDS = ("kind", "vm", "vcpu", "reason", "address", "text", "ns")
+
+
+class ControlError(VmLabError):
+    """A control request that makes no sense; `path` names the field."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        """Keep the field apart from the sentence."""
+        super().__init__(f"{path} {problem}")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A valid request; `speed` None leaves the speed as it is."""
+
+    verb: str
+    speed: str | None
+    condition: dict[str, Any] | None = None
+
+
+def parse_control(body: dict[str, Any]) -> Control:
+    """Return the request in `body`; raise ControlError."""
+    verb = _choice(body, "verb", VERBS)
+    named = body.get("speed") not in (None, "") or verb == "speed"
+    speed = _choice(body, "speed", tuple(SPEEDS)) if named else None
+    if verb == "step":
+        return Control(verb, None, _step(body))
+    if verb == "run_until":
+        return Control(
+            verb, speed, {key: body[key] for key in CONDITION_FIELDS if body.get(key) not in (None, "")}
+        )
+    return Control(verb, speed)
+
+
+def steer(session: Session, control: Control) -> None:
+    """Do what `control` says; raise LabError for a condition that is not one."""
+    if control.speed is not None:
+        session.set_speed(control.speed)
+    match control.verb, control.condition:
+        case "run", _:
+            session.run()
+        case "pause", _:
+            session.pause()
+        case "step", dict() as condition:
+            session.step(condition)
+        case "run_until", dict() as condition:
+            session.run_until(condition)
+        case _:
+            pass
+
+
+def _step(body: dict[str, Any]) -> dict[str, Any]:
+    unit = _choice(body, "unit", UNITS)
+    return {"kind": unit, **{key: body[key] for key in ("vm", "vcpu") if body.get(key) not in (None, "")}}
+
+
+def _choice(body: dict[str, Any], key: str, choices: tuple[str, ...]) -> str:
+    value = body.get(key)
+    if not isinstance(value, str) or value not in choices:
+        raise ControlError(key, f"is {value!r}; expected one of {', '.join(choices)}")
+    return value

@@ -1,0 +1,227 @@
+"""A SessionHost holds many labs in one process and divides its time fairly among those that run.
+
+It is plain and single-threaded: `handle` answers one request, `work` does one short round of work, and
+both are called by the process that owns it (process.py; an actor of a cluster would do the same). Time,
+the way to build a lab, the examiner and the way out are injected.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from app.workers.control import parse_control, steer
+from app.workers.inspection import inspect
+from app.workers.protocol import JsonObject, Message
+from app.workers.publishing import Publisher, Send, state_of, whole
+from app.workers.record import LabRecord
+from app.workers.session import BuildLab, Clock, Session
+from emulator.errors import VmLabError
+from emulator.lab import Lab
+
+SLICE_SECONDS = 0.008
+STEP_SECONDS = 0.05
+SAVE_SECONDS = 1.0
+KEEP_SECONDS = 600.0
+MAX_LABS = 200
+
+Examine = Callable[[str, Lab], JsonObject]
+
+
+class Refusal(Exception):
+    """A request that cannot be carried out now; `fault` says which kind of no it is."""
+
+    def __init__(self, fault: str, message: str) -> None:
+        """Keep the kind of refusal beside its sentence."""
+        super().__init__(message)
+        self.fault = fault
+
+
+class Seat:
+    """A session with its readers and what has been saved of it."""
+
+    def __init__(self, session: Session) -> None:
+        """Nothing is saved and nobody listens yet."""
+        self.session = session
+        self.publisher = Publisher(session)
+        self.saved: tuple[int, Any] | None = None
+        self.saved_at = float("-inf")
+
+
+class SessionHost:
+    """Many labs in one process."""
+
+    def __init__(self, build: BuildLab, examine: Examine, clock: Clock, send: Send) -> None:
+        """Hold no lab yet; `send` takes every message that leaves."""
+        self._build = build
+        self._examine = examine
+        self._clock = clock
+        self._send = send
+        self._seats: dict[str, Seat] = {}
+
+    def handle(self, message: Message) -> None:
+        """Carry out one request and reply to it if a reply is wanted."""
+        try:
+            body = self._dispatch(message)
+        except Refusal as refusal:
+            self._refuse(message, {"fault": refusal.fault, "message": str(refusal)})
+        except VmLabError as error:
+            self._refuse(message, {"fault": "user", **describe(error)})
+        except Exception:  # noqa: BLE001  one lab's bug must not take the others with it
+            self._give_up(message.lab)
+            self._refuse(message, {"fault": "bug", "message": "the lab stopped on an internal error"})
+        else:
+            if message.call:
+                self._send(Message("reply", message.lab, message.call, body))
+        self._save(self._seats.get(message.lab))
+
+    def work(self) -> float:
+        """Give each lab that can run one slice; serve the readers; return the seconds until the next round."""
+        for lab, seat in list(self._seats.items()):
+            try:
+                self._serve(seat)
+            except Exception:  # noqa: BLE001  one lab's bug must not take the others with it
+                self._give_up(lab)
+        return min((self._delay(seat) for seat in self._seats.values()), default=60.0)
+
+    # Requests
+
+    def _dispatch(self, message: Message) -> JsonObject:
+        if message.kind == "open":
+            return self._open(message)
+        if message.kind == "ping":
+            return {"labs": len(self._seats)}
+        seat = self._seats.get(message.lab)
+        if seat is None:
+            raise Refusal("missing", "this worker does not hold the lab")
+        seat.session.used_at = self._clock()
+        return self._request(message, seat)
+
+    def _request(self, message: Message, seat: Seat) -> JsonObject:
+        match message.kind:
+            case "subscribe":
+                seat.publisher.subscribe(str(message.body["stream"]))
+            case "unsubscribe":
+                seat.publisher.unsubscribe(str(message.body["stream"]))
+            case "ready":
+                seat.publisher.ready(str(message.body["stream"]))
+            case "close":
+                del self._seats[message.lab]
+            case "observe":
+                return whole(self._standing(seat))
+            case "apply":
+                return self._apply(self._standing(seat), message.body["action"])
+            case "control":
+                return self._control(self._standing(seat), message.body)
+            case "inspect":
+                return inspect(self._standing(seat).lab, str(message.body["view"]), message.body["args"])
+            case "examine":
+                session = self._standing(seat)
+                return self._examine(session.lesson, session.lab)
+            case _:
+                raise Refusal("bug", f"unknown request {message.kind!r}")
+        return {}
+
+    def _open(self, message: Message) -> JsonObject:
+        if message.lab not in self._seats:
+            self._make_room()
+            record = LabRecord.from_message(message)
+            self._seats[message.lab] = Seat(Session(record, self._build, self._clock))
+        return {}
+
+    def _standing(self, seat: Seat) -> Session:
+        """Return the session unless it is broken or being rebuilt; finish small rebuilds on the spot."""
+        session = seat.session
+        if session.mode == "rebuilding":
+            session.work(STEP_SECONDS)
+        if session.mode == "rebuilding":
+            share = session.run_view()["rebuilt"]
+            raise Refusal(
+                "rebuilding",
+                f"the lab is being rebuilt from its history ({share:.0%}); try again in a moment",
+            )
+        if session.mode == "failed":
+            raise Refusal("failed", session.reason)
+        return session
+
+    def _apply(self, session: Session, action: dict[str, Any]) -> JsonObject:
+        applied = session.apply(action)
+        return {**applied, "state": state_of(session)}
+
+    def _control(self, session: Session, body: JsonObject) -> JsonObject:
+        steer(session, parse_control(body))
+        if session.mode == "until":
+            session.work(STEP_SECONDS)
+        return {"position": session.lab.position, "now_ns": session.lab.now_ns, "state": state_of(session)}
+
+    # Work
+
+    def _serve(self, seat: Seat) -> None:
+        session = seat.session
+        session.notice_nobody(bool(seat.publisher))
+        if session.busy() and session.delay() <= 0:
+            session.work(SLICE_SECONDS)
+        seat.publisher.publish(self._clock(), self._send)
+        self._save(seat)
+
+    def _delay(self, seat: Seat) -> float:
+        """Return the seconds until this lab needs the worker again."""
+        session = seat.session
+        work = session.delay() if session.busy() else 60.0
+        return min(work, seat.publisher.delay(self._clock()))
+
+    def _save(self, seat: Seat | None) -> None:
+        """Report position and mode: at once when the lab stands still, else about once a second."""
+        if seat is None or seat.session.mode in ("rebuilding", "failed"):
+            return
+        session, wall = seat.session, self._clock()
+        state = (session.lab.position, session.wanted)
+        if state != seat.saved and (not session.busy() or wall - seat.saved_at >= SAVE_SECONDS):
+            seat.saved, seat.saved_at = state, wall
+            body = {"position": state[0], "generation": session.generation, "mode": session.wanted}
+            self._send(Message("progress", session.id, body=body))
+
+    def _make_room(self) -> None:
+        """Close labs that nobody uses; they are rebuilt when they are wanted again."""
+        wall = self._clock()
+        idle = [seat for seat in self._seats.values() if not seat.publisher and not seat.session.busy()]
+        idle.sort(key=lambda seat: seat.session.used_at)
+        for seat in idle:
+            crowded = len(self._seats) >= MAX_LABS
+            if crowded or wall - seat.session.used_at >= KEEP_SECONDS:
+                del self._seats[seat.session.id]
+
+    # Failures
+
+    def _refuse(self, message: Message, body: JsonObject) -> None:
+        if message.call:
+            self._send(Message("error", message.lab, message.call, body))
+
+    def _give_up(self, lab: str) -> None:
+        """Write our own bug to the log and stop this lab, and only this lab."""
+        traceback.print_exc(file=sys.stderr)
+        seat = self._seats.get(lab)
+        if seat is not None:
+            seat.session.fail("an internal error stopped this lab; reset it to start again")
+
+
+def describe(error: VmLabError) -> JsonObject:
+    """Return a user error as JSON: the sentence, the place, and one diagnostic per line that is wrong."""
+    diagnostics = [
+        {
+            "line": int(getattr(part, "line", 0) or 0),
+            "column": int(getattr(part, "column", 0) or 0),
+            "length": int(getattr(part, "length", 1) or 1),
+            "message": str(getattr(part, "message", part)),
+            "hint": str(getattr(part, "hint", "") or ""),
+        }
+        for part in getattr(error, "diagnostics", ())
+    ]
+    return {
+        "message": str(error),
+        "where": str(getattr(error, "path", "")),
+        "remedy": str(getattr(error, "remedy", "") or ""),
+        "diagnostics": diagnostics,
+    }

@@ -1,0 +1,107 @@
+"""The views of a lab that are asked for one at a time: registers, memory, walk, frame, fault, listing, exits.
+
+Arguments come from a query string and are hostile: each is parsed here, with an error that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from emulator.errors import VmLabError
+from emulator.lab import Lab
+
+MAX_LENGTH = 4096
+SPACES = ("gva", "gpa", "hpa")
+ACCESSES = ("fetch", "load", "store")
+
+Args = Mapping[str, Any]
+
+
+class ArgumentError(VmLabError):
+    """An argument of a view is missing or wrong; `path` names it."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        """Keep the argument's name apart from the sentence."""
+        super().__init__(f"{path} {problem}")
+        self.path = path
+
+
+def inspect(lab: Lab, view: str, args: Args) -> dict[str, Any]:
+    """Return one view of the lab; raise ArgumentError or LabError."""
+    if view not in VIEWS:
+        raise ArgumentError("view", f"is {view!r}; expected one of {', '.join(VIEWS)}")
+    return VIEWS[view](lab, args)
+
+
+def number(args: Args, key: str, default: int | None = None, highest: int = (1 << 64) - 1) -> int:
+    """Return a whole number, decimal or 0x hexadecimal, `_` allowed; raise ArgumentError."""
+    value = args.get(key, default)
+    if isinstance(value, str) and len(value) <= 40:
+        try:
+            value = int(value.strip(), 0)
+        except ValueError:
+            value = None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
+        raise ArgumentError(
+            key, f"is {args.get(key)!r}; expected a number from 0 to {highest:#x}, e.g. 0x8000_0000"
+        )
+    return value
+
+
+def word(args: Args, key: str, choices: tuple[str, ...] = (), default: str | None = None) -> str:
+    """Return a name, one of `choices` if there are any; raise ArgumentError."""
+    value = args.get(key, default)
+    if not isinstance(value, str) or (choices and value not in choices):
+        raise ArgumentError(
+            key, f"is {value!r}; expected {'one of ' + ', '.join(choices) if choices else 'a name'}"
+        )
+    return value
+
+
+def _registers(lab: Lab, args: Args) -> Any:
+    return lab.registers(word(args, "vm"), number(args, "vcpu", 0, 63))
+
+
+def _memory(lab: Lab, args: Args) -> Any:
+    space = word(args, "space", SPACES, "gpa")
+    vm = None if space == "hpa" else word(args, "vm")
+    length = number(args, "length", 256, MAX_LENGTH)
+    return lab.memory(vm, number(args, "vcpu", 0, 63), number(args, "address"), cast("Any", space), length)
+
+
+def _walk(lab: Lab, args: Args) -> Any:
+    access = word(args, "access", ACCESSES, "load")
+    return lab.walk(word(args, "vm"), number(args, "vcpu", 0, 63), number(args, "gva"), cast("Any", access))
+
+
+def _frame(lab: Lab, args: Args) -> Any:
+    return lab.frame(number(args, "hfn"))
+
+
+def _fault(lab: Lab, args: Args) -> Any:
+    return lab.fault(number(args, "event", highest=(1 << 53) - 1))
+
+
+def _listing(lab: Lab, args: Args) -> Any:
+    return lab.listing(word(args, "vm"))
+
+
+def _exits(lab: Lab, _args: Args) -> Any:
+    observation = lab.observe(None)
+    vms = [
+        {key: vm[key] for key in ("name", "index", "state", "exits", "exits_total")}
+        for vm in observation["vms"]
+    ]
+    return {"position": observation["position"], "now_ns": observation["now_ns"], "vms": vms}
+
+
+VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
+    "registers": _registers,
+    "memory": _memory,
+    "walk": _walk,
+    "frame": _frame,
+    "fault": _fault,
+    "listing": _listing,
+    "exits": _exits,
+}

@@ -1,0 +1,118 @@
+"""What the streams of a lab get, and when: at most ten observations a second, and none while nothing changes.
+
+Every stream has its own cursor into the lab's observations and must say `ready` before it gets the next
+one. So a slow reader gets fewer, larger deltas and no queue can grow anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from app.workers.protocol import Message
+from app.workers.session import Session
+
+PERIOD_SECONDS = 0.1
+_PARTS = (("frames", "frames"), ("lanes", "lanes"), ("console", "consoles"), ("events", "events"))
+
+Send = Callable[[Message], None]
+Blobs = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(slots=True)
+class Stream:
+    """One reader of one lab: what it has seen, and whether it can take more."""
+
+    id: str
+    cursor: int | None = None
+    revision: int = 0
+    ready: bool = True
+    sent_at: float = float("-inf")
+
+
+class Publisher:
+    """The streams of one lab."""
+
+    def __init__(self, session: Session) -> None:
+        """Watch `session`; nobody listens yet."""
+        self._session = session
+        self._streams: dict[str, Stream] = {}
+
+    def __bool__(self) -> bool:
+        """Return whether anybody is listening."""
+        return bool(self._streams)
+
+    def subscribe(self, stream: str) -> None:
+        """Add a reader, who gets everything first."""
+        self._streams[stream] = Stream(stream)
+
+    def unsubscribe(self, stream: str) -> None:
+        """Forget a reader."""
+        self._streams.pop(stream, None)
+
+    def ready(self, stream: str) -> None:
+        """Take note that a reader has handed on what it got."""
+        if stream in self._streams:
+            self._streams[stream].ready = True
+
+    def delay(self, wall: float) -> float:
+        """Return the seconds until a reader can be served, infinity when there is none waiting."""
+        waiting = [
+            stream.sent_at + PERIOD_SECONDS - wall
+            for stream in self._streams.values()
+            if self._behind(stream)
+        ]
+        return max(0.0, min(waiting, default=float("inf")))
+
+    def publish(self, wall: float, send: Send) -> None:
+        """Send to each reader who is ready, behind and not served a moment ago; equal cursors share."""
+        shared: dict[int | None, tuple[Blobs, int]] = {}
+        for stream in self._streams.values():
+            if self._behind(stream) and wall - stream.sent_at >= PERIOD_SECONDS:
+                if stream.cursor not in shared:
+                    shared[stream.cursor] = observe(self._session, stream.cursor)
+                blobs, cursor = shared[stream.cursor]
+                stream.cursor, stream.revision = cursor, self._session.revision
+                stream.ready, stream.sent_at = False, wall
+                send(Message("publish", self._session.id, body={"stream": stream.id}, blobs=blobs))
+
+    def _behind(self, stream: Stream) -> bool:
+        return stream.ready and stream.revision != self._session.revision
+
+
+def observe(session: Session, cursor: int | None) -> tuple[Blobs, int]:
+    """Return the named events since `cursor` as finished JSON texts, `state` last, and the next cursor."""
+    observation = cast("dict[str, Any]", session.lab.observe(cursor))
+    full = bool(observation["full"])
+    parts = {key: observation.pop(key) for _, key in _PARTS}
+    events = [
+        (event, _text({"full": full, key: parts[key]}))
+        for event, key in _PARTS
+        if full or _says_something(parts[key])
+    ]
+    events.append(("state", _text({**observation, "run": session.run_view()})))
+    return tuple(events), int(observation["cursor"])
+
+
+def state_of(session: Session) -> dict[str, Any]:
+    """Return the payload of the `state` event now."""
+    observation = cast("dict[str, Any]", session.lab.observe(session.state_cursor))
+    session.state_cursor = int(observation["cursor"])
+    for _, key in _PARTS:
+        del observation[key]
+    return {**observation, "run": session.run_view()}
+
+
+def whole(session: Session) -> dict[str, Any]:
+    """Return the whole observation with `run`, as `GET state` shows it."""
+    return {**cast("dict[str, Any]", session.lab.observe(None)), "run": session.run_view()}
+
+
+def _says_something(part: Any) -> bool:
+    return bool(part["delta"] or part["owners"]) if isinstance(part, dict) else bool(part)
+
+
+def _text(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,93 @@
+"""What is needed to rebuild a lab anywhere: its beginning, its action log and the position it had reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypedDict
+
+from app.workers.protocol import Message
+
+RunMode = Literal["paused", "running", "until", "rebuilding", "failed"]
+
+
+class LogEntry(TypedDict):
+    """Run to `position`, then apply `action`."""
+
+    seq: int
+    position: int
+    action: dict[str, Any]
+
+
+class Mode(TypedDict):
+    """What the student asked for: whether the lab runs, how fast, and until when."""
+
+    mode: Literal["paused", "running", "until"]
+    speed: str
+    condition: dict[str, Any] | None
+    reason: str
+
+
+PAUSED: Mode = {"mode": "paused", "speed": "0.01", "condition": None, "reason": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramText:
+    """A guest program as a lesson holds it: assembly `source`, or an ELF image."""
+
+    name: str
+    source: str | None = None
+    elf: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabRecord:
+    """Everything that determines a lab's state; `lesson` is the lesson's slug, for the examiner."""
+
+    lab: str
+    lesson: str
+    config: dict[str, Any]
+    programs: tuple[ProgramText, ...]
+    seed: int
+    generation: int = 1
+    log: tuple[LogEntry, ...] = ()
+    position: int = 0
+    mode: Mode = field(default_factory=lambda: PAUSED)
+
+    def to_message(self) -> Message:
+        """Return the `open` request."""
+        body = {
+            "lesson": self.lesson,
+            "config": self.config,
+            "sources": {
+                program.name: program.source for program in self.programs if program.source is not None
+            },
+            "seed": self.seed,
+            "generation": self.generation,
+            "log": list(self.log),
+            "position": self.position,
+            "mode": self.mode,
+        }
+        images = tuple((program.name, program.elf) for program in self.programs if program.elf is not None)
+        return Message("open", self.lab, body=body, blobs=images)
+
+    @classmethod
+    def from_message(cls, message: Message) -> LabRecord:
+        """Return the record that an `open` request carries."""
+        body = message.body
+        sources = tuple(ProgramText(name, source=text) for name, text in body["sources"].items())
+        images = tuple(ProgramText(name, elf=image) for name, image in message.blobs)
+        return cls(
+            lab=message.lab,
+            lesson=body["lesson"],
+            config=body["config"],
+            programs=sources + images,
+            seed=body["seed"],
+            generation=body["generation"],
+            log=tuple(body["log"]),
+            position=body["position"],
+            mode=body["mode"],
+        )
+
+    def resumed(self, mode: Mode) -> LabRecord:
+        """Return the record with another mode to continue in."""
+        return replace(self, mode=mode)

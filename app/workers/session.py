@@ -1,0 +1,217 @@
+"""One lab inside a worker: being rebuilt, standing, running, or running until a condition holds.
+
+A session never works longer than it is told to, so that one worker can hold many labs. Everything that
+happens to the lab happens through here; what the streams see is in publishing.py.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from app.workers.pacing import Pacer, Throttle
+from app.workers.record import LabRecord, LogEntry, Mode, RunMode
+from emulator.lab import Lab, LabError
+
+Clock = Callable[[], float]
+BuildLab = Callable[[LabRecord], Lab]
+
+UNWATCHED_SECONDS = 60.0
+
+
+class Session:
+    """A lab and what its student asked it to do."""
+
+    def __init__(self, record: LabRecord, build: BuildLab, clock: Clock) -> None:
+        """Build the lab of `record` at position 0; `work` then takes it to the recorded position."""
+        self.id = record.lab
+        self.lesson = record.lesson
+        self.generation = record.generation
+        self.lab = build(record)
+        self.mode: RunMode = "rebuilding"
+        self.reason = ""
+        self.condition: dict[str, Any] | None = None
+        self.waiting = False
+        self.revision = 1
+        self.state_cursor: int | None = None
+        self._after = record.mode
+        self._log: deque[LogEntry] = deque(record.log)
+        self._goal = max([record.position, *(entry["position"] for entry in record.log)])
+        self._clock = clock
+        self._throttle = Throttle()
+        self.speed = record.mode["speed"]
+        self._pacer = self._new_pacer(self.speed)
+        self.watched_at = self.used_at = clock()
+        if not self._log and not self._goal:
+            self._rebuilt()
+
+    # What the student asks for
+
+    def apply(self, action: dict[str, Any]) -> dict[str, Any]:
+        """Apply one action where the lab stands; return what the log needs. Raise LabError."""
+        position = self.lab.position
+        result = self.lab.apply(action)
+        self.waiting = False
+        self._pacer = self._new_pacer(self._pacer.speed)
+        self._changed()
+        return {"position": position, "result": result}
+
+    def run(self) -> None:
+        """Run at the speed that is set until paused."""
+        self._go("running", self.speed, None)
+
+    def run_until(self, condition: dict[str, Any]) -> None:
+        """Run at the speed that is set until `condition` holds; raise LabError if it is not one."""
+        self.lab.check_condition(condition)
+        self._go("until", self.speed, condition)
+
+    def step(self, condition: dict[str, Any]) -> None:
+        """Run as fast as possible until `condition` holds; raise LabError if it is not one."""
+        self.lab.check_condition(condition)
+        self._go("until", "max", condition)
+
+    def set_speed(self, speed: str) -> None:
+        """Change the speed, running or not."""
+        self.speed = speed
+        self._pacer = self._new_pacer(speed)
+        self._changed()
+
+    def pause(self, reason: str = "") -> None:
+        """Stop where the lab stands and say why."""
+        self.mode, self.reason, self.condition, self.waiting = "paused", reason, None, False
+        self._changed()
+
+    def fail(self, reason: str) -> None:
+        """Stop for good: this lab cannot go on until it is reset."""
+        self.mode, self.reason, self.condition = "failed", reason, None
+        self._changed()
+
+    # What it does with its time
+
+    @property
+    def wanted(self) -> Mode:
+        """What to continue with if the lab has to be rebuilt."""
+        if self.mode == "rebuilding":
+            return self._after
+        mode = "paused" if self.mode == "failed" else self.mode
+        return {"mode": mode, "speed": self.speed, "condition": self.condition, "reason": self.reason}
+
+    def busy(self) -> bool:
+        """Return whether the lab has anything to do (now or when its pace allows)."""
+        return self.mode == "rebuilding" or (self.mode in ("running", "until") and not self.waiting)
+
+    def delay(self) -> float:
+        """Return the seconds until `work` can do something; 0 for now."""
+        if self.mode == "rebuilding":
+            return 0.0
+        return self._pacer.wait(self._clock(), self.lab.position)
+
+    def work(self, seconds: float) -> None:
+        """Advance the lab for about `seconds` of wall time, or less."""
+        until = self._clock() + seconds
+        if self.mode == "rebuilding":
+            self._rebuild(until)
+        elif self.mode in ("running", "until"):
+            self._run(until)
+
+    def notice_nobody(self, watched: bool) -> None:
+        """Pause a lab that runs and is not watched any more."""
+        wall = self._clock()
+        if watched:
+            self.watched_at = wall
+        elif self.mode in ("running", "until") and wall - self.watched_at >= UNWATCHED_SECONDS:
+            self.pause(f"nobody was watching for {UNWATCHED_SECONDS:.0f} s")
+
+    def run_view(self) -> dict[str, Any]:
+        """Return the `run` part of the state event."""
+        running = self.mode in ("running", "until") and not self.waiting
+        achieved = self._pacer.achieved(self._clock(), self.lab.position) if running else None
+        return {
+            "mode": self.mode,
+            "speed": self.speed,
+            "achieved": achieved,
+            "reason": self.reason,
+            "condition": self.condition,
+            "waiting": self.waiting,
+            "rebuilt": min(1.0, self.lab.position / self._goal)
+            if self.mode == "rebuilding" and self._goal
+            else 1.0,
+        }
+
+    def _go(self, mode: RunMode, speed: str, condition: dict[str, Any] | None) -> None:
+        self.mode, self.reason, self.condition, self.waiting = mode, "", condition, False
+        self.watched_at = self._clock()
+        self._pacer = self._new_pacer(speed)
+        self._changed()
+
+    def _new_pacer(self, speed: str) -> Pacer:
+        host = self.lab.config.host
+        return Pacer(speed, host.clock * host.pcpus, self._clock(), self.lab.position)
+
+    def _changed(self) -> None:
+        self.revision += 1
+
+    def _run(self, until: float) -> None:
+        before = self.lab.position
+        while self._clock() < until and not self.waiting and self.mode in ("running", "until"):
+            position = self.lab.position
+            due = self._pacer.due(self._clock(), position)
+            if due is not None and due <= position:
+                break
+            self._chunk(position if due is None else due)
+        self._pacer.mark(self._clock(), self.lab.position)
+        if self.lab.position != before:
+            self._changed()
+
+    def _chunk(self, due: int) -> None:
+        position, started = self.lab.position, self._clock()
+        goal = position + self._throttle.chunk
+        if due > position:
+            goal = min(goal, due)
+        if self.condition is None:
+            self.lab.advance(goal)
+        elif self.lab.run_until(self.condition, goal):
+            self.pause(f"condition met: {self.condition['kind']}")
+        self._throttle.learn(self.lab.position - position, self._clock() - started)
+        if self.lab.position < goal and self.mode in ("running", "until"):
+            self._nothing_left()
+
+    def _nothing_left(self) -> None:
+        if self.mode == "until":
+            self.pause("nothing left to run before the condition held")
+        else:
+            self.waiting = True
+            self._changed()
+
+    def _rebuild(self, until: float) -> None:
+        while self._clock() < until and self.mode == "rebuilding":
+            goal = self._log[0]["position"] if self._log else self._goal
+            if self.lab.position < goal:
+                self._rebuild_chunk(goal)
+            elif self._log:
+                self._repeat(self._log.popleft())
+            else:
+                self._rebuilt()
+        self._changed()
+
+    def _rebuild_chunk(self, goal: int) -> None:
+        position, started = self.lab.position, self._clock()
+        target = min(goal, position + self._throttle.chunk)
+        self.lab.advance(target)
+        self._throttle.learn(self.lab.position - position, self._clock() - started)
+        if self.lab.position < target:
+            self.fail("the lab's history could not be repeated; reset it to start again")
+
+    def _repeat(self, entry: LogEntry) -> None:
+        try:
+            self.lab.apply(entry["action"])
+        except LabError as error:
+            self.fail(f"an action of this lab's history is refused today ({error}); reset it to start again")
+
+    def _rebuilt(self) -> None:
+        after = self._after
+        self.mode, self.reason, self.condition = after["mode"], after["reason"], after["condition"]
+        self._pacer = self._new_pacer(after["speed"])
+        self.watched_at = self._clock()
+        self._changed()

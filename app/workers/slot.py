@@ -1,0 +1,53 @@
+"""One place in the pool: the worker process that is there now, and what must outlive it."""
+
+from __future__ import annotations
+
+import threading
+
+from app.workers.connection import Connection
+from app.workers.record import Mode
+from app.workers.subscription import Blobs, Subscription
+
+
+class Slot:
+    """A worker's place. Streams and modes stay when the process in it is replaced."""
+
+    def __init__(self, index: int) -> None:
+        """Nothing runs here yet."""
+        self.index = index
+        self.connection: Connection | None = None
+        self.modes: dict[str, Mode] = {}
+        self.quick_deaths = 0
+        self._streams: dict[str, Subscription] = {}
+        self._guard = threading.Lock()
+
+    def add_stream(self, subscription: Subscription) -> None:
+        """Keep a reader."""
+        with self._guard:
+            self._streams[subscription.id] = subscription
+
+    def drop_stream(self, subscription: Subscription) -> None:
+        """Forget a reader."""
+        with self._guard:
+            self._streams.pop(subscription.id, None)
+
+    def streams(self) -> list[Subscription]:
+        """Return every reader."""
+        with self._guard:
+            return list(self._streams.values())
+
+    def streams_of(self, lab: str) -> list[Subscription]:
+        """Return the readers of one lab."""
+        return [subscription for subscription in self.streams() if subscription.lab == lab]
+
+    def deliver(self, stream: str, message: Blobs) -> None:
+        """Give a reader its message; one who left a moment ago needs none."""
+        with self._guard:
+            subscription = self._streams.get(stream)
+        if subscription is not None:
+            subscription.put(message)
+
+    def wanted_labs(self) -> list[str]:
+        """Return the labs that were running or being watched, each once."""
+        running = [lab for lab, mode in self.modes.items() if mode["mode"] != "paused"]
+        return list(dict.fromkeys([*(subscription.lab for subscription in self.streams()), *running]))
