@@ -1,7 +1,7 @@
 """The benchmark programs, and how one becomes an ELF file for RV64 or an executable for this machine.
 
-Sizes follow the number of guest instructions: `s` about 3 million, `m` about 500 million. The compiler is Zig's
-C compiler (the Python package ziglang), for the guest and for the native run that gives the check value.
+Sizes follow the number of guest instructions: `s` about 3 million, `m` about 500 million. The compiler is
+Zig's C compiler (the Python package ziglang), for the guest and for the native run that gives the check value.
 """
 
 import hashlib
@@ -107,7 +107,6 @@ def _compile(arguments: tuple[str, ...], sources: list[Path], output: Path) -> P
     done = subprocess.run(
         [*command, "-o", str(partial)],
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(output.parent / "zig")},
         capture_output=True,
         text=True,
         timeout=COMPILE_SECONDS,
@@ -119,7 +118,7 @@ def _compile(arguments: tuple[str, ...], sources: list[Path], output: Path) -> P
 
 
 def build_guest(program: Program, size: str, cache: Path) -> Path:
-    """Return `program` as an RV64 ELF file, an S-mode payload at 0x80200000, built into `cache` if need be."""
+    """Return `program` as an RV64 ELF file, an S-mode payload at 0x80200000, built into `cache`."""
     flags = (*GUEST, f"-mcpu=generic_rv64+{program.features}")
     folder = cache / "bench"
     workload = _compile((*flags, *program.defines, "-c"), [program.path], folder / f"{program.name}-rv64.o")

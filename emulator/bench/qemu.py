@@ -26,7 +26,8 @@ def version() -> str | None:
 
 def run(elf: Path, timeout_s: float = 600) -> Stopwatch:
     """Run `elf` to its end; return the stopwatch, in seconds of the host."""
-    arguments = f"-machine virt -smp 1 -m {RAM_BYTES >> 20}M -bios default -no-reboot -display none -monitor none -serial stdio"
+    arguments = f"-machine virt -smp 1 -m {RAM_BYTES >> 20}M -bios default -no-reboot"
+    arguments += " -display none -monitor none -serial stdio"
     with subprocess.Popen(
         [NAME, *arguments.split(), "-kernel", str(elf)],
         stdin=subprocess.DEVNULL,
