@@ -18,7 +18,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet --no-input
 RUN_STAMP := $(VENV)/.run-$(call hash,requirements.lock requirements-build.lock pyproject.toml)
 DEV_STAMP := $(VENV)/.dev-$(call hash,requirements-dev.lock pyproject.toml)
 
-.PHONY: help serve test assets warm lock dockerfile-lint clean
+.PHONY: help serve test assets warm image lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -63,8 +63,10 @@ lock: $(DEV_STAMP)
 	$(LOCK) pyproject.toml --extra c --group build --group dev -c requirements.lock -o requirements-dev.lock
 	cd static && npm install --package-lock-only --ignore-scripts
 
-dockerfile-lint: $(DEV_STAMP)
-	$(VENV)/bin/hadolint Dockerfile
+image:
+	@tool=$$(command -v podman || command -v buildah || command -v docker) \
+		|| { echo "make: none of podman, buildah and docker found" >&2; exit 1; }; \
+	BUILDAH_FORMAT=docker "$$tool" build --tag vmlab .
 
 clean:
 	rm -rf $(VENV) static/dist static/node_modules

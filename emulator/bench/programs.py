@@ -1,7 +1,7 @@
 """The benchmark programs, and how one becomes an ELF file for RV64 or an executable for this machine.
 
 Sizes follow the number of guest instructions: `s` about 3 million, `m` about 500 million. The compiler is
-Zig's C compiler (the Python package ziglang), for the guest and for the native run that gives the check value.
+Zig's C compiler (the Python package ziglang), for the guest and for the native run whose check value counts.
 """
 
 import hashlib

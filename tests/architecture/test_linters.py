@@ -1,4 +1,4 @@
-"""ruff, pyright and import-linter find nothing to say."""
+"""ruff, pyright, import-linter and hadolint find nothing to say."""
 
 import subprocess
 import sys
@@ -16,6 +16,7 @@ BIN = Path(sys.executable).parent
         pytest.param([BIN / "ruff", "format", "--check", "."], id="ruff-format"),
         pytest.param([BIN / "pyright", "--pythonpath", sys.executable], id="pyright"),
         pytest.param([BIN / "lint-imports", "--no-cache"], id="import-contracts"),
+        pytest.param([BIN / "hadolint", "Dockerfile"], id="dockerfile"),
     ],
 )
 def test_linter_is_content(command: list[str | Path], project: Path) -> None:
