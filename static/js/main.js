@@ -1,2 +1,35 @@
-// Entry point of the page's scripts: htmx, then our own modules.
+// Entry point of the page's scripts. A page without a lab gets the theme button and htmx only.
 import "htmx.org";
+import { startAsking } from "./ask.js";
+import { startConsoles } from "./consoles.js";
+import { startExits } from "./exits.js";
+import { startFrameMap } from "./frame_readout.js";
+import { startHostBar } from "./host_bar.js";
+import { Lab } from "./lab.js";
+import { startLanes } from "./lanes_readout.js";
+import { startProgram } from "./program.js";
+import { startSeparator } from "./separator.js";
+import { startSteps } from "./steps.js";
+import { startTabs } from "./tabs.js";
+import { startTheme } from "./theme.js";
+import { startVmCards } from "./vm_cards.js";
+
+function startWorkbench(bench) {
+  const lab = new Lab(bench.dataset.lab);
+  startHostBar(lab);
+  startVmCards(lab);
+  startFrameMap(lab);
+  startLanes(lab);
+  startConsoles(lab);
+  startExits(lab);
+  startProgram(lab);
+  startTabs(document.getElementById("dock-tabs"));
+  startAsking(bench, (answer) => answer.state && lab.takeState(answer.state));
+  lab.follow();
+}
+
+startTheme();
+startSeparator();
+startSteps();
+const bench = document.querySelector("[data-lab]");
+if (bench) startWorkbench(bench);

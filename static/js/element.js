@@ -1,0 +1,31 @@
+// Make and fill DOM elements.
+
+/**
+ * Return a new element. `attributes` may hold `class`, `dataset`, `hidden`, `on<event>` functions, or any attribute;
+ * null, undefined and false leave an attribute out. Children are nodes or text; null and false are left out.
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...(Node|string|number|null|false)} children
+ */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "dataset") Object.assign(element.dataset, value);
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.filter((child) => child !== null && child !== false).map((child) => (child instanceof Node ? child : String(child))));
+  return element;
+}
+
+/** Set an element's text only where it differs, so that selections and readers are left alone. */
+export function setText(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
+}
+
+/** Set or remove an attribute only where it differs. */
+export function setAttribute(element, name, value) {
+  if (value === null || value === undefined || value === false) element.removeAttribute(name);
+  else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
+}

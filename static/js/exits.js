@@ -1,0 +1,112 @@
+// "Why did it stop?": exits by reason for each VM, the log of events, and the fault explanations asked from the server.
+// Data: state.vms[].exits, `events` (EventView), GET fault?event= as an HTML fragment.
+import { announce } from "./announcer.js";
+import { h, setText } from "./element.js";
+import { badge } from "./frame_readout.js";
+import * as numbers from "./numbers.js";
+import { vmClass } from "./patterns.js";
+
+const SHOWN = 200;
+
+/** @param {import("./lab.js").Lab} lab */
+export function startExits(lab) {
+  const log = document.getElementById("log");
+  const filter = document.getElementById("log-filter");
+  const wanted = () => new Set([...filter.querySelectorAll("input:checked")].flatMap((input) => input.value.split(" ")));
+  const redraw = () => fillLog(log, lab, wanted());
+  filter.addEventListener("change", redraw);
+  lab.on("state", (state) => {
+    fillTable(document.getElementById("exits-table"), state.vms);
+    const total = state.vms.reduce((sum, vm) => sum + vm.exits_total, 0);
+    setText(document.getElementById("exits-count"), total ? numbers.count(total) : "");
+    showFaults(state.vms);
+  });
+  lab.on("events", ({ events, full }) => {
+    redraw();
+    if (!full) for (const event of events) if (event.kind === "fault") announce(`fault ${event.vm}`, event.text);
+  });
+  startExplaining(lab);
+}
+
+function fillTable(body, vms) {
+  const rows = vms.flatMap((vm) => Object.entries(vm.exits).map(([reason, count]) => ({ vm, reason, count })));
+  const most = Math.max(1, ...rows.map((row) => row.count));
+  body.closest("table").hidden = rows.length === 0;
+  document.getElementById("no-exits").hidden = rows.length > 0;
+  const key = JSON.stringify(rows.map((row) => [row.vm.name, row.reason, row.count]));
+  if (body.dataset.key === key) return;
+  body.dataset.key = key;
+  body.replaceChildren(
+    ...rows.map(({ vm, reason, count }) =>
+      h(
+        "tr",
+        { class: `vm-${vmClass(vm.index)}` },
+        h("td", {}, badge(vm.index), " ", vm.name),
+        h("th", { scope: "row" }, reason),
+        h("td", { class: "number", title: numbers.exact(count) }, numbers.count(count)),
+        h("td", { class: "wide" }, h("span", { class: "bar", style: `width: ${((100 * count) / most).toFixed(1)}%` })),
+      ),
+    ),
+  );
+}
+
+function fillLog(log, lab, kinds) {
+  const shown = lab.events.filter((event) => kinds.has(event.kind)).slice(-SHOWN).reverse();
+  document.getElementById("no-events").hidden = shown.length > 0;
+  log.replaceChildren(
+    ...shown.map((event) => {
+      const vm = event.vm === null ? null : lab.vm(event.vm);
+      const explain = event.kind === "fault" ? h("button", { type: "button", class: "small", dataset: { explain: event.id } }, "Explain") : null;
+      return h(
+        "li",
+        { class: event.kind },
+        h("time", { title: `position ${numbers.exact(event.position)}` }, numbers.time(event.at_ns)),
+        vm ? badge(vm.index) : h("span"),
+        h("span", {}, event.text, explain ? " " : null, explain),
+      );
+    }),
+  );
+}
+
+function showFaults(vms) {
+  const faults = vms.filter((vm) => vm.fault !== null);
+  const alarm = document.getElementById("fault-count");
+  alarm.hidden = faults.length === 0;
+  setText(alarm, numbers.plural(faults.reduce((sum, vm) => sum + vm.faults, 0), "fault"));
+  const place = document.getElementById("fault");
+  if (place.dataset.event && !faults.some((vm) => vm.fault >= Number(place.dataset.event))) hide(place);
+  // The newest fault explains itself until the student picks one.
+  const newest = Math.max(...faults.map((vm) => vm.fault));
+  if (faults.length && place.dataset.picked !== "yes" && place.dataset.event !== String(newest)) load(newest, place);
+}
+
+function hide(place) {
+  place.replaceChildren();
+  delete place.dataset.event;
+  delete place.dataset.picked;
+}
+
+let labUrl = "";
+
+function startExplaining(lab) {
+  labUrl = lab.url;
+  const place = document.getElementById("fault");
+  document.addEventListener("explain", ({ detail }) => load(detail, place, true));
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-explain]");
+    if (button) load(Number(button.dataset.explain), place, true);
+  });
+}
+
+async function load(id, place, picked = false) {
+  place.dataset.event = String(id);
+  if (picked) place.dataset.picked = "yes";
+  const response = await fetch(`${labUrl}/fault?event=${id}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (!response?.ok || place.dataset.event !== String(id)) return;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  place.replaceChildren(...page.body.childNodes);
+  if (!picked) return;
+  place.tabIndex = -1;
+  place.focus({ preventScroll: true });
+  place.scrollIntoView({ block: "nearest" });
+}

@@ -1,0 +1,130 @@
+// The frame map's cursor: hover or arrow keys say who owns a frame; the table says it for all of them.
+import { look } from "./ask.js";
+import { h, setAttribute } from "./element.js";
+import { FrameMap, runs } from "./frame_map.js";
+import * as numbers from "./numbers.js";
+import { onTheme, vmClass, vmLetter } from "./patterns.js";
+
+const REST_MS = 140;
+
+export function badge(vmIndex) {
+  return h("span", { class: `badge vm-${vmClass(vmIndex)}` }, vmLetter(vmIndex));
+}
+
+/** "VM b, guest RAM"; "free". @param {any} entry FrameOwner */
+function ownerText(entry) {
+  if (entry.owner === "vm") return `VM ${entry.vm}, ${entry.role}`;
+  return entry.owner === "free" ? "free, owned by nobody" : "the hypervisor";
+}
+
+/** @param {import("./lab.js").Lab} lab */
+export function startFrameMap(lab) {
+  const canvas = document.getElementById("frame-map");
+  const readout = document.getElementById("frame-readout");
+  const map = new FrameMap(canvas, lab);
+  let details = null;
+
+  const point = (index) => {
+    if (index === map.cursor) return;
+    map.cursor = index;
+    map.ask();
+    details?.abort();
+    describe(index);
+  };
+  const describe = (index) => {
+    if (index === null) {
+      readout.replaceChildren(h("span", { class: "quiet" }, "Point at a square, or use the arrow keys."));
+      return;
+    }
+    const entry = lab.legend.get(lab.owners[index]);
+    const hfn = lab.firstHfn + index;
+    readout.replaceChildren(...sentence(entry, hfn), h("br"), h("span", { class: "quiet more-facts" }, "\u00a0"));
+    setAttribute(canvas, "aria-valuenow", hfn);
+    setAttribute(canvas, "aria-valuetext", `Frame ${numbers.frameNumber(hfn)}: ${ownerText(entry)}`);
+    const asked = (details = new AbortController());
+    setTimeout(() => asked.signal.aborted || fill(lab, readout, hfn, asked.signal), REST_MS);
+  };
+
+  canvas.addEventListener("pointermove", (event) => point(map.at(event.offsetX, event.offsetY)));
+  canvas.addEventListener("pointerleave", () => document.activeElement !== canvas && point(null));
+  canvas.addEventListener("keydown", (event) => {
+    const to = moved(event.key, map, lab.owners);
+    if (to === null) return;
+    event.preventDefault();
+    point(to);
+  });
+  canvas.addEventListener("focus", () => map.cursor === null && point(0));
+  canvas.addEventListener("blur", () => point(null));
+  const table = document.getElementById("frame-table");
+  lab.on("frames", (changed) => {
+    setAttribute(canvas, "aria-valuemin", lab.firstHfn);
+    setAttribute(canvas, "aria-valuemax", lab.firstHfn + lab.owners.length - 1);
+    map.mark(changed);
+    caption(map, lab);
+    if (table.closest("details").open) fillTable(table, lab);
+  });
+  table.closest("details").addEventListener("toggle", () => fillTable(table, lab));
+  new ResizeObserver(() => {
+    map.ask();
+    requestAnimationFrame(() => caption(map, lab));
+  }).observe(canvas.parentElement);
+  onTheme(() => map.ask());
+  document.fonts.ready.then(() => map.ask());
+  describe(null);
+}
+
+function sentence(entry, hfn) {
+  const who =
+    entry.owner === "vm"
+      ? [badge(entry.vm_index), ` VM ${entry.vm}: ${entry.role}`]
+      : [entry.owner === "free" ? "free" : "hypervisor"];
+  return [h("b", {}, "Frame ", h("span", { class: "mono" }, numbers.frameNumber(hfn))), " ", ...who];
+}
+
+async function fill(lab, readout, hfn, signal) {
+  const frame = await look(`${lab.url}/frame?hfn=${hfn}`, signal);
+  const facts = readout.querySelector(".more-facts");
+  if (!frame || signal.aborted || !facts) return;
+  const parts = [`HPA ${numbers.address(frame.hpa)}`];
+  if (frame.gpa) parts.push(`its guest sees it at GPA ${numbers.address(frame.gpa)}`, `permissions ${frame.permissions}`);
+  else if (frame.owner !== "free") parts.push("no guest can reach it");
+  parts.push(frame.zero ? "all zero" : `content ${frame.digest.slice(0, 8)}`);
+  facts.textContent = parts.join(" \u00b7 ");
+}
+
+/** Where a key leads from the cursor; PageUp and PageDown go to the previous and next owner. */
+function moved(key, map, owners) {
+  const at = map.cursor ?? 0;
+  const { columns } = map.shape ?? { columns: 1 };
+  const last = owners.length - 1;
+  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns };
+  if (key in steps) return Math.min(last, Math.max(0, at + steps[key]));
+  if (key === "Home") return 0;
+  if (key === "End") return last;
+  if (key === "PageDown") return runs(owners).find(([first]) => first > at)?.[0] ?? last;
+  if (key === "PageUp") return runs(owners).findLast(([first]) => first < at)?.[0] ?? 0;
+  return null;
+}
+
+function caption(map, lab) {
+  const text = document.getElementById("frame-caption");
+  if (!map.shape) return;
+  text.textContent = `${numbers.count(lab.owners.length)} frames. One square: 4 KiB; one row: ${numbers.size(map.shape.columns * 4096)}.`;
+}
+
+function fillTable(table, lab) {
+  const rows = runs(lab.owners).map(([first, count, code]) => {
+    const entry = lab.legend.get(code);
+    const hfn = lab.firstHfn + first;
+    return h(
+      "tr",
+      {},
+      h("td", { class: "mono" }, `${numbers.frameNumber(hfn)} \u2013 ${numbers.frameNumber(hfn + count - 1)}`),
+      h("td", { class: "number" }, String(count)),
+      h("td", { class: "number" }, numbers.size(count * 4096)),
+      h("td", {}, ...(entry.owner === "vm" ? [badge(entry.vm_index), ` VM ${entry.vm}`] : [entry.owner])),
+      h("td", {}, entry.owner === "vm" ? entry.role : ""),
+    );
+  });
+  table.replaceChildren(...rows);
+}

@@ -1,0 +1,90 @@
+// The host bar: what virtual time does, and what the host has left.
+// Data: state.{position, now_ns, finished, host, run}.
+import { announce } from "./announcer.js";
+import { setText } from "./element.js";
+import * as numbers from "./numbers.js";
+
+const CONNECTION = { connecting: "connecting", live: "live", lost: "connection lost, retrying", gone: "over" };
+
+const slot = (name) => document.querySelector(`#host-bar [data-slot="${name}"]`);
+
+/** @param {import("./lab.js").Lab} lab */
+export function startHostBar(lab) {
+  const speed = document.getElementById("speed");
+  speed.addEventListener("change", () => document.getElementById("set-speed").click());
+  lab.on("state", (state) => {
+    drawClock(state);
+    drawHost(state);
+    drawRun(state.run, state);
+  });
+  lab.on("run", (state) => drawRun(state.run, state));
+  lab.on("connection", ({ connection, reason }) => drawConnection(connection, reason));
+}
+
+function drawClock({ now_ns, position }) {
+  setText(slot("time"), numbers.time(now_ns));
+  slot("time").title = `${numbers.exact(now_ns)} ns`;
+  setText(slot("position"), `position ${numbers.exact(position)}`);
+}
+
+function drawHost({ host }) {
+  const used = host.frames_total - host.frames_free;
+  setText(slot("pcpus"), String(host.pcpus.length));
+  setText(slot("used"), numbers.size(used * 4096));
+  setText(slot("memory"), numbers.size(host.memory_bytes));
+  slot("used").title = `${numbers.exact(used)} of ${numbers.exact(host.frames_total)} frames of 4 KiB`;
+}
+
+let said = "";
+
+function drawRun(run, state) {
+  if (!run) return;
+  const moving = run.mode === "running" || run.mode === "until";
+  const ready = run.mode !== "rebuilding" && run.mode !== "failed";
+  const toggle = document.getElementById("run-toggle");
+  toggle.value = moving ? "pause" : "run";
+  toggle.disabled = !ready;
+  toggle.classList.toggle("primary", !moving);
+  setText(toggle.querySelector("span"), moving ? "Pause" : "Run");
+  toggle.querySelector("use").setAttribute("href", moving ? "#icon-pause" : "#icon-run");
+  for (const button of document.querySelectorAll("#host-bar [data-step]")) button.disabled = !ready || moving;
+  const speed = document.getElementById("speed");
+  if (document.activeElement !== speed) speed.value = run.speed;
+  setText(slot("achieved"), moving && run.achieved ? `${numbers.time(run.achieved * 1e9)}/s` : moving ? "running" : run.mode);
+  drawNote(run, state);
+}
+
+function drawNote(run, state) {
+  const note = document.getElementById("run-note");
+  const [subject, sentence] = noteOf(run, state);
+  setText(note.querySelector("span"), sentence);
+  note.hidden = sentence === "";
+  const bar = note.querySelector("progress");
+  bar.hidden = run.mode !== "rebuilding";
+  bar.value = run.rebuilt ?? 0;
+  if (sentence && subject !== said) announce("run", sentence);
+  said = subject;
+}
+
+function noteOf(run, state) {
+  if (run.mode === "rebuilding") return ["rebuilding", `Bringing your lab back to where it was: ${numbers.percent(run.rebuilt ?? 0, 1)}`];
+  if (run.mode === "failed") return ["failed", `This lab cannot go on: ${run.reason}. Start it again with \u201cStart the lab over\u201d under Configuration.`];
+  if (run.mode === "until") return ["until", "Running until it happens \u2026 press Pause to stop earlier."];
+  const on = state.vms?.some((vm) => vm.state !== "shut off" && vm.state !== "crashed");
+  if (run.mode === "paused" && run.reason) return [run.reason, `Time stopped: ${run.reason}.`];
+  if (run.mode === "running" && state.vms && !on) return ["none", "Time is running, but no VM is. Press Run on a VM."];
+  if (run.mode === "paused" && on) return ["paused", "Time stands still. Press Run here to let it pass, or step."];
+  return ["", ""];
+}
+
+function drawConnection(connection, reason) {
+  const lamp = slot("connection");
+  lamp.parentElement.dataset.connection = connection;
+  lamp.previousElementSibling?.classList.toggle("on", connection === "live");
+  setText(lamp, CONNECTION[connection]);
+  if (connection === "lost") announce("connection", "Connection lost, retrying.");
+  if (connection === "gone") {
+    document.getElementById("gone").hidden = false;
+    setText(document.querySelector("#gone span"), reason || "it was started over in another window");
+  }
+}

@@ -1,0 +1,211 @@
+// "Who is running?": a lane per pCPU over virtual time. VMs in their colour, pattern and letter, the hypervisor neutral,
+// idle time empty. Data: slices (LaneSlice), clock_hz, number of pCPUs.
+import * as numbers from "./numbers.js";
+import { palette, vmLetter } from "./patterns.js";
+
+const LANE = 34;
+const GAP = 6;
+const GUTTER = 50;
+const AXIS = 22;
+
+/** A round distance between ticks, so that about `wanted` fit. @param {number} span */
+export function tickStep(span, wanted) {
+  const rough = span / wanted;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? 10 * power;
+}
+
+/**
+ * Sum a window of time by owner for each pCPU: [{pcpu, key, vm, kind, cycles}], longest first.
+ * @param {Iterable<any>} slices
+ */
+export function shares(slices, from, to) {
+  const sums = new Map();
+  for (const slice of slices) {
+    const cycles = Math.min(to, slice.end_cycles) - Math.max(from, slice.start_cycles);
+    if (cycles <= 0) continue;
+    const owner = slice.kind === "run" ? slice.vm : slice.kind;
+    const key = `${slice.pcpu}/${slice.kind}/${owner}`;
+    const sum = sums.get(key) ?? { key, pcpu: slice.pcpu, vm: slice.kind === "run" ? slice.vm : null, kind: slice.kind, cycles: 0 };
+    sum.cycles += cycles;
+    sums.set(key, sum);
+  }
+  return [...sums.values()].sort((a, b) => a.pcpu - b.pcpu || b.cycles - a.cycles);
+}
+
+export class Lanes {
+  /** @param {HTMLCanvasElement} canvas @param {import("./lab.js").Lab} lab */
+  constructor(canvas, lab) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.lab = lab;
+    this.from = 0;
+    this.span = 0;
+    this.following = true;
+    this.cursor = null;
+    this.pending = 0;
+  }
+
+  ask() {
+    this.pending ||= requestAnimationFrame(() => {
+      this.pending = 0;
+      this.draw();
+    });
+  }
+
+  /** The furthest pCPU clock. */
+  get now() {
+    return Math.max(0, ...(this.lab.state?.host?.pcpus ?? []).map((pcpu) => pcpu.clock_cycles));
+  }
+
+  get hz() {
+    return this.lab.state?.host?.clock_hz ?? 1e8;
+  }
+
+  /** The window [from, to] in cycles; while following, its right edge is now. */
+  window() {
+    this.span ||= Math.max(1000, ((this.lab.state?.host?.timeslice_ns ?? 1e6) * this.hz * 20) / 1e9);
+    if (this.following) this.from = Math.max(0, this.now - this.span);
+    return [this.from, this.from + this.span];
+  }
+
+  /** Look closer (< 1) or wider (> 1) around the cursor, else around the right edge. */
+  zoom(factor) {
+    const [from, to] = this.window();
+    const pivot = this.cursor ?? (this.following ? to : (from + to) / 2);
+    const span = Math.min(Math.max(20, this.span * factor), Math.max(1e5, this.now * 1.05));
+    this.from = Math.max(0, pivot - ((pivot - from) * span) / this.span);
+    this.span = span;
+    this.follow(this.from + span >= this.now);
+  }
+
+  pan(cycles) {
+    this.from = Math.max(0, Math.min(this.now - this.span / 10, this.window()[0] + cycles));
+    this.follow(this.from + this.span >= this.now);
+  }
+
+  follow(yes) {
+    this.following = yes;
+    this.ask();
+  }
+
+  /** The time under a horizontal position (CSS pixels). */
+  timeAt(x) {
+    const [from, to] = this.window();
+    return from + ((x - GUTTER) / (this.width - GUTTER)) * (to - from);
+  }
+
+  /** What each pCPU did at a time: [slice or undefined]. */
+  slicesAt(cycles) {
+    const found = Array.from(this.lab.state?.host?.pcpus ?? [], () => undefined);
+    for (const slice of this.lab.slices.values()) if (slice.start_cycles <= cycles && cycles < slice.end_cycles) found[slice.pcpu] = slice;
+    return found;
+  }
+
+  draw() {
+    const pcpus = this.lab.state?.host?.pcpus.length ?? 0;
+    this.width = this.canvas.parentElement.clientWidth;
+    if (!this.width || !pcpus) return;
+    const ratio = window.devicePixelRatio || 1;
+    this.height = pcpus * (LANE + GAP) + AXIS;
+    this.canvas.width = Math.round(this.width * ratio);
+    this.canvas.height = Math.round(this.height * ratio);
+    this.canvas.style.width = `${this.width}px`;
+    this.canvas.style.height = `${this.height}px`;
+    const { context } = this;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const [from, to] = this.window();
+    const place = (cycles) => GUTTER + ((cycles - from) / (to - from)) * (this.width - GUTTER);
+    this.drawGrid(pcpus, from, to, place);
+    for (const slice of this.lab.slices.values()) {
+      if (slice.end_cycles > from && slice.start_cycles < to) this.drawSlice(slice, Math.max(GUTTER, place(slice.start_cycles)), Math.min(this.width, place(slice.end_cycles)));
+    }
+    this.drawCursor(place);
+  }
+
+  drawGrid(pcpus, from, to, place) {
+    const { context } = this;
+    const colours = palette();
+    context.font = '12px "Source Sans 3", sans-serif';
+    context.textBaseline = "middle";
+    for (let pcpu = 0; pcpu < pcpus; pcpu++) {
+      const top = pcpu * (LANE + GAP);
+      context.fillStyle = colours.free.css;
+      context.fillRect(GUTTER, top, this.width - GUTTER, LANE);
+      context.strokeStyle = colours.rule.css;
+      context.lineWidth = 1;
+      context.strokeRect(GUTTER + 0.5, top + 0.5, this.width - GUTTER - 1, LANE - 1);
+      context.fillStyle = colours.inkSoft.css;
+      context.textAlign = "left";
+      context.fillText(`pCPU ${pcpu}`, 0, top + LANE / 2);
+    }
+    this.drawAxis(pcpus * (LANE + GAP), from, to, place);
+  }
+
+  drawAxis(top, from, to, place) {
+    const { context } = this;
+    const colours = palette();
+    const step = tickStep(to - from, (this.width - GUTTER) / 84);
+    context.fillStyle = colours.inkSoft.css;
+    context.strokeStyle = colours.edge.css;
+    for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) {
+      const x = Math.round(place(tick)) + 0.5;
+      context.beginPath();
+      context.moveTo(x, top - GAP + 1);
+      context.lineTo(x, top + 3);
+      context.stroke();
+      const label = tickLabel(numbers.nanoseconds(tick, this.hz), numbers.nanoseconds(step, this.hz));
+      const half = context.measureText(label).width / 2;
+      if (x - half < GUTTER - 16 || x + half > this.width) continue;
+      context.textAlign = "center";
+      context.fillText(label, x, top + 12);
+    }
+  }
+
+  drawSlice(slice, left, right) {
+    const { context } = this;
+    const colours = palette();
+    const top = slice.pcpu * (LANE + GAP);
+    const width = right - left;
+    if (slice.kind === "idle" || width <= 0) return;
+    if (slice.kind === "hypervisor") {
+      context.fillStyle = colours.hypervisor.css;
+      context.fillRect(left, top, width, LANE);
+      return;
+    }
+    const index = this.lab.vm(slice.vm)?.index ?? 0;
+    context.fillStyle = width > 3 ? colours.fill(context, index, 1) : colours.vm(index).solid.css;
+    context.fillRect(left, top, width, LANE);
+    if (width < 22) return;
+    const letter = vmLetter(index);
+    context.font = '650 13px "Source Sans 3", sans-serif';
+    const plate = context.measureText(letter).width + 9;
+    context.fillStyle = colours.paper.css;
+    context.beginPath();
+    context.roundRect(left + width / 2 - plate / 2, top + LANE / 2 - 9, plate, 18, 3);
+    context.fill();
+    context.fillStyle = colours.vm(index).solid.css;
+    context.textAlign = "center";
+    context.fillText(letter, left + width / 2, top + LANE / 2 + 1);
+  }
+
+  drawCursor(place) {
+    if (this.cursor === null) return;
+    const x = Math.round(place(this.cursor)) + 0.5;
+    this.context.strokeStyle = palette().ink.css;
+    this.context.lineWidth = 1.5;
+    this.context.beginPath();
+    this.context.moveTo(x, 0);
+    this.context.lineTo(x, this.height - AXIS);
+    this.context.stroke();
+  }
+}
+
+/** A tick's label with as many digits as tell it from its neighbours. */
+export function tickLabel(ns, stepNs) {
+  const [factor, unit] = [[1e9, "s"], [1e6, "ms"], [1e3, "\u00b5s"], [1, "ns"]].find(([factor]) => stepNs >= factor * 0.999 || factor === 1);
+  const coarse = [[1e9, "s"], [1e6, "ms"], [1e3, "\u00b5s"], [1, "ns"]];
+  const chosen = ns / factor >= 100000 ? coarse[Math.max(0, coarse.findIndex(([other]) => other === factor) - 1)] : [factor, unit];
+  const digits = Math.max(0, Math.ceil(-Math.log10(stepNs / chosen[0]) - 1e-9));
+  return `${(ns / chosen[0]).toFixed(digits)} ${chosen[1]}`;
+}

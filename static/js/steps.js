@@ -1,0 +1,22 @@
+// Where in the lesson the reader is: the foot of the text marks the step that is being read.
+
+/** Wire the step links of a lesson. */
+export function startSteps() {
+  const text = document.querySelector(".lesson");
+  const links = [...document.querySelectorAll(".steps a")];
+  if (!text || links.length === 0) return;
+  const steps = links.map((link) => document.getElementById(decodeURIComponent(link.hash.slice(1))));
+  let last = -1;
+  const mark = () => {
+    const top = text.getBoundingClientRect().top + text.clientHeight / 3;
+    const atEnd = text.scrollTop + text.clientHeight >= text.scrollHeight - 2 && text.scrollTop > 0;
+    const passed = steps.findLastIndex((step) => step && step.getBoundingClientRect().top <= top);
+    const now = atEnd ? steps.length - 1 : Math.max(0, passed);
+    if (now === last) return;
+    last = now;
+    links.forEach((link, i) => (i === now ? link.setAttribute("aria-current", "step") : link.removeAttribute("aria-current")));
+  };
+  text.addEventListener("scroll", mark, { passive: true });
+  addEventListener("scroll", mark, { passive: true });
+  mark();
+}

@@ -1,0 +1,117 @@
+// One card per VM: state, verbs, vCPUs, exits, memory. The markup is templates/labs/_vm_card.html; this fills it.
+// Data: state.vms (VmView), state.host.clock_hz.
+import { announce } from "./announcer.js";
+import { h, setText } from "./element.js";
+import * as numbers from "./numbers.js";
+import { vmClass, vmLetter } from "./patterns.js";
+import { show } from "./tabs.js";
+
+/** Which verbs a state offers, the two most likely first; the others stand under "More". */
+const VERBS = {
+  "shut off": ["start"],
+  running: ["suspend", "shutdown", "destroy", "reboot", "reset"],
+  idle: ["suspend", "shutdown", "destroy", "reboot", "reset"],
+  blocked: ["suspend", "shutdown", "destroy", "reboot", "reset"],
+  paused: ["resume", "destroy", "reset"],
+  "shutting down": ["destroy", "suspend", "reset"],
+  crashed: ["start", "destroy"],
+};
+const SHOWN = 2;
+
+/** @param {import("./lab.js").Lab} lab */
+export function startVmCards(lab) {
+  const list = document.getElementById("vm-cards");
+  const states = new Map();
+  lab.on("state", (state) => {
+    const names = new Set(state.vms.map((vm) => vm.name));
+    for (const card of list.querySelectorAll(".vm-card")) if (!names.has(card.dataset.vm)) card.remove();
+    for (const vm of state.vms) {
+      draw(card(list, vm), vm, state.host);
+      if (states.has(vm.name) && states.get(vm.name) !== vm.state) announce(`vm ${vm.name}`, `VM ${vm.name} is ${vm.state}.`);
+      states.set(vm.name, vm.state);
+    }
+    document.getElementById("no-vms").hidden = state.vms.length > 0;
+  });
+  list.addEventListener("click", (event) => {
+    const why = event.target.closest("[data-why]");
+    if (why) {
+      show("panel-exits");
+      document.dispatchEvent(new CustomEvent("explain", { detail: Number(why.dataset.why) }));
+    }
+  });
+  document.addEventListener("click", (event) => {
+    for (const open of document.querySelectorAll("details.more[open]")) if (!open.contains(event.target) || event.target.closest(".more button")) open.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    const open = event.key === "Escape" && document.querySelector("details.more[open]");
+    if (!open) return;
+    open.open = false;
+    open.querySelector("summary").focus();
+  });
+}
+
+function card(list, vm) {
+  const known = list.querySelector(`[data-vm="${CSS.escape(vm.name)}"]`);
+  if (known) return known;
+  const fresh = document.getElementById("vm-card").content.firstElementChild.cloneNode(true);
+  fresh.dataset.vm = vm.name;
+  fresh.querySelector("input[name=vm]").value = vm.name;
+  list.append(fresh);
+  return fresh;
+}
+
+function draw(element, vm, host) {
+  const slot = (name) => element.querySelector(`[data-slot="${name}"]`);
+  const colour = `vm-${vmClass(vm.index)}`;
+  if (!element.classList.contains(colour)) element.className = `vm-card ${colour}`;
+  element.dataset.state = vm.state;
+  setText(slot("letter"), vmLetter(vm.index));
+  setText(slot("name"), vm.name);
+  setText(slot("state"), vm.state);
+  setText(slot("program"), vm.program);
+  setText(slot("memory"), numbers.size(vm.memory_bytes));
+  const retired = vm.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0);
+  setText(slot("retired"), numbers.count(retired));
+  slot("retired").title = `${numbers.exact(retired)} instructions`;
+  setText(slot("exits"), numbers.count(vm.exits_total));
+  slot("exits").title = `${numbers.exact(vm.exits_total)} exits`;
+  drawVerbs(element, vm);
+  drawVcpus(slot("vcpus"), vm, host.clock_hz);
+  drawCrash(slot("crash"), vm);
+}
+
+function drawVerbs(element, vm) {
+  const offered = VERBS[vm.state] ?? [];
+  for (const button of element.querySelectorAll("button[name=verb]")) {
+    const rank = offered.indexOf(button.value);
+    const inMenu = Boolean(button.closest(".more"));
+    button.hidden = rank < 0 || inMenu !== rank >= SHOWN;
+    if (button.value === "undefine") button.hidden = vm.state !== "shut off" || !inMenu;
+    if (button.value === "start") setText(button.querySelector("span"), vm.state === "crashed" ? "Run again" : "Run");
+  }
+  const menu = element.querySelector("details.more");
+  menu.hidden = ![...menu.querySelectorAll("button")].some((button) => !button.hidden);
+}
+
+function vcpuSentence(vcpu, hz) {
+  const where = vcpu.state === "running" ? `on pCPU ${vcpu.pcpu ?? vcpu.last_pcpu}` : "";
+  const ran = vcpu.run_cycles ? `ran ${numbers.time(numbers.nanoseconds(vcpu.run_cycles, hz))}` : "";
+  const waited = vcpu.ready_cycles ? `waited ${numbers.time(numbers.nanoseconds(vcpu.ready_cycles, hz))}` : "";
+  return [[vcpu.state, where].filter(Boolean).join(" "), ran, waited].filter(Boolean).join(", ");
+}
+
+function drawVcpus(list, vm, hz) {
+  while (list.children.length > vm.vcpus.length) list.lastChild.remove();
+  for (const vcpu of vm.vcpus) {
+    const item = list.children[vcpu.index] ?? list.appendChild(h("li", {}, h("b", {}, `vCPU ${vcpu.index}`), " ", h("span")));
+    setText(item.querySelector("span"), vcpuSentence(vcpu, hz));
+    item.title = `pc ${numbers.address(vcpu.pc)}${vcpu.line ? `, line ${vcpu.line}` : ""}, ${vcpu.mode}-mode`;
+  }
+}
+
+function drawCrash(element, vm) {
+  element.hidden = vm.fault === null;
+  if (vm.fault === null) return;
+  setText(element.querySelector("span"), vm.state === "crashed" ? "It reached outside its memory" : numbers.plural(vm.faults, "access") + " outside its memory");
+  element.querySelector("button").dataset.why = vm.fault;
+}
