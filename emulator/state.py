@@ -44,14 +44,25 @@ DTLB_ENTRIES = 512
 ITLB_ENTRIES = 256
 TLB_CONTEXTS = 63  # context 63 stays unused, so that no valid tag equals NO_ADDRESS
 
-# Bits beside the page address in a TLB entry.
-TLB_R, TLB_W, TLB_X, TLB_SUPER = 1, 2, 4, 8
+# A TLB entry is the page's HPA, the R, W, X bits of a page-table entry, and this bit for a part of a larger page.
+TLB_SUPER = 1
+
+# Pseudo-causes in hart.trap_cause: no trap, and the ways in which a hart waits for the host.
+NO_TRAP = 0xFFFF_FFFF_FFFF_FFFF
+WAIT_STORE = 0xFFFF_FFFF_FFFF_FFFE  # the backing store is full
+WAIT_DEVICE = 0xFFFF_FFFF_FFFF_FFFD  # a device has to answer
+WAIT_INTERRUPT = 0xFFFF_FFFF_FFFF_FFFC  # WFI: the lowest of these, so that "waits" is one comparison
+
+# hart.mmio_state
+MMIO_NONE, MMIO_WAITING, MMIO_ANSWERED, MMIO_REFUSED = 0, 1, 2, 3
 
 # The fast map of a hart: (tag, addend) pairs for loads, then for stores, then (tag, code) pairs for fetches.
 FAST_LOAD = 0
 FAST_STORE = DTLB_ENTRIES * 16
 FAST_FETCH = DTLB_ENTRIES * 32
 FAST_BYTES = DTLB_ENTRIES * 32 + ITLB_ENTRIES * 16
+# Behind it lie three decoded entries: an instruction that straddles two pages, then two empty ones.
+FAST_STRIDE = FAST_BYTES + 64
 
 # A decoded page: one 64-bit entry for each halfword and two that send the interpreter to the next page.
 CODE_ENTRIES = PAGE_BYTES // 2
@@ -72,7 +83,9 @@ class Layout:
     @cached_property
     def struct(self) -> type[ctypes.Structure]:
         """The record as a `ctypes.Structure` class."""
-        members = [(name, ctypes.c_uint64 if count == 1 else ctypes.c_uint64 * count) for name, count in self.fields]
+        members = [
+            (name, ctypes.c_uint64 if count == 1 else ctypes.c_uint64 * count) for name, count in self.fields
+        ]
         return type(self.name, (ctypes.Structure,), {"_fields_": members})
 
     @cached_property
@@ -80,7 +93,9 @@ class Layout:
         """The record as a numpy dtype (numpy is imported here and not before)."""
         import numpy
 
-        return numpy.dtype([(name, "u8") if count == 1 else (name, "u8", (count,)) for name, count in self.fields])
+        return numpy.dtype(
+            [(name, "u8") if count == 1 else (name, "u8", (count,)) for name, count in self.fields]
+        )
 
     @cached_property
     def size(self) -> int:
@@ -126,7 +141,7 @@ HART = Layout(
         *_ones("reservation"),
         # An access that is waiting for a device: state 0 none, 1 waiting, 2 answered, 3 refused (access fault).
         *_ones("mmio_state mmio_address mmio_size mmio_write mmio_value mmio_entry"),
-        # Translation caches. A tag is the virtual page ORed with its context; a page is the HPA ORed with TLB_* bits.
+        # Translation caches. A tag is the virtual page ORed with its context; a page is as said at TLB_SUPER.
         ("context_stage1", TLB_CONTEXTS + 1),  # satp or vsatp of each context
         ("context_stage2", TLB_CONTEXTS + 1),  # hgatp of each context, all ones for V=0
         *_ones("context_count tlb_super"),
@@ -137,8 +152,7 @@ HART = Layout(
         # Counted, never modelled.
         *_ones("itlb_misses dtlb_misses walk_references traps_taken interrupts_taken"),
         # Derived: results of the last call and addresses of this process.
-        *_ones("retired trap_cause trap_tval trap_gpa trap_inst trap_gva value fast"),
-        ("scratch", 3),  # a decoded instruction that straddles two pages, then two empty entries
+        *_ones("retired trapped trap_cause trap_tval trap_gpa trap_inst trap_gva value fast"),
     ),
     derived_from="retired",
 )
@@ -150,9 +164,12 @@ HOST = Layout(
         # Derived: where the memory of this host lies in this process.
         *_ones("store store_slots"),  # 4 KiB slots; slot 0 is the shared zero page
         *_ones("frame_slot slot_references free_slots free_count"),  # u32 per frame, u32 per slot, u32 stack
-        *_ones("code code_pages code_used code_hand frame_code code_frame"),  # decoded pages; u32 per frame, u32 per page
-        *_ones("fast"),  # the fast maps of all harts, FAST_BYTES each
+        *_ones(
+            "code code_pages code_used code_hand frame_code code_frame"
+        ),  # decoded pages; u32 per frame, u32 per page
+        *_ones("fast"),  # the fast maps of all harts, FAST_STRIDE each
         *_ones("events event_capacity event_count"),
+        *_ones("walk"),  # a WALK record for walks that nobody looks at
     ),
     derived_from="store",
 )

@@ -1,0 +1,347 @@
+"""Write the kernel module: the functions of `emulator/core` in one file, with what the encodings table adds.
+
+Three things happen to the sources, and only these:
+
+* the line `dispatch()` in `run` becomes one branch for each row of the table, and `decode_word` is written from it;
+* every integer constant becomes a `np.uint64`, because numba gives a plain literal the type int64, and int64 with uint64
+  makes float64 or a wrong comparison;
+* every function is marked for compilation.
+
+The same text, loaded with `VMLAB_JIT=0`, is plain Python: the oracle for the compiled kernels.
+"""
+
+import ast
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from emulator.isa.encodings import COMPRESSED, TABLE
+from emulator.isa.instruction import Instruction, Segment
+
+CORE = Path(__file__).parent.parent / "core"
+# Callees first: numba compiles a function when it first meets its caller.
+MODULES = (
+    "bits", "csr_bits", "memory", "ptw", "tlb", "access", "rv_i", "rv_m", "rv_a", "rv_zicsr", "rv_zb", "rv_h",
+    "csr", "trap", "system", "run", "entry",
+)  # fmt: skip
+ILLEGAL = len(TABLE) + 1
+
+_HEADER = '''"""Written by emulator.build.generate from emulator/core and the encodings table. Do not edit."""
+
+import numpy as np
+from numba import cfunc, njit, types
+
+from emulator.core.intrinsics import (
+    JIT, hart_at, host_at, load_u8, load_u16, load_u32, load_u64, store_u8, store_u16, store_u32, store_u64, walk_at,
+)
+
+kernel = njit(error_model="numpy") if JIT else lambda function: function
+
+'''
+
+_JUMP = """
+n += 1
+if (target ^ pc) < 4096:
+    pc = target
+    code = page + (pc & 0xFFF) * 4
+    continue
+pc = target
+entry = fast + FAST_FETCH + ((pc >> 12) & (ITLB_ENTRIES - 1)) * 16
+if load_u64(entry) != (pc & PAGE_MASK) | context:
+    break
+page = load_u64(entry + 8)
+code = page + (pc & 0xFFF) * 4
+continue
+"""
+
+_CSR = """
+hart.retired = n
+hart.trapped = traps
+writes = {writes}
+register, old = csr_access(hart, host, (word >> IMM) & 0xFFF, writes)
+if hart.trap_cause != NO_TRAP:
+    explain_illegal(hart, host, pc, context)
+    break
+if writes:
+    csr_write(hart, register, {function}(old, {operand}))
+{rd} = old
+pc += 4
+n += 1
+break
+"""
+
+_SYSTEM = """
+target = {function}(hart, host, {a}, {b}, (word >> RS1) & 63, (word >> RS2) & 63, pc)
+if hart.trap_cause == NO_TRAP or hart.trap_cause == WAIT_INTERRUPT:
+    pc = target
+    n += 1
+elif hart.trap_cause == ILLEGAL_INSTRUCTION or hart.trap_cause == VIRTUAL_INSTRUCTION:
+    explain_illegal(hart, host, pc, context)
+break
+"""
+
+
+def _indent(text: str) -> str:
+    return "\n".join("    " + line for line in text.strip().splitlines())
+
+
+# How each kind of instruction runs. The names in braces are filled from the row.
+_TEMPLATES = {
+    "alu": "{rd} = {function}({a}, {b})",
+    "alui": "{rd} = {function}({a}, {imm})",
+    "upper": "{rd} = {function}(pc, {imm})",
+    "branch": "if {function}({a}, {b}):\n" + _indent("target = pc + {imm}" + _JUMP),
+    "jal": "target = pc + {imm}\n{rd} = pc + ((word >> LENGTH) & 7)" + _JUMP,
+    "jalr": "target = ({a} + {imm}) & ~1\n{rd} = pc + ((word >> LENGTH) & 7)" + _JUMP,
+    "load": """
+address = {a} + {imm}
+entry = fast + ((address >> 12) & (DTLB_ENTRIES - 1)) * 16
+if load_u64(entry) == (address & {page_mask}) | data:
+    {rd} = {function}(load_u{bits}(address + load_u64(entry + 8)))
+else:
+    raw = load_slow(hart, host, address, {width}, data)
+    if hart.trap_cause != NO_TRAP:
+        break
+    {rd} = {function}(raw)
+""",
+    "store": """
+address = {a} + {imm}
+entry = fast + FAST_STORE + ((address >> 12) & (DTLB_ENTRIES - 1)) * 16
+if load_u64(entry) == (address & {page_mask}) | data:
+    store_u{bits}(address + load_u64(entry + 8), {b})
+else:
+    store_slow(hart, host, address, {b}, {width}, data)
+    if hart.trap_cause != NO_TRAP:
+        break
+""",
+    "lr": """
+raw = load_reserved(hart, host, {a}, {width}, data)
+if hart.trap_cause != NO_TRAP:
+    break
+{rd} = raw
+""",
+    "sc": """
+raw = store_conditional(hart, host, {a}, {b}, {width}, data)
+if hart.trap_cause != NO_TRAP:
+    break
+{rd} = raw
+""",
+    "amo": """
+raw = atomic_load(hart, host, {a}, {width}, data)
+if hart.trap_cause != NO_TRAP:
+    break
+atomic_store(hart, host, {function}(raw, {b}), {width})
+{rd} = raw
+""",
+    "csr": _CSR,
+    "csri": _CSR,
+    "system": _SYSTEM,
+    "fence": "pass",
+    "fencei": "pass",
+    "hload": """
+hart.trap_cause = guest_access_refusal(hart)
+if hart.trap_cause != NO_TRAP:
+    explain_illegal(hart, host, pc, context)
+    break
+raw = hypervisor_load(hart, host, {a}, {width}, {by_execute})
+if hart.trap_cause != NO_TRAP:
+    break
+{rd} = {function}(raw)
+""",
+    "hstore": """
+hart.trap_cause = guest_access_refusal(hart)
+if hart.trap_cause != NO_TRAP:
+    explain_illegal(hart, host, pc, context)
+    break
+hypervisor_store(hart, host, {a}, {b}, {width})
+if hart.trap_cause != NO_TRAP:
+    break
+""",
+}
+_ILLEGAL_BRANCH = """
+hart.trap_cause = ILLEGAL_INSTRUCTION
+explain_illegal(hart, host, pc, context)
+break
+"""
+
+
+def kernel_source() -> str:
+    """Return the text of the kernel module."""
+    constants: dict[str, int] = {}
+    functions: list[ast.stmt] = []
+    for name in MODULES:
+        module = importlib.import_module(f"emulator.core.{name}")
+        tree = ast.parse((CORE / f"{name}.py").read_text())
+        constants |= _constants(module, constants)
+        functions += [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    position = next(
+        i
+        for i, node in enumerate(functions)
+        if isinstance(node, ast.FunctionDef) and node.name == "decode_at"
+    )
+    functions[position:position] = ast.parse(decoder_source()).body
+    _fill_dispatch(functions)
+    literals = _Literals(constants)
+    body = [literals.visit(_marked(node)) for node in functions]
+    values = constants | literals.used
+    text = _HEADER
+    text += "\n".join(f"{name} = np.uint64({value:#x})" for name, value in sorted(values.items())) + "\n\n"
+    text += "\n\n".join(ast.unparse(node) for node in ast.parse("").body + body) + "\n\n"
+    return text + _entries()
+
+
+def _constants(module: ModuleType, known: dict[str, int]) -> dict[str, int]:
+    """Collect the integers that a module defines or imports; one name means one value in all of the core."""
+    found = {
+        k: v & (1 << 64) - 1 for k, v in vars(module).items() if type(v) is int and not k.startswith("_")
+    }
+    for name, value in found.items():
+        assert known.get(name, value) == value, f"{module.__name__}.{name} differs from another module's"
+    return found
+
+
+def _marked(node: ast.stmt) -> ast.stmt:
+    assert isinstance(node, ast.FunctionDef)
+    node.decorator_list = [ast.Name("kernel", ast.Load())]
+    if (
+        isinstance(node.body[0], ast.Expr)
+        and isinstance(node.body[0].value, ast.Constant)
+        and len(node.body) > 1
+    ):
+        node.body = node.body[1:]
+    return node
+
+
+class _Literals(ast.NodeTransformer):
+    """Replace every integer literal by the name of a uint64 constant."""
+
+    def __init__(self, constants: dict[str, int]) -> None:
+        self.used: dict[str, int] = {}
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if type(node.value) is not int:
+            return node
+        name = f"K_{node.value:X}"
+        self.used[name] = node.value
+        return ast.Name(name, ast.Load())
+
+
+def _entries() -> str:
+    """Wrap every function of `core/entry.py` as a C callback; un-jitted they are called as they are."""
+    lines: list[str] = []
+    for node in ast.parse((CORE / "entry.py").read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            arguments = ", ".join(argument.arg for argument in node.args.args)
+            signature = f"types.uint64({', '.join(['types.uint64'] * len(node.args.args))})"
+            name = node.name.removeprefix("enter_")
+            lines.append(f"if JIT:\n    @cfunc({signature}, cache=True)\n    def c_{name}({arguments}):")
+            lines.append(f"        return {node.name}({arguments})\n")
+    return "\n".join(lines)
+
+
+def _fill_dispatch(functions: Iterable[ast.stmt]) -> None:
+    """Replace the line `dispatch()` inside `run`."""
+
+    class Fill(ast.NodeTransformer):
+        def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
+            call = node.value
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "dispatch":
+                return ast.parse(dispatch_source()).body
+            return node
+
+    for node in functions:
+        if isinstance(node, ast.FunctionDef) and node.name == "run":
+            Fill().visit(node)
+
+
+def dispatch_source() -> str:
+    """One branch for each operation number; LLVM makes a jump table of the chain."""
+    text = ""
+    for row in TABLE:
+        text += f"{'elif' if text else 'if'} op == {row.index}:\n{_indent(_branch(row))}\n"
+    return text + f"else:\n{_indent(_ILLEGAL_BRANCH)}\n"
+
+
+def _branch(row: Instruction) -> str:
+    immediate = row.kind == "csri"
+    operand = "(word >> RS1) & 63" if immediate else "x[(word >> RS1) & 63]"
+    return _TEMPLATES[row.kind].format(
+        function=row.function if row.function not in ("max", "min") else row.function + "_",
+        rd="x[(word >> RD) & 63]",
+        a="x[(word >> RS1) & 63]",
+        b="x[(word >> RS2) & 63]",
+        imm="sext32(word >> IMM)",
+        width=row.width,
+        bits=row.width * 8,
+        page_mask=f"{~(0xFFF ^ (row.width - 1)) & (1 << 64) - 1:#x}" if row.width else "",
+        by_execute=int(row.name.startswith("hlvx")),
+        operand=operand,
+        # "CSRRS and CSRRC with rs1=x0 (the immediate forms: with 0) shall not write to the CSR at all"
+        writes="1" if row.name.startswith("csrrw") else "(word >> RS1) & 63",
+    )
+
+
+def decoder_source() -> str:
+    """`decode_word(word)`: the decoded form of a 16- or 32-bit instruction; ILLEGAL carries no operands."""
+    lines = ["def decode_word(word):", "    if (word & 3) == 3:"]
+    for opcode in sorted({row.match & 0x7F for row in TABLE}):
+        lines.append(f"        if (word & 0x7F) == {opcode:#x}:")
+        lines += [_match(row, 12) for row in TABLE if row.match & 0x7F == opcode]
+    lines.append("        return " + f"{ILLEGAL | 4 << 9}")
+    for quadrant in range(3):
+        lines.append(f"    if (word & 3) == {quadrant}:")
+        # A row that fixes more bits comes first: c.addi16sp before c.lui, c.ebreak before c.add.
+        rows = sorted(
+            (row for row in COMPRESSED if row.match & 3 == quadrant), key=lambda row: -row.mask.bit_count()
+        )
+        lines += [_match(row, 8) for row in rows]
+    lines.append(f"    return {ILLEGAL | 2 << 9}")
+    return "\n".join(lines)
+
+
+def _match(row: Instruction, indent: int) -> str:
+    conditions = [f"(word & {row.mask:#x}) == {row.match:#x}"]
+    conditions += [f"({_field(row.fields[name], 0)}) != {value}" for name, value in row.constraints]
+    return f"{' ' * indent}if {' and '.join(conditions)}:\n{' ' * indent}    return {_packed(row)}"
+
+
+def _packed(row: Instruction) -> str:
+    """The expression that packs a row's operands: operation, length, rd, rs1, rs2, immediate."""
+    parts = [str(row.index | row.length << 9)]
+    for name, position in (("rd", 12), ("rs1", 18), ("rs2", 24)):
+        register = _operand(row, name)
+        if name == "rd":
+            # x0 as a destination is the sink; as the last part of a decoded word it costs nothing at run time.
+            register = "32" if register in (None, "0") else f"sink({register})"
+        if register not in (None, "0"):
+            parts.append(f"({register}) << {position}")
+    value = _operand(row, "csr") or _operand(row, "imm")
+    if value not in (None, "0"):
+        parts.append(f"({value}) << 32")
+    return " | ".join(parts)
+
+
+def _operand(row: Instruction, name: str) -> str | None:
+    """Expression for an operand of the base instruction that `row` is or stands for."""
+    source: int | str = name
+    if row.expands is not None:
+        if name not in row.expands.operands:
+            return None
+        source = row.expands.operands[name]
+        if isinstance(source, int):
+            return str(source)
+    if source not in row.fields:
+        return None
+    text = _field(row.fields[source], 0)
+    if row.is_compact(source):
+        return f"({text}) + 8"
+    if source == "imm" and row.signed:
+        return f"sext({text}, {row.field_width(source)})"
+    return text
+
+
+def _field(segments: tuple[Segment, ...], shift: int) -> str:
+    return " | ".join(
+        f"((word >> {low}) & {(1 << width) - 1:#x}) << {value_low}" for value_low, low, width in segments
+    )

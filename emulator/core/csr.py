@@ -1,0 +1,451 @@
+"""Control and status registers: who may touch which, what reading gives, what writing keeps.
+
+Privileged ISA 20240411: chapter 2 (address map), 3 (M), 12 (S), 18 (H and VS). With V=1 the supervisor CSR numbers reach the
+vs* registers. Left out for now: PMP, debug triggers, floating-point CSRs; performance counters read zero.
+"""
+
+from emulator.core.csr_bits import (
+    ENVCFG_ADUE,
+    ENVCFG_STCE,
+    ENVCFG_WRITABLE,
+    HEDELEG_WRITABLE,
+    HS_ONLY_INTERRUPTS,
+    HSTATUS_VSXL,
+    HSTATUS_WRITABLE,
+    ILLEGAL_INSTRUCTION,
+    M_INTERRUPTS,
+    MEDELEG_WRITABLE,
+    MPP,
+    MSTATUS_WRITABLE,
+    S_INTERRUPTS,
+    SGEI,
+    SSI,
+    SSTATUS_VISIBLE,
+    SSTATUS_WRITABLE,
+    STI,
+    TVM,
+    VIRTUAL_INSTRUCTION,
+    VS_INTERRUPTS,
+    VSSI,
+    VSTI,
+    VTVM,
+    XLEN_64,
+)
+from emulator.state import NO_TRAP, PRIV_M, PRIV_S, PRIV_U
+
+CYCLE, TIME, INSTRET = 0xC00, 0xC01, 0xC02
+
+
+def time_of(hart, host):
+    """The `time` counter: ticks of virtual time."""
+    return (hart.clock + hart.retired) // host.cycles_per_tick
+
+
+def pending(hart, host):
+    """mip as software sees it: device and software bits, hvip, and the Sstc comparators."""
+    bits = hart.mip | (hart.hvip & VS_INTERRUPTS)
+    if hart.menvcfg & ENVCFG_STCE:
+        now = time_of(hart, host)
+        bits &= ~STI
+        if now >= hart.stimecmp:
+            bits |= STI
+        if (hart.henvcfg & ENVCFG_STCE) and now + hart.htimedelta >= hart.vstimecmp:
+            bits |= VSTI
+    return bits
+
+
+def cycles_to_timer(hart, host):
+    """Cycles until an Sstc comparator raises its interrupt; all ones when none is in the future."""
+    if (hart.menvcfg & ENVCFG_STCE) == 0:
+        return NO_TRAP
+    now = time_of(hart, host)
+    wait = NO_TRAP
+    if hart.stimecmp > now:
+        wait = hart.stimecmp - now
+    if hart.henvcfg & ENVCFG_STCE:
+        guest_now = now + hart.htimedelta
+        if hart.vstimecmp > guest_now and hart.vstimecmp - guest_now < wait:
+            wait = hart.vstimecmp - guest_now
+    if wait > NO_TRAP // host.cycles_per_tick:
+        return NO_TRAP
+    return wait * host.cycles_per_tick - (hart.clock + hart.retired) % host.cycles_per_tick
+
+
+def virtual_number(hart, number):
+    """The register that a CSR number reaches: with V=1, supervisor numbers reach the vs* registers."""
+    if hart.virt == 0:
+        return number
+    if number == 0x100 or number == 0x104 or number == 0x105 or number == 0x180 or number == 0x14D:
+        return number + 0x100
+    if number >= 0x140 and number <= 0x144:
+        return number + 0x100
+    return number
+
+
+def counter_refusal(hart, number):
+    """Cause for reading a counter (0xC00 to 0xC1F) here, or NO_TRAP: m-, h- and scounteren must all allow it."""
+    bit = 1 << (number & 31)
+    if hart.priv == PRIV_M:
+        return NO_TRAP
+    if (hart.mcounteren & bit) == 0:
+        return ILLEGAL_INSTRUCTION
+    if hart.virt and (hart.hcounteren & bit) == 0:
+        return VIRTUAL_INSTRUCTION
+    if hart.priv == PRIV_U and (hart.scounteren & bit) == 0:
+        return VIRTUAL_INSTRUCTION if hart.virt else ILLEGAL_INSTRUCTION
+    return NO_TRAP
+
+
+def timer_refusal(hart, number):
+    """Cause for touching stimecmp or vstimecmp here, or NO_TRAP (Sstc, section 2)."""
+    if hart.priv == PRIV_M:
+        return NO_TRAP
+    if (hart.menvcfg & ENVCFG_STCE) == 0 or (hart.mcounteren & 2) == 0:
+        return ILLEGAL_INSTRUCTION
+    if hart.virt and ((hart.henvcfg & ENVCFG_STCE) == 0 or (hart.hcounteren & 2) == 0):
+        return VIRTUAL_INSTRUCTION
+    return NO_TRAP
+
+
+def csr_refusal(hart, number, writes):
+    """Cause for accessing CSR `number` at the current privilege, or NO_TRAP. The register is known to exist."""
+    if writes and (number >> 10) == 3:
+        return ILLEGAL_INSTRUCTION
+    needs = (number >> 8) & 3
+    if needs == 3:
+        return NO_TRAP if hart.priv == PRIV_M else ILLEGAL_INSTRUCTION
+    if hart.virt and (needs == 2 or (needs == 1 and hart.priv == PRIV_U)):
+        # "attempts to access an implemented hypervisor CSR or VS CSR when V=1", and from VU-mode a supervisor CSR
+        return VIRTUAL_INSTRUCTION
+    if needs != 0 and hart.priv == PRIV_U:
+        return ILLEGAL_INSTRUCTION
+    if number == 0x180:
+        if hart.virt and (hart.hstatus & VTVM):
+            return VIRTUAL_INSTRUCTION
+        if hart.virt == 0 and hart.priv == PRIV_S and (hart.mstatus & TVM):
+            return ILLEGAL_INSTRUCTION
+    if number == 0x680 and hart.priv == PRIV_S and (hart.mstatus & TVM):
+        return ILLEGAL_INSTRUCTION
+    if number >= 0xC00 and number <= 0xC1F:
+        return counter_refusal(hart, number)
+    if number == 0x14D or number == 0x24D:
+        return timer_refusal(hart, number)
+    return NO_TRAP
+
+
+def csr_read(hart, host, number):
+    """Value of a CSR (after `virtual_number`); `hart.trap_cause` is ILLEGAL_INSTRUCTION if there is no such register."""
+    hart.trap_cause = NO_TRAP
+    level = (number >> 8) & 3
+    if level == 3:
+        return read_machine(hart, host, number)
+    if level == 2:
+        return read_hypervisor(hart, host, number)
+    return read_supervisor(hart, host, number)
+
+
+def no_such_csr(hart):
+    hart.trap_cause = ILLEGAL_INSTRUCTION
+    return 0
+
+
+def read_machine(hart, host, number):
+    if number == 0x300:
+        return hart.mstatus | XLEN_64
+    if number == 0x301:
+        return hart.misa
+    if number == 0x302:
+        return hart.medeleg
+    if number == 0x303:
+        return hart.mideleg
+    if number == 0x304:
+        return hart.mie
+    if number == 0x305:
+        return hart.mtvec
+    if number == 0x306:
+        return hart.mcounteren
+    if number == 0x30A:
+        return hart.menvcfg
+    if number == 0x320:
+        return hart.mcountinhibit
+    if number == 0x340:
+        return hart.mscratch
+    if number == 0x341:
+        return hart.mepc
+    if number == 0x342:
+        return hart.mcause
+    if number == 0x343:
+        return hart.mtval
+    if number == 0x344:
+        return pending(hart, host)
+    if number == 0x34A:
+        return hart.mtinst
+    if number == 0x34B:
+        return hart.mtval2
+    if number == 0xB00:
+        return hart.mcycle + hart.retired
+    if number == 0xB02:
+        return hart.minstret + hart.retired - hart.trapped
+    if number == 0xF14:
+        return hart.hart_id
+    if number >= 0xF11 and number <= 0xF15:
+        return 0
+    if (number >= 0xB03 and number <= 0xB1F) or (number >= 0x323 and number <= 0x33F):
+        return 0
+    return no_such_csr(hart)
+
+
+def read_hypervisor(hart, host, number):
+    if (hart.misa & 0x80) == 0:
+        return no_such_csr(hart)
+    if number == 0x600:
+        return hart.hstatus | HSTATUS_VSXL
+    if number == 0x602:
+        return hart.hedeleg
+    if number == 0x603:
+        return hart.hideleg
+    if number == 0x604:
+        return hart.mie & HS_ONLY_INTERRUPTS
+    if number == 0x605:
+        return hart.htimedelta
+    if number == 0x606:
+        return hart.hcounteren
+    if number == 0x607:
+        return hart.hgeie
+    if number == 0x60A:
+        return hart.henvcfg
+    if number == 0x643:
+        return hart.htval
+    if number == 0x644:
+        return pending(hart, host) & HS_ONLY_INTERRUPTS
+    if number == 0x645:
+        return hart.hvip
+    if number == 0x64A:
+        return hart.htinst
+    if number == 0x680:
+        return hart.hgatp
+    if number == 0xE12:
+        return 0
+    if number == 0x200:
+        return hart.vsstatus | 2 << 32
+    if number == 0x204:
+        return (hart.mie & hart.hideleg & VS_INTERRUPTS) >> 1
+    if number == 0x205:
+        return hart.vstvec
+    if number == 0x240:
+        return hart.vsscratch
+    if number == 0x241:
+        return hart.vsepc
+    if number == 0x242:
+        return hart.vscause
+    if number == 0x243:
+        return hart.vstval
+    if number == 0x244:
+        return (pending(hart, host) & hart.hideleg & VS_INTERRUPTS) >> 1
+    if number == 0x24D:
+        return hart.vstimecmp
+    if number == 0x280:
+        return hart.vsatp
+    return no_such_csr(hart)
+
+
+def read_supervisor(hart, host, number):
+    if number == 0x100:
+        return (hart.mstatus | XLEN_64) & SSTATUS_VISIBLE
+    if number == 0x104:
+        return hart.mie & hart.mideleg & S_INTERRUPTS
+    if number == 0x105:
+        return hart.stvec
+    if number == 0x106:
+        return hart.scounteren
+    if number == 0x10A:
+        return hart.senvcfg
+    if number == 0x140:
+        return hart.sscratch
+    if number == 0x141:
+        return hart.sepc
+    if number == 0x142:
+        return hart.scause
+    if number == 0x143:
+        return hart.stval
+    if number == 0x144:
+        return pending(hart, host) & hart.mideleg & S_INTERRUPTS
+    if number == 0x14D:
+        return hart.stimecmp
+    if number == 0x180:
+        return hart.satp
+    if number == CYCLE:
+        return hart.mcycle + hart.retired
+    if number == TIME:
+        now = time_of(hart, host)
+        return now + hart.htimedelta if hart.virt else now
+    if number == INSTRET:
+        return hart.minstret + hart.retired - hart.trapped
+    if number > INSTRET and number <= 0xC1F:
+        return 0
+    return no_such_csr(hart)
+
+
+def csr_write(hart, number, value):
+    """Write a CSR that exists and may be written here; each register keeps the values that it can hold (WARL)."""
+    level = (number >> 8) & 3
+    if level == 3:
+        write_machine(hart, number, value)
+    elif level == 2:
+        write_hypervisor(hart, number, value)
+    else:
+        write_supervisor(hart, number, value)
+
+
+def merge(old, value, mask):
+    return (old & ~mask) | (value & mask)
+
+
+def vector(value):
+    """xtvec: mode 0 direct or 1 vectored; the reserved mode bit reads zero."""
+    return value & 0xFFFF_FFFF_FFFF_FFFD
+
+
+def legal_satp(old, value):
+    """satp, vsatp: "if satp is written with an unsupported MODE, the entire write has no effect"."""
+    mode = value >> 60
+    if mode == 0 or (mode >= 8 and mode <= 10):
+        return value
+    return old
+
+
+def legal_hgatp(old, value):
+    """hgatp: Bare, Sv39x4, Sv48x4, Sv57x4; a 14-bit VMID; a root of 16 KiB, so PPN bits 1:0 read zero."""
+    mode = value >> 60
+    if mode == 0 or (mode >= 8 and mode <= 10):
+        return value & 0xF3FF_FFFF_FFFF_FFFC
+    return merge(old, value, 0x03FF_FFFF_FFFF_FFFC)
+
+
+def legal_mstatus(old, value):
+    fresh = merge(old, value, MSTATUS_WRITABLE)
+    if (fresh & MPP) == (2 << 11):
+        fresh = merge(fresh, old, MPP)
+    return fresh
+
+
+def write_machine(hart, number, value):
+    if number == 0x300:
+        hart.mstatus = legal_mstatus(hart.mstatus, value)
+    elif number == 0x302:
+        hart.medeleg = value & MEDELEG_WRITABLE
+    elif number == 0x303:
+        # "bits of mideleg for VS-level and guest external interrupts are each read-only one"
+        hart.mideleg = (value & S_INTERRUPTS) | (HS_ONLY_INTERRUPTS if hart.misa & 0x80 else 0)
+    elif number == 0x304:
+        hart.mie = value & (M_INTERRUPTS | S_INTERRUPTS | (HS_ONLY_INTERRUPTS if hart.misa & 0x80 else 0))
+    elif number == 0x305:
+        hart.mtvec = vector(value)
+    elif number == 0x306:
+        hart.mcounteren = value & 0xFFFF_FFFF
+    elif number == 0x30A:
+        hart.menvcfg = value & ENVCFG_WRITABLE
+    elif number == 0x320:
+        hart.mcountinhibit = value & 0xFFFF_FFFD
+    elif number == 0x340:
+        hart.mscratch = value
+    elif number == 0x341:
+        hart.mepc = value & ~1
+    elif number == 0x342:
+        hart.mcause = value
+    elif number == 0x343:
+        hart.mtval = value
+    elif number == 0x344:
+        hart.mip = merge(hart.mip, value, S_INTERRUPTS)
+        hart.hvip = merge(hart.hvip, value, VSSI)
+    elif number == 0x34A:
+        hart.mtinst = value
+    elif number == 0x34B:
+        hart.mtval2 = value
+    elif number == 0xB00:
+        hart.mcycle = value - hart.retired - 1
+    elif number == 0xB02:
+        hart.minstret = value - (hart.retired - hart.trapped) - 1
+
+
+def write_hypervisor(hart, number, value):
+    if number == 0x600:
+        hart.hstatus = value & HSTATUS_WRITABLE
+    elif number == 0x602:
+        hart.hedeleg = value & HEDELEG_WRITABLE
+    elif number == 0x603:
+        hart.hideleg = value & VS_INTERRUPTS
+    elif number == 0x604:
+        hart.mie = merge(hart.mie, value, HS_ONLY_INTERRUPTS)
+    elif number == 0x605:
+        hart.htimedelta = value
+    elif number == 0x606:
+        hart.hcounteren = value & 0xFFFF_FFFF
+    elif number == 0x60A:
+        hart.henvcfg = value & ENVCFG_WRITABLE & (hart.menvcfg | ~(ENVCFG_STCE | ENVCFG_ADUE))
+    elif number == 0x643:
+        hart.htval = value
+    elif number == 0x644:
+        hart.hvip = merge(hart.hvip, value, VSSI)
+    elif number == 0x645:
+        hart.hvip = value & VS_INTERRUPTS
+    elif number == 0x64A:
+        hart.htinst = value
+    elif number == 0x680:
+        hart.hgatp = legal_hgatp(hart.hgatp, value)
+    elif number == 0x200:
+        hart.vsstatus = value & SSTATUS_WRITABLE
+    elif number == 0x204:
+        hart.mie = merge(hart.mie, value << 1, hart.hideleg & VS_INTERRUPTS)
+    elif number == 0x205:
+        hart.vstvec = vector(value)
+    elif number == 0x240:
+        hart.vsscratch = value
+    elif number == 0x241:
+        hart.vsepc = value & ~1
+    elif number == 0x242:
+        hart.vscause = value
+    elif number == 0x243:
+        hart.vstval = value
+    elif number == 0x244:
+        hart.hvip = merge(hart.hvip, value << 1, hart.hideleg & VSSI)
+    elif number == 0x24D:
+        hart.vstimecmp = value
+    elif number == 0x280:
+        hart.vsatp = legal_satp(hart.vsatp, value)
+
+
+def write_supervisor(hart, number, value):
+    if number == 0x100:
+        hart.mstatus = merge(hart.mstatus, value, SSTATUS_WRITABLE)
+    elif number == 0x104:
+        hart.mie = merge(hart.mie, value, hart.mideleg & S_INTERRUPTS)
+    elif number == 0x105:
+        hart.stvec = vector(value)
+    elif number == 0x106:
+        hart.scounteren = value & 0xFFFF_FFFF
+    elif number == 0x10A:
+        hart.senvcfg = value & 0xF1
+    elif number == 0x140:
+        hart.sscratch = value
+    elif number == 0x141:
+        hart.sepc = value & ~1
+    elif number == 0x142:
+        hart.scause = value
+    elif number == 0x143:
+        hart.stval = value
+    elif number == 0x144:
+        hart.mip = merge(hart.mip, value, hart.mideleg & SSI)
+    elif number == 0x14D:
+        hart.stimecmp = value
+    elif number == 0x180:
+        hart.satp = legal_satp(hart.satp, value)
+
+
+def csr_access(hart, host, number, writes):
+    """Read a CSR for an instruction; `hart.trap_cause` holds the exception if it may not. Returns (register, old value)."""
+    register = virtual_number(hart, number)
+    old = csr_read(hart, host, register)
+    if hart.trap_cause == NO_TRAP:
+        hart.trap_cause = csr_refusal(hart, number, writes)
+    return register, old

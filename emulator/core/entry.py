@@ -1,0 +1,50 @@
+"""What the rest of the emulator calls: the kernels behind a C ABI of addresses and integers.
+
+`build/generate.py` wraps each function here as a C callback of the same name; every parameter is a uint64.
+"""
+
+from emulator.core.intrinsics import hart_at, host_at, walk_at
+from emulator.core.memory import copy_from_ram, copy_to_ram
+from emulator.core.ptw import translate
+from emulator.core.run import run
+from emulator.core.tlb import flush_all, flush_fast
+from emulator.state import NO_ADDRESS
+
+
+def enter_run(hart, host, budget):
+    return run(hart_at(hart), host_at(host), budget)
+
+
+def enter_translate(hart, host, walk, va, access, priv, virt, sum_bit):
+    """Explain a translation: like the walk of an access, but no A or D bit, counter or trap register changes."""
+    state = hart_at(hart)
+    references = state.walk_references
+    cause, gpa, inst = state.trap_cause, state.trap_gpa, state.trap_inst
+    hpa = translate(state, host_at(host), walk_at(walk), va, access, priv, virt, sum_bit, 0, 0)
+    state.walk_references = references
+    state.trap_cause = cause
+    state.trap_gpa = gpa
+    state.trap_inst = inst
+    return hpa
+
+
+def enter_flush(hart):
+    flush_all(hart_at(hart))
+    return 0
+
+
+def enter_flush_fast(hart):
+    flush_fast(hart_at(hart))
+    return 0
+
+
+def enter_read(host, hpa, target, length):
+    copy_from_ram(host_at(host), hpa, target, length)
+    return 0
+
+
+def enter_write(host, hpa, source, length):
+    """Returns 1, or 0 when the backing store is full. Any reservation is lost."""
+    state = host_at(host)
+    state.reservation_hart = NO_ADDRESS
+    return 1 if copy_to_ram(state, hpa, source, length) else 0

@@ -1,0 +1,99 @@
+"""Raw memory and record access: the only places where a kernel turns an integer into an address.
+
+Under numba these are single machine instructions; with `VMLAB_JIT=0` they are ctypes calls with the same meaning, so that the
+un-jitted kernels are the oracle for the compiled ones. Alignment of an address never matters.
+"""
+
+import ctypes
+import os
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np import numpy_support
+
+from emulator.state import HART, HOST, WALK, Layout
+
+JIT = os.environ.get("VMLAB_JIT", "1") != "0"
+
+
+def _jit_load(bits: int):
+    @intrinsic
+    def load(typingctx, address):
+        def codegen(context, builder, signature, args):
+            from llvmlite import ir
+
+            pointer = builder.inttoptr(args[0], ir.IntType(bits).as_pointer())
+            value = builder.load(pointer)
+            value.align = 1
+            return builder.zext(value, ir.IntType(64)) if bits < 64 else value
+
+        return types.uint64(types.uint64), codegen
+
+    return load
+
+
+def _jit_store(bits: int):
+    @intrinsic
+    def store(typingctx, address, value):
+        def codegen(context, builder, signature, args):
+            from llvmlite import ir
+
+            pointer = builder.inttoptr(args[0], ir.IntType(bits).as_pointer())
+            word = builder.trunc(args[1], ir.IntType(bits)) if bits < 64 else args[1]
+            builder.store(word, pointer).align = 1
+            return context.get_dummy_value()
+
+        return types.void(types.uint64, types.uint64), codegen
+
+    return store
+
+
+def _jit_record(layout: Layout):
+    record = numpy_support.from_dtype(layout.dtype)
+
+    @intrinsic
+    def record_at(typingctx, address):
+        def codegen(context, builder, signature, args):
+            return builder.inttoptr(args[0], context.get_value_type(record))
+
+        return record(types.uint64), codegen
+
+    return record_at
+
+
+def _plain_load(bits: int):
+    cell = {8: ctypes.c_uint8, 16: ctypes.c_uint16, 32: ctypes.c_uint32, 64: ctypes.c_uint64}[bits]
+
+    def load(address: Any) -> Any:
+        return np.uint64(cell.from_address(int(address)).value)
+
+    return load
+
+
+def _plain_store(bits: int):
+    cell = {8: ctypes.c_uint8, 16: ctypes.c_uint16, 32: ctypes.c_uint32, 64: ctypes.c_uint64}[bits]
+
+    def store(address: Any, value: Any) -> None:
+        cell.from_address(int(address)).value = int(value)
+
+    return store
+
+
+def _plain_record(layout: Layout):
+    def record_at(address: Any) -> Any:
+        memory = (ctypes.c_char * layout.size).from_address(int(address))
+        return np.frombuffer(memory, layout.dtype).view(np.recarray)[0]
+
+    return record_at
+
+
+_load, _store, _record = (
+    (_jit_load, _jit_store, _jit_record) if JIT else (_plain_load, _plain_store, _plain_record)
+)
+
+load_u8, load_u16, load_u32, load_u64 = _load(8), _load(16), _load(32), _load(64)
+store_u8, store_u16, store_u32, store_u64 = _store(8), _store(16), _store(32), _store(64)
+hart_at, host_at, walk_at = _record(HART), _record(HOST), _record(WALK)

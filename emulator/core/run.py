@@ -1,0 +1,178 @@
+"""The interpreter: fetch a decoded instruction, do what its number says, until something needs the outside.
+
+This file is read by `build/generate.py`, which replaces the line `dispatch()` by one branch for each row of the encodings
+table and `decode_word()` by the decoder of the same table. The life of an instruction is told in DESIGN.md.
+
+Two loops. The outer one is the *boundary*: traps, interrupts, the budget, the translation context, the page to fetch from. The
+inner one runs decoded instructions of the current page and leaves for the boundary when any of these may have changed.
+"""
+
+from emulator.core.access import fetch_page, fetch_word
+from emulator.core.csr import cycles_to_timer, pending
+from emulator.core.csr_bits import (
+    ILLEGAL_INSTRUCTION,
+    INSTRUCTION_ACCESS,
+    VIRTUAL_INSTRUCTION,
+)
+from emulator.core.intrinsics import load_u64, store_u64
+from emulator.core.memory import is_ram
+from emulator.core.ptw import data_privilege, sum_of
+from emulator.core.tlb import PAGE_MASK, context_of
+from emulator.core.trap import due_interrupt, take_trap
+from emulator.state import (
+    CODE_ENTRIES,
+    DTLB_ENTRIES,
+    EXIT_BUDGET,
+    EXIT_MMIO,
+    EXIT_STORE_FULL,
+    EXIT_TRAP,
+    EXIT_WFI,
+    FAST_BYTES,
+    FAST_FETCH,
+    FAST_STORE,
+    ITLB_ENTRIES,
+    MMIO_NONE,
+    NO_ADDRESS,
+    NO_TRAP,
+    WAIT_DEVICE,
+    WAIT_INTERRUPT,
+    WAIT_STORE,
+)
+
+SCRATCH = FAST_BYTES
+
+# Positions in a decoded instruction: operation, length, rd, rs1, rs2, immediate.
+LENGTH, RD, RS1, RS2, IMM = 9, 12, 18, 24, 32
+
+
+def fetch_context(hart):
+    return context_of(hart, hart.priv, hart.virt, 0)
+
+
+def data_context(hart):
+    mode = data_privilege(hart)
+    return context_of(hart, mode & 3, mode >> 2, sum_of(hart, mode >> 2))
+
+
+def sink(rd):
+    """Where an instruction writes: x0 becomes the sink register."""
+    return 32 if rd == 0 else rd
+
+
+def decode_at(hart, host, pc, page, context):
+    """Decode the instruction at `pc` into its place in the decoded page; return the address of the decoded entry.
+
+    0 with `hart.trap_*` set when it cannot be fetched. An instruction that straddles two pages is decoded into the hart's
+    scratch entries each time, because its second half may change without this page noticing.
+    """
+    word = fetch_word(hart, host, pc, context)
+    if hart.trap_cause != NO_TRAP:
+        return 0
+    offset = pc & 0xFFF
+    if offset == 0xFFE and (word & 3) == 3:
+        scratch = hart.fast + SCRATCH
+        store_u64(scratch, decode_word(word))
+        return scratch
+    store_u64(page + offset * 4, decode_word(word))
+    return page + offset * 4
+
+
+def explain_illegal(hart, host, pc, context):
+    """Put the refused instruction's bits into tval, as the standard allows and software expects."""
+    cause = hart.trap_cause
+    word = fetch_word(hart, host, pc, context)
+    hart.trap_cause = cause
+    hart.trap_tval = word
+    hart.trap_gpa = 0
+    hart.trap_inst = 0
+    hart.trap_gva = 0
+
+
+def claim_reservation(hart, host):
+    """When another hart runs, the reservation of the one before is lost."""
+    if host.reservation_hart != hart.hart_id:
+        host.reservation_hart = NO_ADDRESS
+
+
+def leave(hart, pc, n, traps, reason):
+    """Write the loop's locals back and account for the cycles."""
+    hart.pc = pc
+    hart.clock += n
+    hart.mcycle += n
+    hart.minstret += n - traps
+    hart.retired = n
+    hart.trapped = traps
+    return reason
+
+
+def wait_reason(cause):
+    if cause == WAIT_DEVICE:
+        return EXIT_MMIO
+    return EXIT_STORE_FULL if cause == WAIT_STORE else EXIT_WFI
+
+
+def run(hart, host, budget):
+    """Run one hart for at most `budget` cycles (one for each retired instruction or taken trap); return an EXIT_* reason."""
+    claim_reservation(hart, host)
+    x = hart.x
+    fast = hart.fast
+    pc = hart.pc
+    n = 0
+    traps = 0
+    cause = NO_TRAP
+    while True:
+        hart.retired = n
+        hart.trapped = traps
+        if cause != NO_TRAP:
+            if cause == WAIT_INTERRUPT and (pending(hart, host) & hart.mie) != 0:
+                cause = NO_TRAP
+            elif cause >= WAIT_INTERRUPT and cause != NO_TRAP:
+                return leave(hart, pc, n, traps, wait_reason(cause))
+        if cause == NO_TRAP:
+            if n >= budget:
+                return leave(hart, pc, n, traps, EXIT_BUDGET)
+            if hart.mmio_state == MMIO_NONE:
+                cause = due_interrupt(hart, host)
+        if cause != NO_TRAP:
+            pc = take_trap(hart, host, cause, pc)
+            cause = NO_TRAP
+            n += 1
+            traps += 1
+            if hart.hosted and hart.virt == 0:
+                return leave(hart, pc, n, traps, EXIT_TRAP)
+            continue
+
+        limit = budget
+        timer = cycles_to_timer(hart, host)
+        if timer < budget - n:
+            limit = n + timer
+        context = fetch_context(hart)
+        data = data_context(hart)
+        page = fetch_page(hart, host, pc, context)
+        if page == 0:
+            cause = hart.trap_cause
+            continue
+        code = page + (pc & 0xFFF) * 4
+
+        while n < limit:
+            word = load_u64(code)
+            op = word & 0x1FF
+            if op == 0:
+                if code - page >= CODE_ENTRIES * 8:
+                    # Ran off the end of the page, or of the scratch entry.
+                    entry = fast + FAST_FETCH + ((pc >> 12) & (ITLB_ENTRIES - 1)) * 16
+                    if load_u64(entry) != (pc & PAGE_MASK) | context:
+                        break
+                    page = load_u64(entry + 8)
+                    code = page + (pc & 0xFFF) * 4
+                    continue
+                code = decode_at(hart, host, pc, page, context)
+                if code == 0:
+                    break
+                continue
+            dispatch()
+            length = (word >> LENGTH) & 7
+            pc += length
+            code += length * 4
+            n += 1
+        cause = hart.trap_cause

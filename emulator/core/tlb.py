@@ -1,0 +1,196 @@
+"""The translation lookaside buffers of a hart, and the fast map derived from them.
+
+A tag is the virtual page ORed with a context number: bits 6-11 the address space (one satp, or one vsatp under one
+hgatp), bits 3-5 the permission class of `translation_mode`, bits 0-2 zero, so that one comparison of
+`address & ~(0xFFF ^ (size - 1)) | context` with the tag also finds misaligned addresses.
+
+What hardware software may see (ASIDs, VMIDs, fences) is in `flush`; an entry may be dropped at any time, so global mappings
+are treated like others and a full table of address spaces simply empties the TLBs.
+"""
+
+from emulator.core.intrinsics import load_u32, load_u64, store_u64, walk_at
+from emulator.core.memory import code_page, frame_bytes, frame_of, is_ram
+from emulator.core.ptw import sum_of, translate, translation_mode
+from emulator.state import (
+    ACCESS_FETCH,
+    DTLB_ENTRIES,
+    FAST_BYTES,
+    FAST_FETCH,
+    FAST_STORE,
+    ITLB_ENTRIES,
+    NO_ADDRESS,
+    NO_TRAP,
+    PAGE_BYTES,
+    TLB_CONTEXTS,
+    TLB_SUPER,
+)
+
+PAGE_MASK = 0xFFFF_FFFF_FFFF_F000
+TLB_R, TLB_W, TLB_X = 2, 4, 8
+
+
+def address_space(hart, virt):
+    """Number of the current address space, allotted at its first use."""
+    stage1 = hart.vsatp if virt else hart.satp
+    stage2 = hart.hgatp if virt else NO_ADDRESS
+    number = 0
+    while number < hart.context_count:
+        if hart.context_stage1[number] == stage1 and hart.context_stage2[number] == stage2:
+            return number
+        number += 1
+    if number == TLB_CONTEXTS:
+        flush_all(hart)
+        number = 0
+    hart.context_stage1[number] = stage1
+    hart.context_stage2[number] = stage2
+    hart.context_count = number + 1
+    return number
+
+
+def context_of(hart, priv, virt, sum_bit):
+    """The context bits of a tag for accesses at this privilege."""
+    mode = translation_mode(hart, priv, virt, sum_bit)
+    if mode == 0:
+        return 0
+    return address_space(hart, virt) << 6 | mode << 3
+
+
+def flush_all(hart):
+    """Empty both TLBs and forget all address spaces."""
+    i = 0
+    while i < DTLB_ENTRIES:
+        hart.dtlb_tag[i] = NO_ADDRESS
+        i += 1
+    i = 0
+    while i < ITLB_ENTRIES:
+        hart.itlb_tag[i] = NO_ADDRESS
+        i += 1
+    hart.context_count = 0
+    hart.tlb_super = 0
+    flush_fast(hart)
+
+
+def flush_fast(hart):
+    """Empty the fast map; it fills again from the TLBs."""
+    entry = hart.fast
+    end = entry + FAST_BYTES
+    while entry < end:
+        store_u64(entry, NO_ADDRESS)
+        entry += 16
+
+
+def flush(hart, virt, by_address, va, by_asid, asid, by_vmid, vmid):
+    """Drop the entries that a fence names: of V=`virt`, and where given of this page, ASID and VMID."""
+    if by_address and not hart.tlb_super:
+        drop_data(hart, (va >> 12) & (DTLB_ENTRIES - 1), virt, 1, va, by_asid, asid, by_vmid, vmid)
+        drop_fetch(hart, (va >> 12) & (ITLB_ENTRIES - 1), virt, 1, va, by_asid, asid, by_vmid, vmid)
+        return
+    i = 0
+    while i < DTLB_ENTRIES:
+        drop_data(hart, i, virt, by_address, va, by_asid, asid, by_vmid, vmid)
+        i += 1
+    i = 0
+    while i < ITLB_ENTRIES:
+        drop_fetch(hart, i, virt, by_address, va, by_asid, asid, by_vmid, vmid)
+        i += 1
+
+
+def fence_names(hart, tag, page, virt, by_address, va, by_asid, asid, by_vmid, vmid):
+    """Does a fence with these operands name the entry?"""
+    if tag == NO_ADDRESS or (tag & 0xFF8) == 0:
+        return False
+    # Any address inside a larger page names all of that page: its parts carry TLB_SUPER and always match.
+    if by_address and (tag & PAGE_MASK) != (va & PAGE_MASK) and (page & TLB_SUPER) == 0:
+        return False
+    space = (tag >> 6) & 63
+    stage1 = hart.context_stage1[space]
+    stage2 = hart.context_stage2[space]
+    if (stage2 != NO_ADDRESS) != (virt != 0):
+        return False
+    if by_asid and ((stage1 >> 44) & 0xFFFF) != (asid & 0xFFFF):
+        return False
+    return not (by_vmid and ((stage2 >> 44) & 0x3FFF) != (vmid & 0x3FFF))
+
+
+def drop_data(hart, i, virt, by_address, va, by_asid, asid, by_vmid, vmid):
+    if fence_names(
+        hart, hart.dtlb_tag[i], hart.dtlb_page[i], virt, by_address, va, by_asid, asid, by_vmid, vmid
+    ):
+        hart.dtlb_tag[i] = NO_ADDRESS
+        store_u64(hart.fast + i * 16, NO_ADDRESS)
+        store_u64(hart.fast + FAST_STORE + i * 16, NO_ADDRESS)
+
+
+def drop_fetch(hart, i, virt, by_address, va, by_asid, asid, by_vmid, vmid):
+    if fence_names(
+        hart, hart.itlb_tag[i], hart.itlb_page[i], virt, by_address, va, by_asid, asid, by_vmid, vmid
+    ):
+        hart.itlb_tag[i] = NO_ADDRESS
+        store_u64(hart.fast + FAST_FETCH + i * 16, NO_ADDRESS)
+
+
+def entry_for(hart, walk, hpa):
+    """The TLB entry for a finished walk."""
+    entry = (hpa & PAGE_MASK) | walk.permissions
+    if walk.page_bytes > PAGE_BYTES:
+        entry |= TLB_SUPER
+        hart.tlb_super = 1
+    return entry
+
+
+def data_address(hart, host, va, access, needed, priv, virt, context):
+    """Host physical address of a data access, through the TLB. NO_ADDRESS with `hart.trap_*` set on a fault.
+
+    `needed` is TLB_R or TLB_W.
+    """
+    i = (va >> 12) & (DTLB_ENTRIES - 1)
+    tag = (va & PAGE_MASK) | context
+    hart.trap_cause = NO_TRAP
+    if hart.dtlb_tag[i] == tag and (hart.dtlb_page[i] & needed):
+        return (hart.dtlb_page[i] & PAGE_MASK) | (va & 0xFFF)
+    hart.dtlb_misses += 1
+    walk = walk_at(host.walk)
+    hpa = translate(hart, host, walk, va, access, priv, virt, sum_of(hart, virt), 0, 1)
+    if hpa == NO_ADDRESS:
+        return NO_ADDRESS
+    hart.dtlb_tag[i] = tag
+    hart.dtlb_page[i] = entry_for(hart, walk, hpa)
+    store_u64(hart.fast + i * 16, NO_ADDRESS)
+    store_u64(hart.fast + FAST_STORE + i * 16, NO_ADDRESS)
+    return hpa
+
+
+def remember_data(hart, host, va, hpa, context, section, page):
+    """Enter a RAM page at host address `page` into the load or store section of the fast map."""
+    entry = hart.fast + section + ((va >> 12) & (DTLB_ENTRIES - 1)) * 16
+    if section == FAST_STORE and load_u32(host.frame_code + frame_of(host, hpa) * 4) != 0:
+        return
+    store_u64(entry, (va & PAGE_MASK) | context)
+    store_u64(entry + 8, page - (va & PAGE_MASK))
+
+
+def fetch_address(hart, host, va, context):
+    """Host physical address of an instruction fetch, through the TLB. NO_ADDRESS with `hart.trap_*` set on a fault."""
+    i = (va >> 12) & (ITLB_ENTRIES - 1)
+    tag = (va & PAGE_MASK) | context
+    hart.trap_cause = NO_TRAP
+    if hart.itlb_tag[i] == tag:
+        return (hart.itlb_page[i] & PAGE_MASK) | (va & 0xFFF)
+    hart.itlb_misses += 1
+    walk = walk_at(host.walk)
+    hpa = translate(hart, host, walk, va, ACCESS_FETCH, hart.priv, hart.virt, 0, 0, 1)
+    if hpa == NO_ADDRESS:
+        return NO_ADDRESS
+    hart.itlb_tag[i] = tag
+    hart.itlb_page[i] = entry_for(hart, walk, hpa)
+    store_u64(hart.fast + FAST_FETCH + i * 16, NO_ADDRESS)
+    return hpa
+
+
+def remember_fetch(hart, host, va, hpa, context):
+    """Address of the decoded page that holds `va`, entered into the fast map."""
+    code = code_page(host, frame_of(host, hpa))
+    entry = hart.fast + FAST_FETCH + ((va >> 12) & (ITLB_ENTRIES - 1)) * 16
+    store_u64(entry, (va & PAGE_MASK) | context)
+    store_u64(entry + 8, code)
+    return code
