@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from emulator.errors import VmLabError
-from emulator.isa.instruction import Expansion, Instruction, extract, insert, parse_pattern
+from emulator.isa.instruction import Instruction, extract, insert, parse_expansion, parse_pattern
 
 _COLUMN = re.compile(r"\s\|(?:\s|$)")
 
@@ -265,22 +265,12 @@ def _parse_base(index: int, row: str) -> Instruction:
     )
 
 
-def _parse_expansion(text: str) -> Expansion:
-    """Read `addi rd rs1=2 imm`: the base instruction and where its operands come from."""
-    name, *bindings = text.split()
-    operands: dict[str, int | str] = {}
-    for binding in bindings:
-        field, _, source = binding.partition("=")
-        operands[field] = int(source) if source.isdigit() else source or field
-    return Expansion(name, operands)
-
-
 def _parse_compressed(row: str, base: Mapping[str, Instruction]) -> Instruction:
     """Read one row of `_COMPRESSED`; kind, index and width are those of what it expands to."""
     heading, syntax, expansion_text, excluded = _columns(row)
     name, _, bits = heading.partition(" ")
     pattern = parse_pattern(bits, 2)
-    expansion = _parse_expansion(expansion_text)
+    expansion = parse_expansion(expansion_text)
     target = base[expansion.name]
     constraints = [(field, int(value)) for field, value in (text.split("!=") for text in excluded.split())]
     if pattern.nonzero:

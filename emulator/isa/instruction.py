@@ -22,6 +22,7 @@ UNSIGNED_IMMEDIATES = frozenset({"uimm", "nzuimm", "shamt"})
 _TOKEN = re.compile(
     r"(?P<name>[a-z]+[123]?'?)\[(?P<bits>[0-9:|]+)\]|(?P<literal>[01]+)|(?P<field>[a-z]+[123]?'?)"
 )
+_INTEGER = re.compile(r"-?(0x[0-9a-f]+|[0-9]+)")
 
 
 class Segment(NamedTuple):
@@ -142,6 +143,16 @@ def _scatter(bits: str, position: int) -> Iterator[Segment]:
         width = int(high) - value_low + 1
         position -= width
         yield Segment(value_low, position, width)
+
+
+def parse_expansion(text: str) -> Expansion:
+    """Read `addi rd rs1=2 imm`: an instruction and its operands; a bare name is the field of that name."""
+    name, *bindings = text.split()
+    operands: dict[str, int | str] = {}
+    for binding in bindings:
+        field, _, source = binding.partition("=")
+        operands[field] = int(source, 0) if _INTEGER.fullmatch(source) else source or field
+    return Expansion(name, operands)
 
 
 def insert(segments: tuple[Segment, ...], value: int) -> int:

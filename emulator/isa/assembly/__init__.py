@@ -1,0 +1,1 @@
+"""The parts of the assembler; `emulator.isa.assembler` puts them together."""
