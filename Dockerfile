@@ -13,10 +13,10 @@ RUN /opt/build/bin/python -m hatchling build --target wheel --directory /wheel \
     && /opt/vmlab/bin/pip install --no-cache-dir --no-deps /wheel/*.whl
 # Kernels compiled for a pinned CPU run on every machine of the architecture, so the image ships warm.
 ENV NUMBA_CPU_NAME=generic VMLAB_CACHE=/opt/vmlab/cache
-RUN /opt/vmlab/bin/vmlab warm
+RUN /opt/vmlab/bin/vmlab warm && chmod -R a+rX /opt/vmlab
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/vmlab --create-home vmlab
+RUN useradd --uid 10001 --home-dir /var/lib/vmlab --create-home vmlab
 COPY --from=build /opt/vmlab /opt/vmlab
 ENV NUMBA_CPU_NAME=generic \
     PATH=/opt/vmlab/bin:$PATH \

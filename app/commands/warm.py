@@ -1,7 +1,6 @@
 """`vmlab warm`: compile the kernels now, so that the next start is immediate."""
 
 import argparse
-import sys
 import time
 
 
@@ -10,17 +9,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     subparsers.add_parser("warm", help="compile the emulator's kernels into the cache")
 
 
-def show_progress(text: str, fraction: float) -> None:
-    """Print one line of progress; `fraction` runs from 0 to 1."""
-    print(f"{fraction:4.0%} {text}", file=sys.stderr, flush=True)
-
-
 def main(args: argparse.Namespace) -> int:
     """Load the engine, compiling what is not cached, and say how long it took."""
-    del args
+    from app.progress import ProgressLine
     from emulator.build.engine import load_engine
 
     started = time.perf_counter()
-    load_engine(progress=show_progress)
+    progress = ProgressLine()
+    load_engine(progress=progress)
+    progress.finish()
     print(f"kernels ready in {time.perf_counter() - started:.1f} s")
     return 0

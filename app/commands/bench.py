@@ -1,0 +1,46 @@
+"""`vmlab bench SUITE`: measure, beside peers where they are installed; a table, or JSON."""
+
+import argparse
+import sys
+
+SIZES = ("s", "m")
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `vmlab bench` and its suites."""
+    parser = subparsers.add_parser("bench", help="measure the emulator, beside QEMU where it is installed")
+    suites = parser.add_subparsers(metavar="SUITE", required=True)
+    core = suites.add_parser("core", help="guest instructions per second of the interpreter")
+    core.add_argument("--programs", nargs="+", metavar="NAME", help="instead of the integer programs")
+    core.add_argument(
+        "--size", choices=SIZES, default="m", help="s: millions, m: half a billion instructions"
+    )
+    core.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each; the best counts (3)")
+    core.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
+    core.set_defaults(suite=run_core)
+
+
+def run_core(args: argparse.Namespace) -> int:
+    """Measure the interpreter and the time of its first compile."""
+    from emulator.bench import core
+    from emulator.bench.figures import as_json, as_table
+    from emulator.bench.programs import INTEGER, find
+    from emulator.build.engine import cache_directory, load_engine
+
+    programs = [find(name) for name in args.programs] if args.programs else INTEGER
+    engine = load_engine()
+    figures = [*core.measure(programs, args.size, max(1, args.repeat), cache_directory(), engine, say)]
+    figures.append(core.measure_compile(say))
+    print(as_json(figures) if args.json else as_table(figures))
+    return 0
+
+
+def say(text: str) -> None:
+    """Report progress where it does not mix with the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the chosen suite."""
+    status: int = args.suite(args)
+    return status
