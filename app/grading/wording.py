@@ -1,6 +1,7 @@
 """Puts expressions and values into words: what a check expected, and what was the case instead."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from app.grading.evaluate import Evaluator, NoValue
 from app.lessons.expression import Binary, Call, Expression, Index, Literal, Member, Node, Unary
@@ -115,9 +116,11 @@ def shown(value: object) -> str:
         text = value if len(value) <= LONGEST else "…" + value[-LONGEST:]
         return '"' + text.replace("\n", "\\n") + '"'
     if isinstance(value, list):
-        return f"a list of {len(value)}" if value else "empty"
+        count = len(cast(list[object], value))
+        return f"a list of {count}" if count else "empty"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {shown(item)}" for key, item in value.items())[:LONGEST]
+        items = cast(Mapping[str, object], value).items()
+        return ", ".join(f"{key} {shown(item)}" for key, item in items)[:LONGEST]
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 20:

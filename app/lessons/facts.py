@@ -103,6 +103,9 @@ FUNCTIONS: Mapping[str, Function] = {
             "console", (_VM,), TEXT, "the console of VM {vm}", "all text written since the VM was started"
         ),
         Function(
+            "history", (_VM,), TEXT, "everything VM {vm} ever printed", "console text of all its starts"
+        ),
+        Function(
             "exits",
             (_VM, Parameter("reason", REASON, optional=True)),
             INT,

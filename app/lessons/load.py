@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -235,7 +236,7 @@ class _Loader:
         if not isinstance(lab, dict):
             return None
         try:
-            config = LabConfig.from_dict(lab)
+            config = LabConfig.from_dict(cast(dict[str, Any], lab))
         except ConfigError as error:
             self.errors.append(document.error(("lab", *config_path(error.path)), str(error)))
             return None

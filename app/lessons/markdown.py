@@ -205,10 +205,9 @@ class _Renderer:
             self._error(line, f"guest/ has no program '{shown(name)}' to list{nearest(name, self._programs)}")
             return
         lines = source.rstrip("\n").split("\n")
-        match = _NUMBERS.fullmatch(numbers.strip() or f"1-{len(lines)}")
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        first, last = _listed_lines(lines, numbers.strip())
         if not 1 <= first <= last <= len(lines):
-            wanted = f"lines of {name} must be written as FIRST-LAST, from 1 to {len(lines)}"
+            wanted = f"write a label of {name}, or FIRST-LAST from 1 to {len(lines)}"
             self._error(line, f"'{shown(numbers)}' cannot be listed; {wanted}")
             return
         caption = self._inline(token.content.strip())
@@ -255,6 +254,27 @@ class _Renderer:
             table.tolerance,
             self._prose(table.explanation),
         )
+
+
+def _listed_lines(lines: Sequence[str], wanted: str) -> tuple[int, int]:
+    """Return the first and last line that `10-20`, `10`, a label or nothing asks for; (0, 0) if there is none.
+
+    A label asks for its paragraph: the lines around it up to the next empty lines.
+    """
+    if not wanted:
+        return 1, len(lines)
+    match = _NUMBERS.fullmatch(wanted)
+    if match:
+        return int(match[1]), int(match[2] or match[1])
+    found = next((number for number, text in enumerate(lines) if text.startswith(f"{wanted}:")), None)
+    if found is None:
+        return 0, 0
+    first = last = found
+    while first > 0 and lines[first - 1].strip():
+        first -= 1
+    while last + 1 < len(lines) and lines[last + 1].strip():
+        last += 1
+    return first + 1, last + 1
 
 
 def listing_html(name: str, lines: Sequence[str], first: int, caption: str = "") -> str:

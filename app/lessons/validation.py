@@ -1,5 +1,6 @@
 """Turns pydantic's findings into located errors with remedies."""
 
+from inspect import isclass
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
@@ -8,7 +9,7 @@ from pydantic_core import ErrorDetails
 from app.lessons.errors import LessonError, nearest, shown
 from app.lessons.yaml import Document, Path
 
-_KINDS = {
+_KINDS: dict[type, str] = {
     str: "text",
     int: "a whole number",
     float: "a number",
@@ -31,8 +32,13 @@ def describe(
 ) -> list[LessonError]:
     """Return one located error per finding; `base` is the path of the validated value in the document."""
     found: dict[Path, LessonError] = {}
-    for detail in error.errors(include_url=False, include_context=True):
-        path = tuple(part for part in detail["loc"] if part in _walkable(document, base, detail))
+    misspelt = ""
+    for detail in sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing"):
+        path = tuple(_walkable(document, base, detail))
+        if detail["type"] == "missing" and f"'{path[-1]}'?" in misspelt:
+            continue
+        if detail["type"] == "extra_forbidden":
+            misspelt += _message(detail, path, model)
         found.setdefault(path, document.error((*base, *path), _message(detail, path, model)))
     return list(found.values())
 
@@ -62,7 +68,11 @@ def _message(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return f"unknown key '{shown(path[-1])}'{nearest(str(path[-1]), _known_keys(model, path[:-1]))}"
     if kind in _EXPECTED:
-        given = "empty" if value is None else _KINDS.get(type(value), type(value).__name__)
+        given = (
+            "empty"
+            if value is None
+            else next((name for kind, name in _KINDS.items() if type(value) is kind), "unknown")
+        )
         given = given if isinstance(value, list | dict) or value is None else f"{shown(value)} ({given})"
         return f"{name} is {given}; must be {_EXPECTED[kind]}"
     return f"{name} is {shown(value)!r}: {_sentence(detail)}"
@@ -93,8 +103,14 @@ def _known_keys(model: type[BaseModel], path: Path) -> list[str]:
 
 
 def _nested_model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    """Return the model inside an annotation such as `list[CheckTable]`."""
+    if isclass(annotation) and issubclass(annotation, BaseModel):
         return annotation
     return next(
-        (found for part in getattr(annotation, "__args__", ()) if (found := _nested_model(part))), None
+        (
+            found
+            for part in cast(tuple[Any, ...], getattr(annotation, "__args__", ()))
+            if (found := _nested_model(part))
+        ),
+        None,
     )

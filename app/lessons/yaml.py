@@ -24,6 +24,13 @@ MAXIMUM_VALUES = 20_000
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,19}|0x[0-9a-fA-F]{1,16}|0o[0-7]{1,21}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+_REMEDIES = {
+    "mapping values are not allowed": "put a text that holds ': ' in quotes",
+    "could not find expected ':'": "write 'key: value'",
+    "cannot start any token": "indent with spaces and put the text in quotes",
+    "expected <block end>": "indent all keys of one mapping alike",
+    "did not find expected": "check brackets, quotes and commas before this place",
+}
 _CONSTANTS: Mapping[str, bool | None] = {
     "": None,
     **dict.fromkeys(("~", "null", "Null", "NULL"), None),
@@ -67,12 +74,12 @@ def parse(file: TextFile, text: str, first_line: int = 1) -> Document:
     """Parse YAML `text` that begins at line `first_line` of `file`; raise LessonError at the first fault."""
     reader = _Reader(Document(file), first_line)
     try:
-        reader.read(YAML(typ="safe", pure=True).parse(text))
+        reader.read(cast(Any, YAML(typ="safe", pure=True)).parse(text))
     except MarkedYAMLError as error:
-        mark = cast(Any, error.problem_mark or error.context_mark)
+        mark = cast(Any, error).problem_mark or cast(Any, error).context_mark
         line, column = (mark.line + first_line, mark.column + 1) if mark else (first_line, 0)
-        problem = error.problem or "not YAML"
-        raise LessonError(file.name, line, column, f"not valid YAML: {shown(problem, 120)}") from error
+        problem: object = cast(Any, error).problem or "not YAML"
+        raise LessonError(file.name, line, column, f"not valid YAML: {_explain(problem)}") from error
     except YAMLError as error:
         raise LessonError(file.name, first_line, 0, f"not valid YAML: {shown(error, 120)}") from error
     return reader.document
@@ -168,6 +175,12 @@ class _Reader:
     def _note(self, path: Path, event: Any) -> None:
         mark = event.start_mark
         self.document.places[path] = Place(mark.line + self._first_line, mark.column + 1)
+
+
+def _explain(problem: object) -> str:
+    text = shown(problem, 120)
+    remedy = next((advice for words, advice in _REMEDIES.items() if words in text), "")
+    return f"{text}; {remedy}" if remedy else text
 
 
 def _scalar_value(event: Any) -> str | int | float | bool | None:

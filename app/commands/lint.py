@@ -1,0 +1,54 @@
+"""`vmlab lint`: every fault of the lessons, each with its file, line and remedy."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from app.lessons.errors import LessonError
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `vmlab lint`."""
+    parser = subparsers.add_parser(
+        "lint",
+        help="check lessons and print every fault with its line",
+        description="Check lessons and print every fault as file:line:column: message. Exits 1 if there is one.",
+    )
+    parser.add_argument(
+        "lessons", nargs="*", type=Path, metavar="LESSON", help="lesson directories (default: all)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the faults as a JSON list")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Check the given lessons, or the whole course."""
+    from app.lessons.errors import LessonError
+    from app.lessons.lint import lint_course, lint_lesson
+    from app.paths import lessons_dir
+
+    paths = cast(list[Path], args.lessons)
+    errors: list[LessonError] = []
+    for path in paths:
+        errors += (
+            lint_lesson(path) if (path / "lesson.md").exists() or not path.is_dir() else lint_course(path)
+        )
+    if not paths:
+        errors = lint_course(lessons_dir())
+    _report(errors, as_json=bool(args.json))
+    return 1 if errors else 0
+
+
+def _report(errors: "list[LessonError]", as_json: bool) -> None:
+    if as_json:
+        import json
+
+        print(json.dumps([error.as_dict() for error in errors], indent=2, ensure_ascii=False))
+        return
+    for error in errors:
+        print(error)
+    if not errors:
+        print("no faults found", file=sys.stderr)
+    else:
+        print(f"{len(errors)} fault{'s' if len(errors) > 1 else ''} found", file=sys.stderr)
