@@ -70,20 +70,20 @@ class SessionHost:
         except VmLabError as error:
             self._refuse(message, {"fault": "user", **describe(error)})
         except Exception:  # noqa: BLE001  one lab's bug must not take the others with it
-            self._give_up(message.lab)
-            self._refuse(message, {"fault": "bug", "message": "the lab stopped on an internal error"})
+            self._give_up(message.lab, message.kind in ("open", "apply", "control"))
+            self._refuse(message, {"fault": "bug", "message": "an internal error; it is in the server's log"})
         else:
             if message.call:
                 self._send(Message("reply", message.lab, message.call, body))
         self._save(self._seats.get(message.lab))
 
     def work(self) -> float:
-        """Give each lab that can run one slice; serve the readers; return the seconds until the next round."""
+        """Give each lab one slice, serve the readers, and return the seconds until the next round."""
         for lab, seat in list(self._seats.items()):
             try:
                 self._serve(seat)
             except Exception:  # noqa: BLE001  one lab's bug must not take the others with it
-                self._give_up(lab)
+                self._give_up(lab, stop=True)
         return min((self._delay(seat) for seat in self._seats.values()), default=60.0)
 
     # Requests
@@ -111,6 +111,10 @@ class SessionHost:
                 del self._seats[message.lab]
             case "observe":
                 return whole(self._standing(seat))
+            case "state":
+                return state_of(seat.session)
+            case "config":
+                return self._standing(seat).lab.config.to_dict()
             case "apply":
                 return self._apply(self._standing(seat), message.body["action"])
             case "control":
@@ -173,12 +177,13 @@ class SessionHost:
         return min(work, seat.publisher.delay(self._clock()))
 
     def _save(self, seat: Seat | None) -> None:
-        """Report position and mode: at once when the lab stands still, else about once a second."""
+        """Report position and mode: about once a second, at once when the lab stands or its mode changed."""
         if seat is None or seat.session.mode in ("rebuilding", "failed"):
             return
         session, wall = seat.session, self._clock()
         state = (session.lab.position, session.wanted)
-        if state != seat.saved and (not session.busy() or wall - seat.saved_at >= SAVE_SECONDS):
+        changed = seat.saved is None or seat.saved[1] != state[1] or not session.busy()
+        if state != seat.saved and (changed or wall - seat.saved_at >= SAVE_SECONDS):
             seat.saved, seat.saved_at = state, wall
             body = {"position": state[0], "generation": session.generation, "mode": session.wanted}
             self._send(Message("progress", session.id, body=body))
@@ -199,11 +204,11 @@ class SessionHost:
         if message.call:
             self._send(Message("error", message.lab, message.call, body))
 
-    def _give_up(self, lab: str) -> None:
-        """Write our own bug to the log and stop this lab, and only this lab."""
+    def _give_up(self, lab: str, stop: bool) -> None:
+        """Write our own bug to the log and, if the lab's state may be half changed, stop this lab only."""
         traceback.print_exc(file=sys.stderr)
         seat = self._seats.get(lab)
-        if seat is not None:
+        if seat is not None and stop:
             seat.session.fail("an internal error stopped this lab; reset it to start again")
 
 

@@ -88,12 +88,7 @@ def _listing(lab: Lab, args: Args) -> Any:
 
 
 def _exits(lab: Lab, _args: Args) -> Any:
-    observation = lab.observe(None)
-    vms = [
-        {key: vm[key] for key in ("name", "index", "state", "exits", "exits_total")}
-        for vm in observation["vms"]
-    ]
-    return {"position": observation["position"], "now_ns": observation["now_ns"], "vms": vms}
+    return {vm["name"]: vm["exits"] for vm in lab.observe(None)["vms"]}
 
 
 VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {

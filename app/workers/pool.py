@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import weakref
 import zlib
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,9 @@ SAVE_SECONDS = 0.5
 MAX_WAITING = 256
 QUICK_DEATH_SECONDS = 5.0
 STUCK_SECONDS = 120.0
+RESTART_SECONDS = 5.0
+# Asking again after the worker died does no harm: these change nothing that is kept.
+REPEATABLE = frozenset({"observe", "state", "config", "inspect", "examine", "control"})
 
 
 class Journal(Protocol):
@@ -91,6 +95,7 @@ class Pool:
         self._guard = threading.Lock()
         self._positions: dict[tuple[str, int], int] = {}
         self._closing = threading.Event()
+        self._ending = threading.Event()
         self._saver = threading.Thread(target=self._save_positions, name="positions", daemon=True)
 
     def start(self) -> None:
@@ -99,14 +104,27 @@ class Pool:
             self._launch(slot)
         self._saver.start()
 
+    def wait_ready(self, seconds: float) -> bool:
+        """Wait until every worker has loaded its engine; return whether they all have."""
+        deadline = time.monotonic() + seconds
+        return all(slot.ready.wait(max(0.0, deadline - time.monotonic())) for slot in self._slots)
+
+    def end_streams(self) -> None:
+        """Let every reader stop, now and from now on."""
+        self._ending.set()
+        for slot in self._slots:
+            for subscription in slot.streams():
+                subscription.end()
+
     def close(self) -> None:
-        """Stop the workers and end the streams; save the last positions."""
+        """Stop the workers, end the streams and save the last positions; calling it again does nothing."""
+        if self._closing.is_set():
+            return
         self._closing.set()
+        self.end_streams()
         for slot in self._slots:
             if slot.connection is not None:
                 slot.connection.close()
-            for subscription in slot.streams():
-                subscription.end()
         if self._saver.is_alive():
             self._saver.join(timeout=5)
 
@@ -143,17 +161,16 @@ class Pool:
         Raise CallFailed for a refusal, WorkerLost when the worker died meanwhile, Overloaded, LabUnknown.
         """
         message = Message(kind, lab, body=body or {})
-        with self.lock(lab):
-            future = self._send(lab, message)
         try:
-            return self._answer(future, seconds)
+            return self._ask(lab, message, seconds)
         except CallFailed as failure:
             if failure.fault != "missing":
                 raise
-        with self.lock(lab):
             self._forget(lab)
-            future = self._send(lab, message)
-        return self._answer(future, seconds)
+        except WorkerLost:
+            if kind not in REPEATABLE:
+                raise
+        return self._ask(lab, message, seconds)
 
     def subscribe(self, lab: str) -> Subscription:
         """Return a new reader of the lab's stream; raise LabUnknown."""
@@ -162,6 +179,8 @@ class Pool:
             lab, lambda kind, stream: self._tell(slot, lab, kind, stream), slot.drop_stream
         )
         slot.add_stream(subscription)
+        if self._ending.is_set():
+            subscription.end()
         try:
             with self.lock(lab):
                 self._send(lab, Message("subscribe", lab, body={"stream": subscription.id}))
@@ -190,6 +209,7 @@ class Pool:
     def _send(self, lab: str, message: Message) -> Future[Message]:
         """Send a request, opening the lab on the worker first if need be; the caller holds the lab's lock."""
         slot = self._slot(lab)
+        slot.running.wait(RESTART_SECONDS)
         connection = slot.connection
         if connection is None:
             raise WorkerLost("the worker is being started again")
@@ -200,9 +220,13 @@ class Pool:
             if record is None:
                 raise LabUnknown(lab)
             connection.opened.add(lab)
-            mode = slot.modes.get(lab)
-            connection.request((record if mode is None else record.resumed(mode)).to_message())
+            connection.request(slot.as_it_was(record).to_message())
         return connection.request(message)
+
+    def _ask(self, lab: str, message: Message, seconds: float) -> JsonObject:
+        with self.lock(lab):
+            future = self._send(lab, message)
+        return self._answer(future, seconds)
 
     def _forget(self, lab: str) -> None:
         connection = self._slot(lab).connection
@@ -233,15 +257,19 @@ class Pool:
             on_notice=lambda message: self._notice(slot, message),
             on_death=lambda: self._revive(slot),
         )
+        slot.running.set()
         slot.connection.start()
 
     def _notice(self, slot: Slot, message: Message) -> None:
         if message.kind == "publish":
             slot.deliver(str(message.body.get("stream")), message.blobs)
+        elif message.kind == "hello":
+            slot.ready.set()
         elif message.kind == "progress":
-            slot.modes[message.lab] = cast("Mode", message.body["mode"])
+            generation = int(message.body["generation"])
+            slot.modes[message.lab] = generation, cast("Mode", message.body["mode"])
             with self._guard:
-                self._positions[message.lab, int(message.body["generation"])] = int(message.body["position"])
+                self._positions[message.lab, generation] = int(message.body["position"])
 
     def _revive(self, slot: Slot) -> None:
         """Start a dead worker again and give it back the labs that were running or watched."""
@@ -250,6 +278,8 @@ class Pool:
             return
         print(f"worker {dead.pid} died; starting another", file=sys.stderr)
         slot.connection = None
+        slot.running.clear()
+        slot.ready.clear()
         if self._closing.wait(self._pause_before_restart(slot, dead)):
             return
         self.flush_positions()

@@ -16,7 +16,7 @@ Requests, web to worker (`call` 0 asks for no reply):
 | close | | |
 | apply | `action` | |
 | control | `verb` and its fields, see control.py | |
-| observe | `cursor` | |
+| observe, state, config | | |
 | inspect | `view` (registers, memory, ...), `args` | |
 | examine | passed to the examiner given to the SessionHost | |
 | subscribe, ready, unsubscribe | `stream` | |

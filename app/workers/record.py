@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 from app.workers.protocol import Message
@@ -87,7 +87,3 @@ class LabRecord:
             position=body["position"],
             mode=body["mode"],
         )
-
-    def resumed(self, mode: Mode) -> LabRecord:
-        """Return the record with another mode to continue in."""
-        return replace(self, mode=mode)

@@ -55,7 +55,7 @@ class Session:
         self.waiting = False
         self._pacer = self._new_pacer(self._pacer.speed)
         self._changed()
-        return {"position": position, "result": result}
+        return {"position": position, "action": action, "result": result}
 
     def run(self) -> None:
         """Run at the speed that is set until paused."""

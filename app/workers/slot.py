@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from app.workers.connection import Connection
-from app.workers.record import Mode
+from app.workers.record import PAUSED, LabRecord, Mode
 from app.workers.subscription import Blobs, Subscription
 
 
@@ -16,8 +17,10 @@ class Slot:
         """Nothing runs here yet."""
         self.index = index
         self.connection: Connection | None = None
-        self.modes: dict[str, Mode] = {}
+        self.modes: dict[str, tuple[int, Mode]] = {}
         self.quick_deaths = 0
+        self.running = threading.Event()
+        self.ready = threading.Event()
         self._streams: dict[str, Subscription] = {}
         self._guard = threading.Lock()
 
@@ -47,7 +50,14 @@ class Slot:
         if subscription is not None:
             subscription.put(message)
 
+    def as_it_was(self, record: LabRecord) -> LabRecord:
+        """Return the record with the mode the lab was in; after a reset only its speed stays."""
+        generation, mode = self.modes.get(record.lab, (record.generation, record.mode))
+        if generation != record.generation:
+            mode = {**PAUSED, "speed": mode["speed"]}
+        return replace(record, mode=mode)
+
     def wanted_labs(self) -> list[str]:
         """Return the labs that were running or being watched, each once."""
-        running = [lab for lab, mode in self.modes.items() if mode["mode"] != "paused"]
+        running = [lab for lab, (_, mode) in self.modes.items() if mode["mode"] != "paused"]
         return list(dict.fromkeys([*(subscription.lab for subscription in self.streams()), *running]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import queue
 from collections.abc import Callable
-from typing import Self
 
 Blobs = tuple[tuple[str, bytes], ...]
 
@@ -53,11 +52,3 @@ class Subscription:
         """Stop reading."""
         self._leave(self)
         self._tell("unsubscribe", self.id)
-
-    def __enter__(self) -> Self:
-        """Read in a `with` block."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop reading at the end of the block."""
-        self.close()

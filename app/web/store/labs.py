@@ -95,7 +95,7 @@ class LabStore:
         return row
 
     def restart(self, lab: str, beginning: Beginning, reply: Reply | None) -> None:
-        """Begin the lab again: a new generation with an empty log. Check results stay."""
+        """Begin the lab again: a new generation, whose log holds only the answers that were given so far."""
         columns = schema.lab.c
         with self._database.write() as connection:
             connection.execute(
@@ -104,8 +104,8 @@ class LabStore:
                 .values(generation=columns.generation + 1, **_beginning(beginning))
             )
             connection.execute(delete(schema.program).where(schema.program.c.lab == lab))
-            connection.execute(delete(schema.answer).where(schema.answer.c.lab == lab))
             _write_programs(connection, lab, beginning.programs)
+            self._repeat_answers(connection, lab)
             self._write_reply(connection, lab, reply)
 
     # The journal of the worker pool
@@ -250,6 +250,29 @@ class LabStore:
             .values(lab=lab, question=action["question"], **values)
             .on_conflict_do_update(index_elements=["lab", "question"], set_=values)
         )
+
+    def _repeat_answers(self, connection: Connection, lab: str) -> None:
+        """Begin the log of a new generation with the answers: they are about the lesson, not the run."""
+        generation = connection.execute(
+            select(schema.lab.c.generation).where(schema.lab.c.id == lab)
+        ).scalar_one()
+        answers = connection.execute(
+            select(schema.answer.c.question, schema.answer.c.value)
+            .where(schema.answer.c.lab == lab)
+            .order_by(schema.answer.c.question)
+        ).all()
+        for seq, row in enumerate(answers, 1):
+            action = {"verb": "answer", "question": row.question, "value": json.loads(row.value)}
+            connection.execute(
+                insert(schema.action_log).values(
+                    lab=lab,
+                    generation=generation,
+                    seq=seq,
+                    position=0,
+                    action=json.dumps(action),
+                    at=self._now(),
+                )
+            )
 
     def _write_reply(self, connection: Connection, lab: str, reply: Reply | None) -> None:
         if reply is not None:

@@ -1,0 +1,84 @@
+"""`vmlab serve`: compile what is not compiled yet, then serve the page until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import socket
+import sys
+from pathlib import Path
+
+from emulator.errors import VmLabError
+
+
+class ServeError(VmLabError):
+    """The server cannot start; the message says why and what to do."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `vmlab serve`."""
+    parser = subparsers.add_parser("serve", help="serve the lessons and their labs to browsers")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=8000, help="port to listen on (default 8000)")
+    parser.add_argument("--data", help="directory of student data (default $VMLAB_DATA, else your user data)")
+    parser.add_argument("--workers", type=_count, help="worker processes (default: one per CPU)")
+    parser.add_argument(
+        "--lessons", type=Path, help="directory of lessons (default: the ones that came along)"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Serve until interrupted."""
+    from app.lessons import load_course
+    from app.web import default_settings
+    from app.web.server import serve_with_gunicorn, serve_with_werkzeug
+    from app.web.store import data_directory, open_database
+    from emulator.build.engine import load_engine
+
+    _check_port(args.host, args.port)
+    settings = default_settings(data_directory(args.data), args.lessons, args.workers)
+    open_database(settings.data).close()
+    load_course(settings.lessons)
+    load_engine(progress=_show_progress)
+    serve = serve_with_werkzeug if sys.platform == "win32" else serve_with_gunicorn
+    serve(settings, args.host, args.port, lambda: _announce(args.host, args.port))
+    return 0
+
+
+def _show_progress(text: str, fraction: float) -> None:
+    print(f"{fraction:4.0%} {text}", file=sys.stderr, flush=True)
+
+
+def _announce(host: str, port: int) -> None:
+    name = "localhost" if host in ("127.0.0.1", "::1", "0.0.0.0", "::", "") else host
+    shown = f"[{name}]" if ":" in name else name
+    print(f"VM Lab is serving on http://{shown}:{port}", flush=True)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise ServeError if the address cannot be listened on, before minutes of compiling."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if sys.platform != "win32":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        remedy = (
+            "choose another with --port" if error.errno == errno.EADDRINUSE else "check --host and --port"
+        )
+        raise ServeError(f"cannot listen on {host}:{port}: {error.strerror or error}; {remedy}") from error
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not a port; expected 1 to 65535")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= 256:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of workers; expected 1 to 256")
+    return number

@@ -1,0 +1,54 @@
+"""`vmlab worker`: a worker process, started by `vmlab serve`, answering requests on its standard streams."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.lab import Lab
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `vmlab worker`, unlisted: nobody types it."""
+    parser = subparsers.add_parser("worker")
+    parser.add_argument("--lessons", type=Path, required=True)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Serve labs until standard input ends."""
+    from app.workers.process import prepare_process, serve, take_pipes
+    from app.workers.record import build_lab
+    from emulator.build.engine import load_engine
+
+    prepare_process()
+    requests, replies = take_pipes()
+    engine = load_engine()
+    serve(lambda record: build_lab(record, engine), examiner(args.lessons), requests, replies)
+
+
+def examiner(lessons: Path) -> Callable[[str, Lab], dict[str, Any]]:
+    """Return what grades a lab by the lesson of a given id, as that lesson is on disk when first needed."""
+    from functools import cache
+
+    from app.grading import grade, grade_predictions
+    from app.lessons import load_course
+
+    course = cache(lambda: load_course(lessons))
+
+    def examine(lesson_id: str, lab: Lab) -> dict[str, Any]:
+        lesson = course().lesson(lesson_id)
+        answers = lab.observe(None)["answers"]
+        results = grade(lesson, lab, answers)
+        return {
+            "position": lab.position,
+            "now_ns": lab.now_ns,
+            "checks": [result.as_dict() for result in results],
+            "predictions": [result.as_dict() for result in grade_predictions(lesson, answers)],
+            "earned": sum(result.earned for result in results),
+            "points": lesson.points,
+        }
+
+    return examine

@@ -1,0 +1,110 @@
+"""What every request can reach: the course, the database, the workers, and the student who asks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Response, current_app, g, request
+
+from app.lessons import Course, load_course
+from app.web.errors import not_found
+from app.web.security import Limiter
+from app.web.settings import Settings
+from app.web.store import Database, LabRow, LabStore, StudentStore, open_database
+from app.web.stream_count import StreamCount
+from app.web.work import LabWork
+from app.workers.pool import Pool
+
+COOKIE = "vmlab_session"
+COOKIE_SECONDS = 180 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of a running server."""
+
+    settings: Settings
+    course: Course
+    database: Database
+    students: StudentStore
+    labs: LabStore
+    pool: Pool
+    work: LabWork
+    posts: Limiter
+    guests: Limiter
+    streams: StreamCount
+
+    def close(self) -> None:
+        """Stop the workers and close the database."""
+        self.pool.close()
+        self.database.close()
+
+
+def build_context(settings: Settings) -> Context:
+    """Open the database, read the lessons and start the workers; raise StoreError or LessonErrors."""
+    course = load_course(settings.lessons)
+    database = open_database(settings.data)
+    labs = LabStore(database, time.time)
+    pool = Pool(settings.worker_command, settings.workers, labs)
+    pool.start()
+    return Context(
+        settings=settings,
+        course=course,
+        database=database,
+        students=StudentStore(database, time.time),
+        labs=labs,
+        pool=pool,
+        work=LabWork(course, labs, pool),
+        posts=Limiter(rate=20, burst=80, clock=time.monotonic),
+        guests=Limiter(rate=5, burst=400, clock=time.monotonic),
+        streams=StreamCount(settings.max_streams, settings.max_streams_per_student),
+    )
+
+
+def context() -> Context:
+    """Return the parts of the server that handles this request."""
+    return cast("Context", current_app.extensions["vmlab"])
+
+
+def current_student() -> str | None:
+    """Return the student whose session the request carries."""
+    if "student" not in g:
+        token = request.cookies.get(COOKIE)
+        g.student = context().students.student_of(token) if token else None
+    return g.student
+
+
+def student_or_guest() -> str:
+    """Return the student, becoming a guest student if there is no session yet."""
+    student = current_student()
+    if student is None:
+        context().guests.spend(request.remote_addr or "")
+        student, g.new_token = context().students.create_guest()
+        g.student = student
+    return student
+
+
+def own_lab(lab: str) -> LabRow:
+    """Return the student's lab; raise a 404 Problem for an unknown lab and for somebody else's alike."""
+    student = current_student()
+    row = context().labs.find(lab, student) if student else None
+    if row is None:
+        raise not_found()
+    return row
+
+
+def set_session_cookie(response: Response) -> Response:
+    """Give a new guest the cookie of the session that was created in this request."""
+    token = g.pop("new_token", None)
+    if token is not None:
+        response.set_cookie(
+            COOKIE,
+            token,
+            max_age=COOKIE_SECONDS,
+            httponly=True,
+            samesite="Lax",
+            secure=context().settings.secure_cookies or request.is_secure,
+        )
+    return response

@@ -1,0 +1,147 @@
+"""Everything a page asks of a lab, but for the stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import BadRequest
+
+from app.web.context import context, own_lab
+from app.web.forms import Fields, read_fields, reply_form, take_request_id, text_field
+from app.web.store import LabRow
+from app.workers.inspection import VIEWS
+
+blueprint = Blueprint("labs", __name__, url_prefix="/labs/<lab>")
+
+NUMBERS = ("vcpus", "pcpus", "vcpu", "ns", "priority")
+
+
+@blueprint.post("/actions")
+def act(lab: str) -> ResponseReturnValue:
+    """Apply one action."""
+    row, fields, request_id = _receive(lab)
+    text_field(fields, "verb")
+    if fields["verb"] == "answer":
+        raise BadRequest("Send answers to /labs/<lab>/answers.")
+    return _done(row, context().work.act(row, _numbers(fields), request_id))
+
+
+@blueprint.post("/control")
+def control(lab: str) -> ResponseReturnValue:
+    """Run, pause, step, change the speed."""
+    row, fields, _ = _receive(lab)
+    return _done(row, context().work.control(row, _numbers(fields)))
+
+
+@blueprint.post("/program")
+def assemble(lab: str) -> ResponseReturnValue:
+    """Assemble a program and restart its VM with it."""
+    row, fields, request_id = _receive(lab, cost=4)
+    source = text_field(fields, "source").replace("\r\n", "\n")
+    action = {"verb": "set_program", "vm": text_field(fields, "vm"), "source": source}
+    return _done(row, context().work.act(row, action, request_id))
+
+
+@blueprint.get("/program")
+def program(lab: str) -> ResponseReturnValue:
+    """Show the program of a VM."""
+    row = own_lab(lab)
+    shown = context().work.program(row, request.args.get("vm", ""))
+    return _show(row, "labs/_program.html", "program", shown)
+
+
+@blueprint.post("/config")
+def configure(lab: str) -> ResponseReturnValue:
+    """Change the configuration."""
+    row, fields, request_id = _receive(lab, cost=4)
+    changed = context().work.configure(row, fields, request_id)
+    return _done(row, changed, "labs/_config.html", "config")
+
+
+@blueprint.get("/config")
+def config(lab: str) -> ResponseReturnValue:
+    """Show the configuration as it is now."""
+    row = own_lab(lab)
+    return _show(row, "labs/_config.html", "config", context().work.config(row))
+
+
+@blueprint.post("/reset")
+def reset(lab: str) -> ResponseReturnValue:
+    """Begin the lab again."""
+    row, _, request_id = _receive(lab, cost=4)
+    return _done(row, context().work.reset(row, request_id))
+
+
+@blueprint.post("/check")
+def check(lab: str) -> ResponseReturnValue:
+    """Grade the lab as it stands."""
+    row, _, _ = _receive(lab, cost=4)
+    results = context().work.check(row)
+    return _done(row, {"results": results}, "labs/_results.html", "results", results)
+
+
+@blueprint.post("/answers")
+def answer(lab: str) -> ResponseReturnValue:
+    """Record the answer to a question."""
+    row, fields, request_id = _receive(lab)
+    question, value = text_field(fields, "question"), fields.get("value")
+    if not isinstance(value, str | int | float):
+        raise BadRequest("The field 'value' is missing or not a single answer.")
+    given = context().work.answer(row, question, value, request_id)
+    return _done(row, given, "labs/_answer.html", "answer")
+
+
+@blueprint.get("/state")
+def state(lab: str) -> ResponseReturnValue:
+    """Show the whole observation once."""
+    row = own_lab(lab)
+    return _show(row, "labs/_state.html", "observation", context().work.observe(row))
+
+
+@blueprint.get("/<any(" + ", ".join(VIEWS) + "):view>")
+def inspect(lab: str, view: str) -> ResponseReturnValue:
+    """Show registers, memory, a walk, a frame, a fault, a listing or the exits."""
+    row = own_lab(lab)
+    return _show(row, f"labs/_{view}.html", view, context().work.inspect(row, view, request.args.to_dict()))
+
+
+def _receive(lab: str, cost: float = 1.0) -> tuple[LabRow, Fields, str | None]:
+    """Return the lab, the fields of the body, and its request_id."""
+    row = own_lab(lab)
+    context().posts.spend(row.student, cost)
+    fields = read_fields(request)
+    return row, fields, take_request_id(fields)
+
+
+def _numbers(fields: Fields) -> Fields:
+    """Return the fields with a form's numbers as numbers."""
+    return {
+        key: int(value) if key in NUMBERS and isinstance(value, str) and value.isdecimal() else value
+        for key, value in fields.items()
+    }
+
+
+def _show(row: LabRow, template: str, name: str, value: Any) -> ResponseReturnValue:
+    """Return what a GET asked for: JSON, or a fragment (it has no page of its own)."""
+    if reply_form(request) == "json":
+        return jsonify(value)
+    return render_template(template, lab=lab_view(row), **{name: value})
+
+
+def _done(
+    row: LabRow, body: Any, template: str = "labs/_done.html", name: str = "outcome", shown: Any = None
+) -> ResponseReturnValue:
+    """Return the answer to a POST: a fragment, JSON, or back to the lesson."""
+    form = reply_form(request)
+    if form == "fragment":
+        return render_template(template, lab=lab_view(row), **{name: body if shown is None else shown})
+    if form == "json":
+        return jsonify(body)
+    return redirect(url_for("lessons.show", lesson_id=row.lesson), 303)
+
+
+def lab_view(row: LabRow) -> dict[str, str]:
+    """Return what every template may know of a lab."""
+    return {"id": row.id, "lesson": row.lesson, "url": f"/labs/{row.id}"}

@@ -1,0 +1,108 @@
+"""The course page and the lesson pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from app.lessons import Lesson, LessonError
+from app.web.context import context, current_student, student_or_guest
+from app.web.errors import not_found
+from app.web.labs import lab_view
+from app.web.store.labs import Progress
+from app.workers.control import UNITS
+from app.workers.pacing import SPEEDS
+
+blueprint = Blueprint("lessons", __name__)
+
+# What one second of wall time shows, and the same in words.
+_SPEED_LABELS = {
+    "1e-7": ("100 ns/s", "100 ns of virtual time per second: about ten instructions at 100 MHz"),
+    "1e-6": ("1 µs/s", "1 µs of virtual time per second: about a hundred instructions at 100 MHz"),
+    "1e-5": ("10 µs/s", "10 µs of virtual time per second: about a thousand instructions at 100 MHz"),
+    "0.001": ("1 ms/s", "1 ms of virtual time per second"),
+    "0.01": ("10 ms/s", "10 ms of virtual time per second"),
+    "0.1": ("100 ms/s", "100 ms of virtual time per second"),
+    "1": ("real time", "one second of virtual time per second, if this server is fast enough"),
+    "max": ("maximum", "as fast as this server can"),
+}
+
+
+@blueprint.get("/")
+def index() -> str:
+    """Show the lessons and how far the student is in each."""
+    student = current_student()
+    progress = context().labs.progress(student) if student else {}
+    entries = [
+        {"lesson": lesson, "progress": _progress(lesson, lesson.id in progress, progress.get(lesson.id))}
+        for lesson in context().course.lessons
+    ]
+    return render_template("lessons/index.html", entries=entries)
+
+
+@blueprint.get("/lessons/<lesson_id>/")
+def show(lesson_id: str) -> ResponseReturnValue:
+    """Show a lesson beside its workbench."""
+    lesson = find_lesson(lesson_id)
+    work, labs = context().work, context().labs
+    row = work.lab_of(student_or_guest(), lesson)
+    record = labs.load(row.id)
+    assert record is not None
+    observation = work.first_look(row)
+    return render_template(
+        "lessons/lesson.html",
+        lesson=lesson,
+        lab={
+            **lab_view(row),
+            "config_text": lesson.lab_text,
+            "outdated": row.lesson_version != lesson.version,
+            "programs": {p.name: {"name": p.name, "source": p.source or ""} for p in record.programs},
+        },
+        observation=observation,
+        results=labs.last_results(row.id),
+        answers=_still_answers(lesson, labs.answers(row.id)),
+        choices=choices(),
+    )
+
+
+def find_lesson(lesson_id: str) -> Lesson:
+    """Return a lesson by id or slug; raise a 404 Problem."""
+    try:
+        return context().course.lesson(lesson_id)
+    except KeyError:
+        raise not_found() from None
+
+
+def choices() -> dict[str, object]:
+    """Return the speeds and units that a control may name."""
+    return {
+        "speeds": [
+            {"value": value, "label": _SPEED_LABELS[value][0], "title": _SPEED_LABELS[value][1]}
+            for value in SPEEDS
+        ],
+        "units": list(UNITS),
+    }
+
+
+def _still_answers(lesson: Lesson, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answers to questions that the lesson still asks in that way."""
+    kept: dict[str, Any] = {}
+    for question, value in answers.items():
+        with suppress(LessonError):
+            lesson.question(question).judge(value)
+            kept[question] = value
+    return kept
+
+
+def _progress(lesson: Lesson, started: bool, best: Progress | None) -> dict[str, object]:
+    passed, total = (best.passed, best.total) if best else (0, len(lesson.checks))
+    return {
+        "started": started,
+        "done": best is not None and passed == total,
+        "passed": passed,
+        "total": total,
+    }

@@ -1,0 +1,231 @@
+"""What a student can do with a lab, and the order that makes it durable: apply, commit, acknowledge.
+
+Every change of a lab happens under that lab's lock. The worker applies an action; the database commits it
+with the position at which it was applied; only then is there a reply. If the commit fails, the worker's
+copy, which has seen too much, is dropped and rebuilt. If the worker dies or the answer does not come,
+nothing was committed and the action can simply be tried again. A request with a `request_id` is applied
+once however often it arrives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from app.lessons import Course, Lesson
+from app.web.configuration import Change, changes, config_text, parse_fields, parse_text
+from app.web.errors import Problem, busy
+from app.web.store.labs import Beginning, LabRow, LabStore, Reply
+from app.workers.connection import WorkerLost
+from app.workers.pool import CallFailed, LabUnknown, Overloaded, Pool
+from app.workers.protocol import JsonObject
+from app.workers.record import ProgramText
+
+SEED = 1
+FIRST_LOOK_SECONDS = 2.0
+
+
+class LabWork:
+    """Labs as the page works with them."""
+
+    def __init__(self, course: Course, labs: LabStore, pool: Pool) -> None:
+        """Work with the labs of `labs` on the workers of `pool`."""
+        self._course = course
+        self._labs = labs
+        self._pool = pool
+
+    # Labs
+
+    def lab_of(self, student: str, lesson: Lesson) -> LabRow:
+        """Return the student's lab for a lesson, created if this is the first visit."""
+        found = self._labs.of_lesson(student, lesson.id)
+        return found or self._labs.create(student, beginning(lesson))
+
+    def first_look(self, row: LabRow) -> JsonObject | None:
+        """Return the whole observation, None if it cannot be had at once."""
+        with suppress(CallFailed, WorkerLost, Overloaded, LabUnknown):
+            return self._pool.call(row.id, "observe", seconds=FIRST_LOOK_SECONDS)
+        return None
+
+    def observe(self, row: LabRow) -> JsonObject:
+        """Return the whole observation; raise like Pool.call."""
+        return self._pool.call(row.id, "observe")
+
+    def inspect(self, row: LabRow, view: str, args: Mapping[str, str]) -> JsonObject:
+        """Return one view of the lab; raise like Pool.call."""
+        return self._pool.call(row.id, "inspect", {"view": view, "args": dict(args)})
+
+    def control(self, row: LabRow, fields: JsonObject) -> JsonObject:
+        """Run, pause, step; raise like Pool.call."""
+        return self._pool.call(row.id, "control", fields)
+
+    # Changes
+
+    def act(self, row: LabRow, action: JsonObject, request_id: str | None) -> JsonObject:
+        """Apply one action and return what it did; it is durable when this returns."""
+        if action.get("verb") == "reset_lab":
+            return self.reset(row, request_id)
+        return self._once(row, request_id, action, lambda now, key: self._act(now, action, key))
+
+    def reset(self, row: LabRow, request_id: str | None) -> JsonObject:
+        """Begin the lab again from its lesson as it is today."""
+        action = {"verb": "reset_lab"}
+        return self._once(row, request_id, action, lambda now, key: self._restart(now, key))
+
+    def configure(self, row: LabRow, fields: JsonObject, request_id: str | None) -> JsonObject:
+        """Change the lab so that its configuration is the one that was sent, by ordinary actions."""
+        return self._once(row, request_id, fields, lambda now, key: self._configure(now, fields, key))
+
+    def config(self, row: LabRow) -> JsonObject:
+        """Return the lab's configuration as it is now: `text` (YAML), `host`, `vms`."""
+        current = self._pool.call(row.id, "config")
+        return {**current, "text": config_text(current)}
+
+    def check(self, row: LabRow) -> JsonObject:
+        """Grade the lab as it stands now and keep the results."""
+        results = self._pool.call(row.id, "examine")
+        checks = results["checks"]
+        passed = sum(1 for check in checks if check["passed"])
+        self._labs.save_results(row, results["position"], passed, len(checks), results)
+        return results
+
+    def answer(self, row: LabRow, question: str, value: Any, request_id: str | None) -> JsonObject:
+        """Record the answer to a question of the lesson, and return the verdict."""
+        verdict = self.verdict(self._lesson(row), question, value)
+        self.act(row, {"verb": "answer", "question": question, "value": value}, request_id)
+        return {"question": question, "value": value, "verdict": verdict}
+
+    def verdict(self, lesson: Lesson, question: str, value: Any) -> JsonObject:
+        """Return what an answer was worth; raise LessonError if it is no answer."""
+        judged = lesson.question(question).judge(value)
+        return {
+            "correct": judged.correct,
+            "answer": judged.answer,
+            "explanation_html": judged.explanation_html,
+        }
+
+    # Exactly once
+
+    def _once(
+        self,
+        row: LabRow,
+        request_id: str | None,
+        body: Mapping[str, Any],
+        work: Callable[[LabRow, Key | None], JsonObject],
+    ) -> JsonObject:
+        """Do `work` under the lab's lock unless this request was answered before."""
+        with self._pool.lock(row.id):
+            now = self._labs.find(row.id, row.student) or row
+            if request_id is None:
+                return work(now, None)
+            key = Key(request_id, digest(body))
+            known = self._labs.reply_to(row.id, request_id)
+            if known is None:
+                return work(now, key)
+            if known.digest != key.digest:
+                raise Problem(
+                    422, "This request_id was used for another request; use a new one for each click."
+                )
+            return {**known.body, "state": self._state(row)}
+
+    def _act(self, row: LabRow, action: JsonObject, key: Key | None) -> JsonObject:
+        applied = self._apply(row, action)
+        state = applied.pop("state")
+        reply: JsonObject = {"position": applied["position"], "result": applied["result"]}
+
+        def make_reply(seq: int) -> Reply | None:
+            reply["seq"] = seq
+            return None if key is None else key.reply(reply)
+
+        self._commit(row, lambda: self._labs.append(row, applied["position"], applied["action"], make_reply))
+        return {**reply, "state": state}
+
+    def _apply(self, row: LabRow, action: JsonObject) -> JsonObject:
+        """Let the worker apply an action, trying once more if it died: nothing was committed yet."""
+        try:
+            return self._pool.call(row.id, "apply", {"action": action})
+        except WorkerLost:
+            return self._pool.call(row.id, "apply", {"action": action})
+        except Overloaded:
+            self._pool.discard(row.id)
+            raise
+        except CallFailed as failure:
+            if failure.fault == "bug":
+                self._pool.discard(row.id)
+            raise
+
+    def _commit(self, row: LabRow, write: Callable[[], object]) -> None:
+        """Commit what the worker has applied, or make the worker forget it."""
+        try:
+            write()
+        except DBAPIError as error:
+            self._pool.discard(row.id)
+            raise busy("The change could not be saved and was undone.") from error
+
+    def _restart(self, row: LabRow, key: Key | None) -> JsonObject:
+        reply: JsonObject = {"seq": 0, "position": 0, "result": {}}
+        start = beginning(self._lesson(row))
+        self._labs.restart(row.id, start, None if key is None else key.reply(reply))
+        self._pool.discard(row.id)
+        return {**reply, "state": self._state(row)}
+
+    def _configure(self, row: LabRow, fields: JsonObject, key: Key | None) -> JsonObject:
+        current = self._pool.call(row.id, "config")
+        wanted = parse_text(fields["text"]) if "text" in fields else parse_fields(fields, current)
+        done: list[JsonObject] = []
+        for change in changes(current, wanted):
+            self._change(row, change, done)
+        reply: JsonObject = {"actions": done}
+        if key is not None:
+            self._labs.keep_reply(row.id, key.reply(reply))
+        return {**reply, **self.config(row), "state": self._state(row)}
+
+    def _change(self, row: LabRow, change: Change, done: list[JsonObject]) -> None:
+        """Apply one step of a new configuration; an error says where, and what was already done."""
+        try:
+            self._act(row, change.action, None)
+        except CallFailed as failure:
+            kept = f" ({len(done)} earlier changes were made.)" if done else ""
+            body = {**failure.body, "where": change.path, "message": f"{failure.body['message']}{kept}"}
+            raise CallFailed(body) from failure
+        done.append(change.action)
+
+    def _state(self, row: LabRow) -> JsonObject | None:
+        with suppress(CallFailed, WorkerLost, Overloaded):
+            return self._pool.call(row.id, "state")
+        return None
+
+    def _lesson(self, row: LabRow) -> Lesson:
+        try:
+            return self._course.lesson(row.lesson)
+        except KeyError:
+            raise Problem(409, f"The lesson {row.lesson!r} is not part of this course any more.") from None
+
+
+class Key:
+    """What makes a request recognisable: its id, and a digest of what it asked for."""
+
+    def __init__(self, request_id: str, digest: str) -> None:
+        """Keep both."""
+        self.request_id = request_id
+        self.digest = digest
+
+    def reply(self, body: JsonObject) -> Reply:
+        """Return the reply to keep for this request."""
+        return Reply(self.request_id, self.digest, body)
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """Return a digest of a flat request body."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def beginning(lesson: Lesson) -> Beginning:
+    """Return what a new lab of a lesson starts from."""
+    programs = tuple(ProgramText(p.name, p.source, p.elf) for p in lesson.programs.values())
+    return Beginning(lesson.id, lesson.version, SEED, lesson.lab_config.to_dict(), programs)
