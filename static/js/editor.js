@@ -42,6 +42,8 @@ const look = EditorView.theme({
   ".cm-cursor": { borderLeftColor: "var(--ink)" },
   "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "color-mix(in oklab, var(--focus) 30%, transparent)" },
   ".cm-stands": { backgroundColor: "var(--raised)", boxShadow: "inset 3px 0 var(--ink)" },
+  // The package's own marker is a data: image, which the page's content security policy forbids.
+  ".cm-lint-marker-error": { content: "normal", backgroundColor: "var(--fault)", borderRadius: "50%", width: "0.6em", height: "0.6em", margin: "0.45em 0.2em" },
   ".cm-lintRange-error": { backgroundImage: "none", textDecoration: "underline wavy var(--fault)" },
   ".cm-tooltip": { backgroundColor: "var(--surface)", color: "var(--ink)", border: "1px solid var(--edge)" },
   ".cm-panels": { backgroundColor: "var(--ground)", color: "var(--ink)" },

@@ -14,15 +14,19 @@ export function startExits(lab) {
   const filter = document.getElementById("log-filter");
   const wanted = () => new Set([...filter.querySelectorAll("input:checked")].flatMap((input) => input.value.split(" ")));
   const redraw = () => fillLog(log, lab, wanted());
+  // The first events come before the state that says which VMs there are.
+  let stale = true;
   filter.addEventListener("change", redraw);
   lab.on("state", (state) => {
     fillTable(document.getElementById("exits-table"), state.vms);
     const total = state.vms.reduce((sum, vm) => sum + vm.exits_total, 0);
     setText(document.getElementById("exits-count"), total ? numbers.count(total) : "");
     showFaults(state.vms);
+    if (stale) redraw();
+    stale = false;
   });
   lab.on("events", ({ events, full }) => {
-    redraw();
+    full ? (stale = true) : addToLog(log, lab, wanted(), events);
     if (!full) for (const event of events) if (event.kind === "fault") announce(`fault ${event.vm}`, event.text);
   });
   startExplaining(lab);
@@ -51,20 +55,28 @@ function fillTable(body, vms) {
 }
 
 function fillLog(log, lab, kinds) {
-  const shown = lab.events.filter((event) => kinds.has(event.kind)).slice(-SHOWN).reverse();
+  const shown = lab.events.filter((event) => kinds.has(event.kind)).slice(-SHOWN);
   document.getElementById("no-events").hidden = shown.length > 0;
-  log.replaceChildren(
-    ...shown.map((event) => {
-      const vm = event.vm === null ? null : lab.vm(event.vm);
-      const explain = event.kind === "fault" ? h("button", { type: "button", class: "small", dataset: { explain: event.id } }, "Explain") : null;
-      return h(
-        "li",
-        { class: event.kind },
-        h("time", { title: `position ${numbers.exact(event.position)}` }, numbers.time(event.at_ns)),
-        vm ? badge(vm.index) : h("span"),
-        h("span", {}, event.text, explain ? " " : null, explain),
-      );
-    }),
+  log.replaceChildren(...shown.reverse().map((event) => line(event, lab)));
+}
+
+/** Put new events on top; what stands there keeps focus and place. */
+function addToLog(log, lab, kinds, events) {
+  const fresh = events.filter((event) => kinds.has(event.kind)).slice(-SHOWN);
+  log.prepend(...fresh.reverse().map((event) => line(event, lab)));
+  while (log.children.length > SHOWN) log.lastChild.remove();
+  document.getElementById("no-events").hidden = log.children.length > 0;
+}
+
+function line(event, lab) {
+  const vm = event.vm === null ? null : lab.vm(event.vm);
+  const explain = event.kind === "fault" ? h("button", { type: "button", class: "small", dataset: { explain: event.id } }, "Explain") : null;
+  return h(
+    "li",
+    { class: event.kind },
+    h("time", { title: `position ${numbers.exact(event.position)}` }, numbers.time(event.at_ns)),
+    vm ? badge(vm.index) : h("span"),
+    h("span", {}, event.text, explain ? " " : null, explain),
   );
 }
 

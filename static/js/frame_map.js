@@ -72,7 +72,7 @@ export class FrameMap {
     const frames = this.lab.owners.length;
     if (!box || !frames) return;
     const ratio = window.devicePixelRatio || 1;
-    const tall = (frames > 32768 ? 384 : 224) * ratio;
+    const tall = Math.max(192, Math.min(384, box * (frames > 32768 ? 1 : 0.55))) * ratio;
     const { columns, rows, cell } = layout(frames, box * ratio, tall);
     this.size(columns * cell, rows * cell, Math.min(box, (columns * cell) / ratio));
     this.shape = { columns, rows, cell, step: this.cssWidth / columns };

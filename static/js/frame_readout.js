@@ -78,7 +78,7 @@ function sentence(entry, hfn) {
     entry.owner === "vm"
       ? [badge(entry.vm_index), ` VM ${entry.vm}: ${entry.role}`]
       : [entry.owner === "free" ? "free" : "hypervisor"];
-  return [h("b", {}, "Frame ", h("span", { class: "mono" }, numbers.frameNumber(hfn))), " ", ...who];
+  return [h("b", {}, "Frame ", h("span", { class: "mono" }, numbers.frameNumber(hfn))), " ", ...who, h("span", { class: "quiet content" })];
 }
 
 async function fill(lab, readout, hfn, signal) {
@@ -86,10 +86,10 @@ async function fill(lab, readout, hfn, signal) {
   const facts = readout.querySelector(".more-facts");
   if (!frame || signal.aborted || !facts) return;
   const parts = [`HPA ${numbers.address(frame.hpa)}`];
-  if (frame.gpa) parts.push(`its guest sees it at GPA ${numbers.address(frame.gpa)}`, `permissions ${frame.permissions}`);
+  if (frame.gpa) parts.push(`GPA ${numbers.address(frame.gpa)}`, `permissions ${frame.permissions}`);
   else if (frame.owner !== "free") parts.push("no guest can reach it");
-  parts.push(frame.zero ? "all zero" : `content ${frame.digest.slice(0, 8)}`);
   facts.textContent = parts.join(" \u00b7 ");
+  readout.querySelector(".content").textContent = frame.zero ? ", all zero" : `, content ${frame.digest.slice(0, 8)}`;
 }
 
 /** Where a key leads from the cursor; PageUp and PageDown go to the previous and next owner. */
@@ -109,7 +109,7 @@ function moved(key, map, owners) {
 function caption(map, lab) {
   const text = document.getElementById("frame-caption");
   if (!map.shape) return;
-  text.textContent = `${numbers.count(lab.owners.length)} frames. One square: 4 KiB; one row: ${numbers.size(map.shape.columns * 4096)}.`;
+  text.textContent = `1 square = 4 KiB, 1 row = ${numbers.size(map.shape.columns * 4096)}`;
 }
 
 function fillTable(table, lab) {

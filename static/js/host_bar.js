@@ -24,14 +24,13 @@ export function startHostBar(lab) {
 function drawClock({ now_ns, position }) {
   setText(slot("time"), numbers.time(now_ns));
   slot("time").title = `${numbers.exact(now_ns)} ns`;
-  setText(slot("position"), `position ${numbers.exact(position)}`);
+  setText(slot("position"), numbers.exact(position));
 }
 
 function drawHost({ host }) {
   const used = host.frames_total - host.frames_free;
   setText(slot("pcpus"), String(host.pcpus.length));
-  setText(slot("used"), numbers.size(used * 4096));
-  setText(slot("memory"), numbers.size(host.memory_bytes));
+  setText(slot("used"), `${numbers.size(used * 4096)} of ${numbers.size(host.memory_bytes)}`);
   slot("used").title = `${numbers.exact(used)} of ${numbers.exact(host.frames_total)} frames of 4 KiB`;
 }
 
@@ -50,19 +49,16 @@ function drawRun(run, state) {
   for (const button of document.querySelectorAll("#host-bar [data-step]")) button.disabled = !ready || moving;
   const speed = document.getElementById("speed");
   if (document.activeElement !== speed) speed.value = run.speed;
-  setText(slot("achieved"), moving && run.achieved ? `${numbers.time(run.achieved * 1e9)}/s` : moving ? "running" : run.mode);
   drawNote(run, state);
 }
 
 function drawNote(run, state) {
-  const note = document.getElementById("run-note");
   const [subject, sentence] = noteOf(run, state);
-  setText(note.querySelector("span"), sentence);
-  note.hidden = sentence === "";
-  const bar = note.querySelector("progress");
+  setText(slot("note"), sentence);
+  const bar = document.querySelector("#run-note progress");
   bar.hidden = run.mode !== "rebuilding";
   bar.value = run.rebuilt ?? 0;
-  if (sentence && subject !== said) announce("run", sentence);
+  if (subject !== said) announce("run", sentence);
   said = subject;
 }
 
@@ -73,14 +69,14 @@ function noteOf(run, state) {
   const on = state.vms?.some((vm) => vm.state !== "shut off" && vm.state !== "crashed");
   if (run.mode === "paused" && run.reason) return [run.reason, `Time stopped: ${run.reason}.`];
   if (run.mode === "running" && state.vms && !on) return ["none", "Time is running, but no VM is. Press Run on a VM."];
-  if (run.mode === "paused" && on) return ["paused", "Time stands still. Press Run here to let it pass, or step."];
-  return ["", ""];
+  if (run.mode === "running") return ["running", run.achieved ? `Running: ${numbers.time(run.achieved * 1e9)} of virtual time per second.` : "Running."];
+  if (on) return ["paused", "Time stands still. Press Run here to let it pass, or step."];
+  return ["off", "No VM is on. Press Run on a VM, then Run here."];
 }
 
 function drawConnection(connection, reason) {
   const lamp = slot("connection");
   lamp.parentElement.dataset.connection = connection;
-  lamp.previousElementSibling?.classList.toggle("on", connection === "live");
   setText(lamp, CONNECTION[connection]);
   if (connection === "lost") announce("connection", "Connection lost, retrying.");
   if (connection === "gone") {

@@ -64,7 +64,7 @@ export class Lanes {
 
   /** The window [from, to] in cycles; while following, its right edge is now. */
   window() {
-    this.span ||= Math.max(1000, ((this.lab.state?.host?.timeslice_ns ?? 1e6) * this.hz * 20) / 1e9);
+    this.span ||= Math.max(1000, ((this.lab.state?.host?.timeslice_ns ?? 1e6) * this.hz * 12) / 1e9);
     if (this.following) this.from = Math.max(0, this.now - this.span);
     return [this.from, this.from + this.span];
   }
@@ -176,10 +176,10 @@ export class Lanes {
     const index = this.lab.vm(slice.vm)?.index ?? 0;
     context.fillStyle = width > 3 ? colours.fill(context, index, 1) : colours.vm(index).solid.css;
     context.fillRect(left, top, width, LANE);
-    if (width < 22) return;
+    if (width < 17) return;
     const letter = vmLetter(index);
     context.font = '650 13px "Source Sans 3", sans-serif';
-    const plate = context.measureText(letter).width + 9;
+    const plate = context.measureText(letter).width + 7;
     context.fillStyle = colours.paper.css;
     context.beginPath();
     context.roundRect(left + width / 2 - plate / 2, top + LANE / 2 - 9, plate, 18, 3);

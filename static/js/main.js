@@ -1,6 +1,7 @@
 // Entry point of the page's scripts. A page without a lab gets the theme button and htmx only.
 import "htmx.org";
 import { startAsking } from "./ask.js";
+import { startConfiguration } from "./configuration.js";
 import { startConsoles } from "./consoles.js";
 import { startExits } from "./exits.js";
 import { startFrameMap } from "./frame_readout.js";
@@ -23,6 +24,7 @@ function startWorkbench(bench) {
   startConsoles(lab);
   startExits(lab);
   startProgram(lab);
+  startConfiguration(lab);
   startTabs(document.getElementById("dock-tabs"));
   startAsking(bench, (answer) => answer.state && lab.takeState(answer.state));
   lab.follow();

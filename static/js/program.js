@@ -14,7 +14,7 @@ export function startProgram(lab) {
   let loaded = choice.value;
 
   const switchTo = async (name) => {
-    drafts.set(loaded, editor.text);
+    if (loaded !== name) drafts.set(loaded, editor.text);
     loaded = name;
     choice.value = name;
     editor.text = drafts.get(name) ?? (await fetchSource(lab, name));
@@ -23,6 +23,8 @@ export function startProgram(lab) {
   };
   choice.addEventListener("change", () => switchTo(choice.value));
   panel.addEventListener("shown", () => editor.upgrade());
+  let asked = false;
+  panel.addEventListener("shown", () => (asked ||= Boolean(choice.value) && (switchTo(choice.value), true)));
   form.querySelector("#program-revert").addEventListener("click", async () => {
     editor.text = await fetchSource(lab, loaded);
     drafts.delete(loaded);
