@@ -1,0 +1,71 @@
+"""A VM's console.
+
+A stream of bytes out, a queue of bytes in. The SBI debug console is its only user so far.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections import deque
+
+OUTPUT_KEPT = 256 << 10  # characters
+INPUT_KEPT = 4 << 10  # bytes
+
+
+class Console:
+    """Output is decoded as UTF-8 as it comes; only the newest 256 Ki characters are kept."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text: list[str] = []
+        self._kept = 0
+        self.length = 0  # characters written since the start
+        self.input: deque[int] = deque()
+
+    def restart(self) -> None:
+        """Forget everything, as when the machine it belongs to is started."""
+        self.__init__()
+
+    def write(self, data: bytes) -> None:
+        """Take bytes that the guest wrote."""
+        text = self._decoder.decode(data)
+        if text:
+            self._text.append(text)
+            self._kept += len(text)
+            self.length += len(text)
+            if self._kept > 2 * OUTPUT_KEPT:
+                self._compact()
+
+    def read(self, count: int) -> bytes:
+        """Remove and return up to `count` bytes of input."""
+        return bytes(self.input.popleft() for _ in range(min(count, len(self.input))))
+
+    def type(self, text: str) -> int:
+        """Append input; return how many bytes were dropped because the guest does not read."""
+        data = text.encode()
+        room = INPUT_KEPT - len(self.input)
+        self.input.extend(data[:room])
+        return max(0, len(data) - room)
+
+    def text(self) -> str:
+        """Return the kept output."""
+        if len(self._text) > 1 or self._kept > OUTPUT_KEPT:
+            self._compact()
+        return self._text[0] if self._text else ""
+
+    def since(self, position: int) -> tuple[int, str]:
+        """Return the output from a character position on, and the position where it really begins."""
+        text = self.text()
+        first = max(position, self.length - len(text))
+        return first, text[len(text) - (self.length - first) :] if first < self.length else ""
+
+    def state_bytes(self) -> bytes:
+        """Return output, undecoded rest and input, for the state hash."""
+        rest, flags = self._decoder.getstate()
+        return b"\0".join([self.text().encode(), rest, str((self.length, flags)).encode(), bytes(self.input)])
+
+    def _compact(self) -> None:
+        text = "".join(self._text)[-OUTPUT_KEPT:]
+        self._text = [text]
+        self._kept = len(text)

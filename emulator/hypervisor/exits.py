@@ -1,0 +1,110 @@
+"""What the hypervisor does when a guest comes out of a hart: one handler for each reason.
+
+A hosted hart that traps to HS-mode is left as hardware would leave it: `sepc`, `scause`, `stval`, `htval`,
+`htinst`, `hstatus`, V=0 (Privileged ISA 20240411, 18.6). `handle_trap` first puts pc and mode back to where
+the guest was, so that handlers see the guest and may change it; entering it again is then nothing but
+another run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emulator.core.csr_bits import (
+    ECALL_VS,
+    ILLEGAL_INSTRUCTION,
+    INSTRUCTION_GUEST_PAGE,
+    LOAD_GUEST_PAGE,
+    SIE,
+    SPIE,
+    SPP,
+    STORE_GUEST_PAGE,
+    VIRTUAL_INSTRUCTION,
+)
+from emulator.hypervisor import faults, lifecycle, sbi
+from emulator.hypervisor.vcpu import Vcpu
+from emulator.hypervisor.vm import OnFault
+from emulator.isa.causes import describe
+from emulator.state import NO_ADDRESS, PRIV_S
+
+if TYPE_CHECKING:
+    from emulator.hypervisor.hypervisor import Hypervisor
+
+REASONS = {
+    ECALL_VS: "sbi",
+    INSTRUCTION_GUEST_PAGE: "guest page fault",
+    LOAD_GUEST_PAGE: "guest page fault",
+    STORE_GUEST_PAGE: "guest page fault",
+    VIRTUAL_INSTRUCTION: "virtual instruction",
+}
+
+
+def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
+    """Handle a trap to HS-mode, charge for it and log it; return the exit reason."""
+    cause = hart.scause
+    pc = hart.pc = hart.sepc
+    hart.virt = 1
+    hart.priv = PRIV_S if hart.mstatus & SPP else 0
+    reason = REASONS.get(cause) or describe(cause).name
+    hypervisor.begin_exit(vcpu, reason)
+    if reason == "sbi":
+        text = sbi.call(hypervisor, vcpu, hart)
+    elif reason == "guest page fault":
+        text = _guest_page_fault(hypervisor, vcpu, hart, cause)
+    elif reason == "virtual instruction":
+        text = _virtual_instruction(hart)
+    else:
+        text = _unexpected(hypervisor, vcpu, reason)
+    hypervisor.end_exit(vcpu, reason, text, pc)
+    return reason
+
+
+def inject_exception(hart: Any, cause: int, value: int) -> None:
+    """Make the guest take an exception of its own, as the hart would have done itself."""
+    status = hart.vsstatus & ~(SPP | SPIE | SIE)
+    if hart.priv == PRIV_S:
+        status |= SPP
+    if hart.vsstatus & SIE:
+        status |= SPIE
+    hart.vsstatus = status
+    hart.vsepc = hart.pc
+    hart.vscause = cause
+    hart.vstval = value
+    hart.pc = hart.vstvec & ~3
+    hart.priv = PRIV_S
+
+
+def _virtual_instruction(hart: Any) -> str:
+    """Nothing is emulated: the guest gets the illegal instruction that a machine without H would raise."""
+    word = hart.stval
+    inject_exception(hart, ILLEGAL_INSTRUCTION, word)
+    return f"instruction {word:#010x} is reserved for the hypervisor: illegal instruction injected"
+
+
+def _unexpected(hypervisor: Hypervisor, vcpu: Vcpu, reason: str) -> str:
+    lifecycle.crash(hypervisor, vcpu.vm, f"{reason}, which no guest can cause here")
+    return f"{reason}: the VM was stopped"
+
+
+def _guest_page_fault(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int) -> str:
+    vm = vcpu.vm
+    vm.fault_count += 1
+    action = _allowed_action(vm.settings.on_fault, cause)
+    fault = faults.capture(hypervisor, vcpu, hart, cause, action, hypervisor.trace.next_event)
+    text = f"{describe(cause).name} at GPA {fault.gpa:#x}"
+    hypervisor.record_fault(fault, text)
+    if action == "skip":
+        # The low two bits of an instruction tell its length; a load or store was fetched, so the word is
+        # known.
+        length = 4 if fault.instruction is None or fault.instruction & 3 == 3 else 2
+        hart.pc = (hart.pc + length) & NO_ADDRESS
+    elif action == "inject":
+        inject_exception(hart, faults.ACCESS_FAULTS[cause], hart.stval)
+    else:
+        lifecycle.crash(hypervisor, vm, text)
+    return text
+
+
+def _allowed_action(wanted: OnFault, cause: int) -> OnFault:
+    """A fetch cannot be skipped: where would the next instruction be?"""
+    return "crash" if wanted == "skip" and cause == INSTRUCTION_GUEST_PAGE else wanted

@@ -1,0 +1,98 @@
+"""G-stage page tables: the Sv39x4 tree in host RAM through which the MMU turns a VM's GPAs into HPAs.
+
+Privileged ISA 20240411, chapter 18, "Two-Stage Address Translation". The root has 2048 entries (16 KiB) and
+maps 1 GiB with each; the two levels below have 512. A leaf must have U=1, because every guest access counts
+as a user access. A and D are set from the start. Only 4 KiB leaves are written.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Sequence
+
+from emulator.hypervisor.partition import ROOT_FRAMES, Partition, table_code
+from emulator.machine.host import Host
+from emulator.state import PAGE_BYTES, RAM_BASE
+
+SV39X4 = 8
+PTE_V, PTE_R, PTE_W, PTE_X, PTE_U, PTE_A, PTE_D = 1, 2, 4, 8, 16, 64, 128
+READ_WRITE_EXECUTE = PTE_R | PTE_W | PTE_X
+ENTRIES = 512
+LEAF_TABLE_SPAN = ENTRIES * PAGE_BYTES  # 2 MiB
+MIDDLE_TABLE_SPAN = ENTRIES * LEAF_TABLE_SPAN  # 1 GiB
+
+
+def frame_address(hfn: int) -> int:
+    """Return the HPA of a frame."""
+    return RAM_BASE + hfn * PAGE_BYTES
+
+
+def table_frames_needed(gpa: int, pages: int) -> int:
+    """Return how many frames a table that maps `pages` pages from `gpa` takes."""
+    end = gpa + pages * PAGE_BYTES
+    leaf_tables = -(-end // LEAF_TABLE_SPAN) - gpa // LEAF_TABLE_SPAN
+    middle_tables = -(-end // MIDDLE_TABLE_SPAN) - gpa // MIDDLE_TABLE_SPAN
+    return ROOT_FRAMES + middle_tables + leaf_tables
+
+
+class GStage:
+    """One VM's table. `frames` are the frames it stands in, the four of the root first."""
+
+    def __init__(self, host: Host, partition: Partition, vm_index: int) -> None:
+        """Make an empty table. Raises OutOfFramesError."""
+        self._host = host
+        self._partition = partition
+        self._code = table_code(vm_index)
+        self.frames = partition.take_root(self._code)
+
+    def hgatp(self, vmid: int) -> int:
+        """Return the value of `hgatp` that puts this table in force."""
+        return SV39X4 << 60 | vmid << 44 | frame_address(self.frames[0]) >> 12
+
+    def map(self, gpa: int, frames: Sequence[int], permissions: int = READ_WRITE_EXECUTE) -> None:
+        """Map pages from `gpa` to frames, in that order; `permissions` are R, W and X bits of an entry."""
+        flags = PTE_V | PTE_U | PTE_A | PTE_D | permissions
+        done = 0
+        while done < len(frames):
+            address = gpa + done * PAGE_BYTES
+            index = address // PAGE_BYTES % ENTRIES
+            count = min(ENTRIES - index, len(frames) - done)
+            entries = array("Q", (frame_address(hfn) >> 2 | flags for hfn in frames[done : done + count]))
+            self._host.write(self._leaf_table(address) + index * 8, entries.tobytes())
+            done += count
+
+    def lookup(self, gpa: int) -> int:
+        """Return the leaf entry for a GPA as it stands in RAM, 0 if there is none."""
+        root_index, middle_index, leaf_index = _indices(gpa)
+        if root_index >= ENTRIES * 4:
+            return 0
+        table = self._read(frame_address(self.frames[0]) + root_index * 8)
+        for index in (middle_index, leaf_index):
+            if not table & PTE_V:
+                return 0
+            table = self._read((table >> 10 << 12) + index * 8)
+        return table
+
+    def _leaf_table(self, gpa: int) -> int:
+        """Return the HPA of the last-level table for a GPA, making the tables on the way."""
+        root_index, middle_index, _ = _indices(gpa)
+        middle = self._next_table(frame_address(self.frames[0]) + root_index * 8)
+        return self._next_table(middle + middle_index * 8)
+
+    def _next_table(self, entry_hpa: int) -> int:
+        entry = self._read(entry_hpa)
+        if not entry & PTE_V:
+            frame = self._partition.take(1, self._code)[0]
+            self.frames.append(frame)
+            entry = frame_address(frame) >> 2 | PTE_V
+            self._host.write(entry_hpa, struct.pack("<Q", entry))
+        return entry >> 10 << 12
+
+    def _read(self, hpa: int) -> int:
+        return int.from_bytes(self._host.read(hpa, 8), "little")
+
+
+def _indices(gpa: int) -> tuple[int, int, int]:
+    """Return the entry numbers at the three levels, root first."""
+    return gpa >> 30, gpa >> 21 & 511, gpa >> 12 & 511

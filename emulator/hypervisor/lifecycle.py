@@ -1,0 +1,236 @@
+"""The verbs of a VM's life, and what guests can do to themselves.
+
+States and verbs are libvirt's. A graceful `shutdown` or `reboot` presses the power button, which is wired
+to the external interrupt of vCPU 0: a guest that does not listen stays "shutting down" until it is
+destroyed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emulator.core.csr_bits import VSEI
+from emulator.errors import VmLabError
+from emulator.hypervisor.gstage import GStage, table_frames_needed
+from emulator.hypervisor.partition import OutOfFramesError, ram_code
+from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
+from emulator.hypervisor.vm import ACTIVE, HOLDS_MEMORY, Vm, VmState
+from emulator.state import PAGE_BYTES, RAM_BASE
+
+if TYPE_CHECKING:
+    from emulator.hypervisor.hypervisor import Hypervisor
+
+ALLOWED = {
+    "start": (VmState.SHUT_OFF, VmState.CRASHED),
+    "shutdown": (VmState.RUNNING,),
+    "reboot": (VmState.RUNNING,),
+    "reset": (VmState.RUNNING, VmState.SHUTTING_DOWN, VmState.PAUSED),
+    "destroy": HOLDS_MEMORY,
+    "suspend": ACTIVE,
+    "resume": (VmState.PAUSED,),
+    "undefine": (VmState.SHUT_OFF, VmState.CRASHED),
+}
+REMEDIES = {
+    VmState.SHUT_OFF: "start it first",
+    VmState.CRASHED: "start it again, or destroy it",
+    VmState.PAUSED: "resume it first",
+    VmState.RUNNING: "destroy it first",
+    VmState.SHUTTING_DOWN: "destroy it to force it off",
+}
+
+
+class LifecycleError(VmLabError):
+    """A verb does not fit a VM's state: 'cannot resume a: it is running; only a paused VM can be resumed'."""
+
+
+def require(vm: Vm, verb: str) -> None:
+    """Raise LifecycleError unless a VM is in a state for which there is this verb."""
+    if vm.lifecycle not in ALLOWED[verb]:
+        states = " or ".join(state.value for state in ALLOWED[verb])
+        raise LifecycleError(
+            f"cannot {verb} {vm.name}: it is {vm.state.value}, and {verb} needs a VM that is {states};"
+            f" {_remedy(vm, verb)}"
+        )
+
+
+def _remedy(vm: Vm, verb: str) -> str:
+    if verb == "start" and vm.lifecycle is VmState.PAUSED:
+        return "resume it instead"
+    if verb == "start":
+        return "reset or reboot it instead"
+    if verb == "resume" and vm.lifecycle in ACTIVE:
+        return "it runs already"
+    return REMEDIES[vm.lifecycle]
+
+
+def start(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Give a VM its frames, load its program and boot vCPU 0.
+
+    Raises LifecycleError, then nothing has changed.
+    """
+    require(vm, "start")
+    _check_program_fits(vm)
+    _check_memory_fits(hypervisor, vm)
+    if vm.frames:
+        _take_memory_away(hypervisor, vm)
+    _give_memory(hypervisor, vm)
+    _boot(hypervisor, vm)
+    hypervisor.set_state(vm, VmState.RUNNING, "was started")
+
+
+def shutdown(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Press the power button."""
+    require(vm, "shutdown")
+    _press_power_button(hypervisor, vm, restart=False)
+
+
+def reboot(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Press the power button; when the guest has shut down, start it again."""
+    require(vm, "reboot")
+    _press_power_button(hypervisor, vm, restart=True)
+
+
+def _press_power_button(hypervisor: Hypervisor, vm: Vm, restart: bool) -> None:
+    vm.restart_on_shutdown = restart
+    hypervisor.set_state(vm, VmState.SHUTTING_DOWN, "was asked to " + ("reboot" if restart else "shut down"))
+    hypervisor.interrupt(vm.vcpus[0], VSEI, hypervisor.now)
+
+
+def reset(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Pull the reset line: the same frames, zeroed and loaded again, and vCPU 0 boots."""
+    require(vm, "reset")
+    restart(hypervisor, vm, "was reset")
+
+
+def restart(hypervisor: Hypervisor, vm: Vm, text: str) -> None:
+    """Boot a VM again in the frames it has."""
+    _unload(hypervisor, vm)
+    hypervisor.host.discard(vm.frames)
+    _boot(hypervisor, vm)
+    hypervisor.set_state(vm, VmState.RUNNING, text)
+
+
+def destroy(hypervisor: Hypervisor, vm: Vm, text: str = "was forced off") -> None:
+    """Pull the plug: vCPUs stop where they are and the frames go back to the host, zeroed."""
+    require(vm, "destroy")
+    _unload(hypervisor, vm)
+    _take_memory_away(hypervisor, vm)
+    hypervisor.set_state(vm, VmState.SHUT_OFF, text)
+
+
+def suspend(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Take all vCPUs off their pCPUs; their `time` stands still."""
+    require(vm, "suspend")
+    vm.resumes_to = vm.lifecycle
+    vm.paused_at = hypervisor.now_ticks
+    _unload(hypervisor, vm)
+    hypervisor.set_state(vm, VmState.PAUSED, "was paused")
+
+
+def resume(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Go on where `suspend` stopped."""
+    require(vm, "resume")
+    ticks = max(0, hypervisor.now_ticks - vm.paused_at)
+    vm.time_offset += ticks
+    now = hypervisor.now
+    for vcpu in vm.vcpus:
+        vcpu.set_time_offset(vm.time_offset)
+        if vcpu.deadline != NEVER:
+            vcpu.deadline += ticks * hypervisor.host.record.cycles_per_tick
+        if vcpu.state in (VcpuState.READY, VcpuState.RUNNING):
+            hypervisor.make_ready(vcpu, now)
+        else:
+            vcpu.since = max(vcpu.since, now)
+    hypervisor.set_state(vm, vm.resumes_to, "goes on")
+
+
+def undefine(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Forget a VM, and with it the frames of a crashed one."""
+    require(vm, "undefine")
+    if vm.frames:
+        _take_memory_away(hypervisor, vm)
+    del hypervisor.vms[vm.name]
+
+
+def crash(hypervisor: Hypervisor, vm: Vm, text: str) -> None:
+    """Stop a VM for what its guest did. It keeps its frames, so that they can be looked at."""
+    _unload(hypervisor, vm)
+    hypervisor.set_state(vm, VmState.CRASHED, f"crashed: {text}")
+
+
+def system_reset(hypervisor: Hypervisor, vm: Vm, restart_wanted: bool) -> None:
+    """Serve a guest that shuts itself down or asks for a reboot (SBI SRST)."""
+    if restart_wanted or vm.restart_on_shutdown:
+        restart(hypervisor, vm, "rebooted")
+    else:
+        destroy(hypervisor, vm, "shut itself down")
+
+
+def _check_program_fits(vm: Vm) -> None:
+    for segment in vm.settings.executable.segments:
+        if not vm.contains(segment.address, segment.size):
+            last = RAM_BASE + vm.settings.memory - 1
+            raise LifecycleError(
+                f"cannot start {vm.name}: its program wants {segment.size:#x} bytes at GPA"
+                f" {segment.address:#x}, and the VM's memory is {RAM_BASE:#x} to {last:#x};"
+                " give it more memory or move the program"
+            )
+
+
+def _check_memory_fits(hypervisor: Hypervisor, vm: Vm) -> None:
+    pages = vm.settings.memory // PAGE_BYTES
+    tables = table_frames_needed(RAM_BASE, pages)
+    own = len(vm.frames) + (len(vm.gstage.frames) if vm.gstage else 0)
+    free = hypervisor.partition.free_count + own
+    if pages + tables > free:
+        raise LifecycleError(
+            f"cannot start {vm.name}: it needs {pages + tables} host frames ({pages} for its memory"
+            f" and {tables} for its G-stage table) and {free} are free;"
+            f" shut a VM off, or give {vm.name} less memory"
+        )
+
+
+def _give_memory(hypervisor: Hypervisor, vm: Vm) -> None:
+    partition = hypervisor.partition
+    try:
+        gstage = GStage(hypervisor.host, partition, vm.index)
+    except OutOfFramesError as error:
+        raise LifecycleError(f"cannot start {vm.name}: {error}; shut a VM off") from error
+    vm.gstage = gstage
+    vm.frames = partition.take(vm.settings.memory // PAGE_BYTES, ram_code(vm.index))
+    partition.gpas.update((hfn, RAM_BASE + page * PAGE_BYTES) for page, hfn in enumerate(vm.frames))
+    gstage.map(RAM_BASE, vm.frames)
+
+
+def _take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
+    frames = vm.frames + (vm.gstage.frames if vm.gstage else [])
+    hypervisor.host.discard(frames)
+    hypervisor.partition.give_back(frames)
+    vm.frames = []
+    vm.gstage = None
+    vm.vcpus = []
+
+
+def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
+    executable = vm.settings.executable
+    for segment in executable.segments:
+        hypervisor.write_guest(vm, segment.address, segment.data)
+    vm.starts += 1
+    vm.exits.clear()
+    vm.faults.clear()
+    vm.fault_count = 0
+    vm.restart_on_shutdown = False
+    vm.console.restart()
+    vm.time_offset = hypervisor.now_ticks
+    vm.start_digest = hypervisor.host.digest_frames(vm.frames)
+    vm.vcpus = [Vcpu(vm, index) for index in range(vm.settings.vcpus)]
+    for vcpu in vm.vcpus:
+        vcpu.ready_at = hypervisor.now
+    vm.vcpus[0].boot(executable.entry, 0)
+    hypervisor.make_ready(vm.vcpus[0], hypervisor.now)
+
+
+def _unload(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Take every vCPU of a VM off its pCPU and out of the queue."""
+    for vcpu in vm.vcpus:
+        hypervisor.unload(vcpu)

@@ -1,0 +1,128 @@
+"""Which frame of host RAM belongs to whom: to nobody, to the hypervisor, or to one VM, never to two.
+
+The owner of a frame is one byte, its *code*, so that the whole map can be sent as it is: 0 free, 1
+hypervisor, 2 + 2i RAM of the VM with index i, 3 + 2i a frame of that VM's G-stage table. Frames are handed
+out in short runs that are scattered over the host, as they would be on a host that has been up for a while;
+the order is fixed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from math import gcd
+
+from emulator.errors import VmLabError
+from emulator.hypervisor.trace import Revision
+
+FREE, HYPERVISOR = 0, 1
+RUN_FRAMES = 16
+ROOT_FRAMES = 4  # a G-stage root is 16 KiB, naturally aligned
+CHANGES_KEPT = 4096
+
+
+class OutOfFramesError(VmLabError):
+    """The host has too few free frames; the message says how many are needed and how many are free."""
+
+
+def ram_code(vm_index: int) -> int:
+    """Return the code of a VM's RAM frames."""
+    return 2 + 2 * vm_index
+
+
+def table_code(vm_index: int) -> int:
+    """Return the code of the frames of a VM's G-stage table."""
+    return 3 + 2 * vm_index
+
+
+class Partition:
+    """The frame allocator."""
+
+    def __init__(self, frames: int, revision: Revision) -> None:
+        """All `frames` are free."""
+        self.codes = bytearray(frames)
+        self.gpas: dict[int, int] = {}  # HFN of a guest RAM frame -> its GPA
+        self._revision = revision
+        self._order = _scattered(frames)
+        self._rank = [0] * frames
+        for rank, hfn in enumerate(self._order):
+            self._rank[hfn] = rank
+        self._free = list(range(frames))  # a heap of ranks; may hold ranks of frames taken as part of a root
+        self.free_count = frames
+        self._changes: deque[tuple[int, int, int, int]] = deque(maxlen=CHANGES_KEPT)
+        self._forgotten = 0
+
+    def take(self, count: int, code: int) -> list[int]:
+        """Return `count` frames, now owned by `code`. Raises OutOfFramesError, then nothing has changed."""
+        if count > self.free_count:
+            raise OutOfFramesError(f"{count} frames are needed and {self.free_count} are free")
+        frames: list[int] = []
+        while len(frames) < count:
+            hfn = self._order[heapq.heappop(self._free)]
+            if self.codes[hfn] == FREE:
+                self.codes[hfn] = code
+                frames.append(hfn)
+        self.free_count -= count
+        self._note(frames)
+        return frames
+
+    def take_root(self, code: int) -> list[int]:
+        """Return 4 adjacent frames aligned to 16 KiB, from the top of RAM. Raises OutOfFramesError."""
+        for first in range(len(self.codes) // ROOT_FRAMES * ROOT_FRAMES - ROOT_FRAMES, -1, -ROOT_FRAMES):
+            if not any(self.codes[first : first + ROOT_FRAMES]):
+                frames = list(range(first, first + ROOT_FRAMES))
+                for hfn in frames:
+                    self.codes[hfn] = code
+                self.free_count -= ROOT_FRAMES
+                self._note(frames)
+                return frames
+        raise OutOfFramesError(
+            "a G-stage root needs 4 adjacent free frames at a multiple of 16 KiB and there are none"
+        )
+
+    def give_back(self, frames: Iterable[int]) -> None:
+        """Make frames free; their contents have been zeroed by the caller."""
+        frames = list(frames)
+        for hfn in frames:
+            assert self.codes[hfn] != FREE
+            self.codes[hfn] = FREE
+            self.gpas.pop(hfn, None)
+            heapq.heappush(self._free, self._rank[hfn])
+        self.free_count += len(frames)
+        self._note(frames)
+
+    def owned_by(self, code: int) -> list[int]:
+        """Return the frames with a code, in order of HFN."""
+        return [hfn for hfn, owner in enumerate(self.codes) if owner == code]
+
+    def changes_since(self, revision: int) -> list[tuple[int, int, int]] | None:
+        """Return `(first HFN, count, code)` runs changed since a revision; None if that is too long ago."""
+        if revision < self._forgotten:
+            return None
+        return [(first, count, code) for number, first, count, code in self._changes if number > revision]
+
+    def _note(self, frames: list[int]) -> None:
+        number = self._revision.advance()
+        for first, count in _runs(sorted(frames)):
+            if len(self._changes) == CHANGES_KEPT:
+                self._forgotten = self._changes[0][0]
+            self._changes.append((number, first, count, self.codes[first]))
+
+
+def _scattered(frames: int) -> list[int]:
+    """Return all HFNs in the order of allocation: runs of 16, each about 0.618 of the host after the last."""
+    runs = -(-frames // RUN_FRAMES)
+    stride = max(1, round(runs * 0.618))
+    while gcd(stride, runs) != 1:
+        stride += 1
+    order = (index * stride % runs * RUN_FRAMES for index in range(runs))
+    return [hfn for first in order for hfn in range(first, min(first + RUN_FRAMES, frames))]
+
+
+def _runs(frames: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield `(first, count)` for each run of adjacent numbers."""
+    for _, group in groupby(enumerate(frames), lambda pair: pair[1] - pair[0]):
+        run = [hfn for _, hfn in group]
+        yield run[0], len(run)

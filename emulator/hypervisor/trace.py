@@ -1,0 +1,160 @@
+"""What happened: who was on which pCPU when, and the log of exits, faults, state changes and actions.
+
+Everything here is history, kept for people and for checks; nothing in the machine depends on it. Histories
+are bounded. `revision` grows with every visible change, so that a reader can ask for what is new.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+SliceKind = Literal["run", "hypervisor", "idle"]
+EventKind = Literal["action", "state", "exit", "fault", "console"]
+
+SLICES_KEPT = 20_000  # per pCPU
+EXITS_KEPT = 500
+EVENTS_KEPT = 2_000
+OVERLAP_LOOK_BACK = 8
+
+
+class Revision:
+    """A counter of visible changes."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: int = 0) -> None:
+        """Begin at `value`."""
+        self.value = value
+
+    def advance(self) -> int:
+        """Count a change and return its number."""
+        self.value += 1
+        return self.value
+
+
+@dataclass(slots=True)
+class Slice:
+    """A stretch of one pCPU's time, in cycles of its clock; the last one of a pCPU may still grow."""
+
+    id: int
+    revision: int
+    pcpu: int
+    vm: str | None
+    vcpu: int | None
+    kind: SliceKind
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class Event:
+    """One entry of the log; `clock` is that of the pCPU, in cycles."""
+
+    id: int
+    revision: int
+    position: int
+    clock: int
+    kind: EventKind
+    vm: str | None
+    vcpu: int | None
+    pcpu: int | None
+    reason: str
+    text: str
+    detail: dict[str, str | int] = field(default_factory=dict[str, "str | int"])
+
+
+class Trace:
+    """The lanes of all pCPUs, the log, and which VMs have run at the same time."""
+
+    def __init__(self, pcpus: int, revision: Revision, next_event: int = 1) -> None:
+        """Begin an empty history."""
+        self.revision = revision
+        self.lanes: list[deque[Slice]] = [deque(maxlen=SLICES_KEPT) for _ in range(pcpus)]
+        self.exits: deque[Event] = deque(maxlen=EXITS_KEPT)
+        self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self.together: set[tuple[str, str]] = set()
+        self.next_event = next_event
+        self._next_slice = 1
+
+    def slice(
+        self, pcpu: int, vm: str | None, vcpu: int | None, kind: SliceKind, start: int, end: int
+    ) -> None:
+        """Add `start`..`end` to a lane, growing its last slice when that is of the same kind and vCPU."""
+        if end == start:
+            return
+        lane = self.lanes[pcpu]
+        revision = self.revision.advance()
+        last = lane[-1] if lane else None
+        if (
+            last is not None
+            and last.end == start
+            and last.kind == kind
+            and last.vcpu == vcpu
+            and last.vm == vm
+        ):
+            last.end = end
+            last.revision = revision
+        else:
+            lane.append(Slice(self._next_slice, revision, pcpu, vm, vcpu, kind, start, end))
+            self._next_slice += 1
+        if kind == "run" and vm is not None:
+            self._note_overlaps(pcpu, vm, start, end)
+
+    def _note_overlaps(self, pcpu: int, vm: str, start: int, end: int) -> None:
+        for index, lane in enumerate(self.lanes):
+            if index == pcpu:
+                continue
+            for back in range(1, min(OVERLAP_LOOK_BACK, len(lane)) + 1):
+                other = lane[-back]
+                if other.end <= start:
+                    break
+                if other.kind == "run" and other.vm is not None and other.vm != vm and other.start < end:
+                    self.together.add((vm, other.vm) if vm < other.vm else (other.vm, vm))
+
+    def log(
+        self,
+        kind: EventKind,
+        reason: str,
+        text: str,
+        position: int,
+        clock: int,
+        vm: str | None = None,
+        vcpu: int | None = None,
+        pcpu: int | None = None,
+        detail: dict[str, str | int] | None = None,
+    ) -> Event:
+        """Add an entry to the log and return it."""
+        event = Event(
+            self.next_event,
+            self.revision.advance(),
+            position,
+            clock,
+            kind,
+            vm,
+            vcpu,
+            pcpu,
+            reason,
+            text,
+            detail or {},
+        )
+        self.next_event += 1
+        (self.exits if kind == "exit" else self.events).append(event)
+        return event
+
+    def slices_since(self, revision: int) -> Iterator[Slice]:
+        """Yield the slices that are new or have grown since a revision, pCPU by pCPU, oldest first."""
+        for lane in self.lanes:
+            count = 0
+            for one in reversed(lane):
+                if one.revision <= revision:
+                    break
+                count += 1
+            yield from list(lane)[len(lane) - count :]
+
+    def events_since(self, revision: int) -> list[Event]:
+        """Return the entries that are newer than a revision, oldest first."""
+        new = [event for log in (self.exits, self.events) for event in log if event.revision > revision]
+        return sorted(new, key=lambda event: event.id)

@@ -1,0 +1,176 @@
+"""A virtual CPU: a guest's registers while no pCPU runs it, and where it stands with the scheduler.
+
+The registers are kept in a record of the same layout as a hart, so that a world switch is a few block
+copies. Only the fields that belong to the guest are copied (`SWITCHED`); machine-level and hypervisor-level
+state of the hart stays. Privileged ISA 20240411, chapter 18.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from emulator.core.csr_bits import HEDELEG_WRITABLE, MEDELEG_WRITABLE, S_INTERRUPTS, SPV, SPVP, VS_INTERRUPTS
+from emulator.machine.host import Host
+from emulator.state import HART, NO_ADDRESS, PRIV_S
+
+if TYPE_CHECKING:
+    from emulator.hypervisor.vm import Vm
+
+NEVER = 1 << 63
+COUNTERS = 7  # cycle, time, instret
+A0, A1 = 10, 11
+
+
+def _span(first: str, last: str) -> tuple[int, int]:
+    """Return offset and size of the fields `first` to `last` of a hart."""
+    start = HART.offset(first)
+    return start, HART.offset(last) + 8 - start
+
+
+SWITCHED = (
+    _span("x", "virt"),
+    _span("mcycle", "minstret"),
+    _span("mie", "mie"),
+    _span("scounteren", "senvcfg"),
+    _span("hstatus", "vstimecmp"),
+)
+
+
+class VcpuState(Enum):
+    """What a vCPU is doing; the first two are the ones that want a pCPU."""
+
+    RUNNING = "running"
+    READY = "ready"
+    IDLE = "idle"  # in WFI
+    SUSPENDED = "suspended"  # by SBI HSM, until an interrupt
+    STOPPED = "stopped"  # by SBI HSM, until started
+
+
+class Vcpu:
+    """One vCPU of a VM. Times are in cycles."""
+
+    __slots__ = (
+        "context",
+        "deadline",
+        "exits",
+        "idle_cycles",
+        "index",
+        "last_pcpu",
+        "pcpu",
+        "ready_at",
+        "ready_cycles",
+        "retired",
+        "run_cycles",
+        "since",
+        "state",
+        "vm",
+    )
+
+    def __init__(self, vm: Vm, index: int) -> None:
+        """Make a stopped vCPU with zeroed registers."""
+        self.vm = vm
+        self.index = index
+        self.context: Any = HART.struct()
+        self.state = VcpuState.STOPPED
+        self.pcpu: int | None = None
+        self.last_pcpu: int | None = None
+        self.ready_at = 0  # no pCPU may run it before; at least the clock at which it last ran
+        self.since = 0  # when it became idle
+        self.deadline = NEVER  # when its timer interrupt is due
+        self.retired = 0
+        self.exits = 0
+        self.run_cycles = 0
+        self.ready_cycles = 0
+        self.idle_cycles = 0
+
+    def boot(self, pc: int, argument: int) -> None:
+        """Set the registers that a hart has when it enters VS-mode for the first time (SBI, HSM)."""
+        context = self.context
+        ctypes.memset(ctypes.addressof(context), 0, HART.size)
+        context.pc = pc
+        context.virt = 1
+        context.priv = PRIV_S
+        context.x[A0] = self.index
+        context.x[A1] = argument
+        context.hstatus = SPV | SPVP
+        # As KVM does: whatever the guest can handle itself never comes to the hypervisor.
+        context.hedeleg = HEDELEG_WRITABLE
+        context.hideleg = VS_INTERRUPTS
+        context.hcounteren = COUNTERS
+        context.hgatp = self.vm.hgatp
+        self.set_time_offset(self.vm.time_offset)
+        context.vstimecmp = NO_ADDRESS
+        self.deadline = NEVER
+
+    def set_time_offset(self, ticks: int) -> None:
+        """Let the guest's `time` be the host's minus `ticks`; the vCPU is not loaded."""
+        self.context.htimedelta = -ticks & NO_ADDRESS
+
+    def has_interrupt(self) -> bool:
+        """Return whether an interrupt is pending that ends a WFI: enabled in sie, by itself."""
+        return bool(self.context.hvip & self.context.mie & VS_INTERRUPTS)
+
+    def clock_at(self, ticks: int, cycles_per_tick: int) -> int:
+        """Return the pCPU clock at which the guest's `time` shows `ticks`; NEVER if that is too far away."""
+        host_ticks = (ticks - self.context.htimedelta) & NO_ADDRESS
+        return min(host_ticks * cycles_per_tick, NEVER)
+
+    def state_parts(self) -> tuple[bytes, list[Any]]:
+        """Return the registers and the plain state, for the state hash."""
+        start = HART.state_bytes
+        plain = [
+            self.index,
+            self.state.value,
+            self.pcpu,
+            self.last_pcpu,
+            self.ready_at,
+            self.since,
+            self.deadline,
+            self.retired,
+            self.exits,
+            self.run_cycles,
+            self.ready_cycles,
+            self.idle_cycles,
+        ]
+        return bytes(self.context)[:start], plain
+
+
+def prepare_hart(hart: Any) -> None:
+    """Put a hart under the hypervisor's rule.
+
+    All traps that a guest does not handle go to HS-mode, to Python.
+    """
+    hart.hosted = 1
+    hart.priv = PRIV_S
+    hart.medeleg = MEDELEG_WRITABLE
+    hart.mideleg = S_INTERRUPTS | VS_INTERRUPTS | 1 << 12
+    hart.mcounteren = COUNTERS
+
+
+def enter(vcpu: Vcpu, pcpu: int, host: Host) -> None:
+    """Load a vCPU's registers into a hart. Stale translations of an earlier stay are dropped."""
+    hart = host.harts[pcpu]
+    source, target = ctypes.addressof(vcpu.context), ctypes.addressof(hart)
+    for offset, size in SWITCHED:
+        ctypes.memmove(target + offset, source + offset, size)
+    hart.reservation = NO_ADDRESS
+    if vcpu.last_pcpu is not None and vcpu.last_pcpu != pcpu:
+        # Fences that the guest made elsewhere did not reach this hart.
+        host.engine.flush(hart)
+    vcpu.pcpu = vcpu.last_pcpu = pcpu
+
+
+def leave(vcpu: Vcpu, host: Host) -> None:
+    """Save a vCPU's registers from the hart that holds them."""
+    assert vcpu.pcpu is not None
+    hart = host.harts[vcpu.pcpu]
+    source, target = ctypes.addressof(hart), ctypes.addressof(vcpu.context)
+    for offset, size in SWITCHED:
+        ctypes.memmove(target + offset, source + offset, size)
+    hart.virt = 0
+    hart.priv = PRIV_S
+    hart.hgatp = 0
+    vcpu.pcpu = None
+    vcpu.ready_at = hart.clock

@@ -1,0 +1,128 @@
+"""A virtual machine: its settings, the frames behind its memory, its vCPUs, console and counters.
+
+The guest physical map is RAM from GPA 0x8000_0000 and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+from emulator.hypervisor.console import Console
+from emulator.hypervisor.gstage import GStage
+from emulator.hypervisor.vcpu import Vcpu, VcpuState
+from emulator.machine.elf import Executable
+from emulator.state import PAGE_BYTES, RAM_BASE
+
+OnFault = Literal["crash", "skip", "inject"]
+
+
+class VmState(Enum):
+    """The states of a VM, in libvirt's words."""
+
+    RUNNING = "running"
+    IDLE = "idle"  # as seen: running, and every started vCPU is in WFI
+    PAUSED = "paused"
+    SHUTTING_DOWN = "shutting down"
+    SHUT_OFF = "shut off"
+    CRASHED = "crashed"
+
+
+ACTIVE = (VmState.RUNNING, VmState.SHUTTING_DOWN)
+HOLDS_MEMORY = (VmState.RUNNING, VmState.SHUTTING_DOWN, VmState.PAUSED, VmState.CRASHED)
+
+
+@dataclass(frozen=True, slots=True)
+class VmSettings:
+    """What a VM is made of. `executable` is loaded at every start."""
+
+    name: str
+    vcpus: int
+    memory: int
+    executable: Executable
+    on_fault: OnFault = "crash"
+
+
+class Vm:
+    """One VM. `lifecycle` never is IDLE; `state` is what people are shown."""
+
+    def __init__(self, settings: VmSettings, index: int, serial: int) -> None:
+        """Define a VM that is shut off.
+
+        `index` picks its colour, `serial` (from 1, never reused) its VMID.
+        """
+        self.settings = settings
+        self.index = index
+        self.vmid = serial & 0x3FFF
+        self.lifecycle = VmState.SHUT_OFF
+        self.resumes_to = VmState.RUNNING
+        self.restart_on_shutdown = False
+        self.gstage: GStage | None = None
+        self.frames: list[int] = []  # HFN of each page of RAM, in order of GPA
+        self.vcpus: list[Vcpu] = []
+        self.console = Console()
+        self.exits: dict[str, int] = {}
+        self.faults: list[int] = []  # event ids
+        self.fault_count = 0
+        self.starts = 0
+        self.start_digest = ""
+        self.time_offset = 0  # host ticks when its `time` was 0
+        self.paused_at = 0
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.settings.name
+
+    @property
+    def hgatp(self) -> int:
+        """The value of `hgatp` while one of its vCPUs runs; 0 without memory."""
+        return self.gstage.hgatp(self.vmid) if self.gstage else 0
+
+    @property
+    def state(self) -> VmState:
+        """Its state as people are shown it."""
+        waiting = (VcpuState.IDLE, VcpuState.SUSPENDED, VcpuState.STOPPED)
+        if self.lifecycle is VmState.RUNNING and all(vcpu.state in waiting for vcpu in self.vcpus):
+            return VmState.IDLE
+        return self.lifecycle
+
+    def contains(self, gpa: int, length: int = 1) -> bool:
+        """Return whether `length` bytes from a GPA are all in its RAM. Any ints are fine."""
+        return gpa >= RAM_BASE and length >= 0 and gpa + length <= RAM_BASE + self.settings.memory
+
+    def hpa(self, gpa: int) -> int:
+        """Return the host physical address of a GPA in its RAM."""
+        page, offset = divmod(gpa - RAM_BASE, PAGE_BYTES)
+        return RAM_BASE + self.frames[page] * PAGE_BYTES + offset
+
+    def pieces(self, gpa: int, length: int) -> list[tuple[int, int]]:
+        """Return the `(hpa, length)` pieces of a GPA range, none of which crosses a page."""
+        pieces: list[tuple[int, int]] = []
+        while length > 0:
+            part = min(length, PAGE_BYTES - gpa % PAGE_BYTES)
+            pieces.append((self.hpa(gpa), part))
+            gpa, length = gpa + part, length - part
+        return pieces
+
+    def count_exit(self, reason: str) -> None:
+        """Count an exit."""
+        self.exits[reason] = self.exits.get(reason, 0) + 1
+
+    def state_parts(self) -> list[bytes]:
+        """Return everything that is state, for the state hash."""
+        settings = self.settings
+        plain: list[Any] = [
+            [settings.name, settings.vcpus, settings.memory, settings.on_fault, settings.executable.entry],
+            [self.index, self.vmid, self.lifecycle.value, self.resumes_to.value, self.restart_on_shutdown],
+            [self.starts, self.time_offset, self.paused_at, self.fault_count],
+            [self.frames, self.gstage.frames if self.gstage else [], self.exits],
+        ]
+        parts: list[bytes] = [self.console.state_bytes()]
+        for vcpu in self.vcpus:
+            registers, numbers = vcpu.state_parts()
+            parts.append(registers)
+            plain.append(numbers)
+        return [json.dumps(plain, sort_keys=True).encode(), *parts]

@@ -1,0 +1,35 @@
+"""What a host needs from the compiled kernels. `emulator.build.engine.load_engine` returns one."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Engine(Protocol):
+    """The kernels' C interface. `hart`, `host` and `walk` are ctypes records of `emulator.state`."""
+
+    def run(self, hart: Any, host: Any, budget: int) -> int:
+        """Run one hart for at most `budget` cycles; return one of `state.EXIT_*`."""
+        ...
+
+    def translate(
+        self, hart: Any, host: Any, walk: Any, va: int, access: int, priv: int, virt: int, sum_bit: int
+    ) -> int | None:
+        """Walk the tables for an address into `walk`; return the HPA, None when it ends in a fault."""
+        ...
+
+    def phys_read(self, host: Any, hpa: int, address: int, length: int) -> None:
+        """Copy host RAM to `address` in this process."""
+        ...
+
+    def phys_write(self, host: Any, hpa: int, address: int, length: int) -> bool:
+        """Copy from `address` to host RAM, dropping decoded code; False when the store is full."""
+        ...
+
+    def flush(self, hart: Any) -> None:
+        """Drop every TLB entry of a hart."""
+        ...
+
+    def flush_fast(self, hart: Any) -> None:
+        """Drop a hart's fast map, which changes nothing that a guest could see."""
+        ...

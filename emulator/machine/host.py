@@ -1,0 +1,192 @@
+"""A physical host: RAM in 4 KiB frames, harts, and the ring of events that the kernels fill.
+
+RAM lies at host physical address (HPA) 0x8000_0000; a frame's number (HFN) is its index from there. Behind
+a frame stands a slot of backing store; frames that were never written share slot 0, which is zero. The
+layout of every record and array is in `emulator.state`. Devices on the host's bus are left out: nothing but
+RAM answers yet.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from emulator.core.csr_bits import MISA
+from emulator.errors import VmLabError
+from emulator.machine.arena import Arena
+from emulator.machine.engine import Engine
+from emulator.state import (
+    CODE_PAGE_BYTES,
+    EVENT,
+    FAST_STRIDE,
+    HART,
+    HOST,
+    NO_ADDRESS,
+    PAGE_BYTES,
+    RAM_BASE,
+    WALK,
+)
+
+TIMEBASE_HZ = 10_000_000
+EVENT_CAPACITY = 256
+MAX_CODE_PAGES = 1024
+ZERO_PAGE = bytes(PAGE_BYTES)
+
+
+class PhysicalAddressError(VmLabError):
+    """An address is not in host RAM: '0x1000 (8 bytes) is not in RAM, which is 0x80000000 to 0x807fffff'."""
+
+
+class Host:
+    """The machine under the hypervisor.
+
+    `harts[i]` is the state of pCPU i, a record whose fields are plain ints.
+    """
+
+    def __init__(self, pcpus: int, memory_bytes: int, clock_hz: int, engine: Engine) -> None:
+        """Power on with zeroed RAM; `clock_hz` is a multiple of 10 MHz, the rate of the `time` counter."""
+        assert memory_bytes % PAGE_BYTES == 0
+        assert clock_hz % TIMEBASE_HZ == 0
+        self.engine = engine
+        self.memory_bytes = memory_bytes
+        self.clock_hz = clock_hz
+        self.frames = memory_bytes // PAGE_BYTES
+        self.record: Any = HOST.struct()
+        self._lay_out_memory(pcpus)
+        self._hart_arena = Arena(HART.size * pcpus)
+        self.harts: list[Any] = [
+            self._hart_arena.record(HART.struct, index * HART.size) for index in range(pcpus)
+        ]
+        for index, hart in enumerate(self.harts):
+            self._reset_hart(index, hart)
+
+    def _lay_out_memory(self, pcpus: int) -> None:
+        record, frames = self.record, self.frames
+        slots = frames + 1
+        code_pages = min(frames, MAX_CODE_PAGES)
+        self._arenas: dict[str, Arena] = {
+            "store": Arena(slots * PAGE_BYTES),
+            "frame_slot": Arena(frames * 4),
+            "slot_references": Arena(slots * 4),
+            "free_slots": Arena(slots * 4),
+            "code": Arena(code_pages * CODE_PAGE_BYTES),
+            "frame_code": Arena(frames * 4),
+            "code_frame": Arena(code_pages * 4),
+            "fast": Arena(pcpus * FAST_STRIDE),
+            "events": Arena(EVENT_CAPACITY * EVENT.size),
+            "walk": Arena(WALK.size),
+        }
+        for name, arena in self._arenas.items():
+            setattr(record, name, arena.address)
+        record.ram_base, record.ram_frames, record.harts = RAM_BASE, frames, pcpus
+        record.cycles_per_tick = self.clock_hz // TIMEBASE_HZ
+        record.reservation_hart = NO_ADDRESS
+        record.store_slots, record.code_pages, record.event_capacity = slots, code_pages, EVENT_CAPACITY
+        self._frame_slot = self._arenas["frame_slot"].u32(frames)
+        self._slot_references = self._arenas["slot_references"].u32(slots)
+        self._slot_references[0] = frames
+        # A stack: the lowest slot is taken first, so that a small lab touches little memory.
+        self._free_slots = self._arenas["free_slots"].u32(slots)
+        self._free_slots[: slots - 1] = list(range(slots - 1, 0, -1))
+        record.free_count = slots - 1
+
+    def _reset_hart(self, index: int, hart: Any) -> None:
+        hart.hart_id = index
+        hart.misa = MISA
+        hart.reservation = NO_ADDRESS
+        hart.fast = self.record.fast + index * FAST_STRIDE
+        self.engine.flush(hart)
+
+    @property
+    def store_used_bytes(self) -> int:
+        """Backing store behind frames that were written."""
+        return (self.record.store_slots - 1 - self.record.free_count) * PAGE_BYTES
+
+    def run(self, pcpu: int, budget: int) -> int:
+        """Run pCPU `pcpu` for at most `budget` instructions; return one of `state.EXIT_*`."""
+        return self.engine.run(self.harts[pcpu], self.record, budget)
+
+    def read(self, hpa: int, length: int) -> bytes:
+        """Return `length` bytes of RAM from `hpa`. Raises PhysicalAddressError."""
+        self._require_ram(hpa, length)
+        buffer = ctypes.create_string_buffer(max(length, 1))
+        self.engine.phys_read(self.record, hpa, ctypes.addressof(buffer), length)
+        return buffer.raw[:length]
+
+    def write(self, hpa: int, data: bytes) -> None:
+        """Write `data` to RAM at `hpa`. Raises PhysicalAddressError."""
+        self._require_ram(hpa, len(data))
+        buffer = ctypes.create_string_buffer(data, max(len(data), 1))
+        stored = self.engine.phys_write(self.record, hpa, ctypes.addressof(buffer), len(data))
+        assert stored, "every frame has a slot of backing store"
+
+    def frame_is_zero(self, hfn: int) -> bool:
+        """Return whether every byte of a frame is zero."""
+        return self._frame_slot[hfn] == 0 or self.read_frame(hfn) == ZERO_PAGE
+
+    def read_frame(self, hfn: int) -> bytes:
+        """Return the 4096 bytes of a frame."""
+        slot = self._frame_slot[hfn]
+        return ctypes.string_at(self.record.store + slot * PAGE_BYTES, PAGE_BYTES) if slot else ZERO_PAGE
+
+    def discard(self, frames: Iterable[int]) -> None:
+        """Zero frames and give their backing store back; every hart forgets all translations."""
+        slots, references, record = self._frame_slot, self._slot_references, self.record
+        for hfn in frames:
+            if not slots[hfn]:
+                continue
+            self.write(
+                RAM_BASE + hfn * PAGE_BYTES, ZERO_PAGE
+            )  # drops decoded code and leaves the slot unshared
+            slot = slots[hfn]
+            slots[hfn] = 0
+            references[slot] = 0
+            references[0] += 1
+            self._free_slots[record.free_count] = slot
+            record.free_count += 1
+        self.flush_all()
+
+    def flush_all(self) -> None:
+        """Drop every TLB entry of every hart, as after a change of address spaces on all of them."""
+        for hart in self.harts:
+            self.engine.flush(hart)
+
+    def translate(self, hart: Any, va: int, access: int, priv: int, virt: int, sum_bit: int) -> Any:
+        """Return a WALK record of every page-table entry that the MMU would read with these registers.
+
+        Works on a copy of `hart` (any HART record), so that asking changes nothing, not even a counter.
+        """
+        walk = WALK.struct()
+        copy = HART.struct.from_buffer_copy(hart)
+        self.engine.translate(copy, self.record, walk, va, access, priv, virt, sum_bit)
+        return walk
+
+    def digest_frames(self, frames: Iterable[int]) -> str:
+        """Return a digest over the contents of frames, in the order given."""
+        digest = hashlib.blake2b(digest_size=16)
+        for hfn in frames:
+            digest.update(self.read_frame(hfn))
+        return digest.hexdigest()
+
+    def state_parts(self) -> Iterator[bytes]:
+        """Yield the architectural state.
+
+        Records without derived fields, then non-zero frames with their numbers.
+        """
+        yield bytes(self.record)[: HOST.state_bytes]
+        for hart in self.harts:
+            yield bytes(hart)[: HART.state_bytes]
+        for hfn in range(self.frames):
+            if self._frame_slot[hfn]:
+                content = self.read_frame(hfn)
+                if content != ZERO_PAGE:
+                    yield hfn.to_bytes(8, "little") + content
+
+    def _require_ram(self, hpa: int, length: int) -> None:
+        if hpa < RAM_BASE or length < 0 or hpa + length > RAM_BASE + self.memory_bytes:
+            end = RAM_BASE + self.memory_bytes - 1
+            raise PhysicalAddressError(
+                f"{hpa:#x} ({length} bytes) is not in RAM, which is {RAM_BASE:#x} to {end:#x}"
+            )
