@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from app.grading.evaluate import Evaluator, NoValue
-from app.lessons.expression import Binary, Call, Expression, Index, Literal, Member, Node, Unary
+from app.lessons.expression import Binary, Call, Expression, Index, Literal, Member, Name, Node, Unary
 from app.lessons.facts import FUNCTIONS
 from app.lessons.typecheck import bind
 
@@ -42,6 +42,10 @@ def expected(expression: Expression, node: Node | None = None) -> str:
             return (
                 f"{named(expression, target)} {_METHODS[name].format(named(expression, node.arguments[0]))}"
             )
+        case Call(target=Node() as target, name="exists" | "all" as name):
+            word = "one" if name == "exists" else "only such"
+            inner = expected(expression, node.arguments[1])
+            return f"{named(expression, target)} has {word} where {inner}"
         case _:
             return named(expression, node)
 
@@ -51,6 +55,10 @@ def named(expression: Expression, node: Node) -> str:
     match node:
         case Literal(value=value):
             return shown(value)
+        case Name():
+            return "it"
+        case Member(target=Name(), name=name):
+            return name.replace("_", " ")
         case Member(target=target, name=name):
             return f"{name.replace('_', ' ')} of {named(expression, target)}"
         case Index(target=target, index=Literal(value=int(index))):
@@ -94,7 +102,7 @@ def _culprits(node: Node, evaluator: Evaluator) -> list[Node]:
             return [operand]
         case Binary(left=left, right=right):
             return [part for part in (left, right) if not isinstance(part, Literal)]
-        case Call(target=Node() as target, name=name) if name in _METHODS:
+        case Call(target=Node() as target, name=name) if name in (*_METHODS, "exists", "all"):
             return [target]
         case _:
             return [node]
@@ -104,7 +112,7 @@ def _observed(expression: Expression, node: Node, evaluator: Evaluator) -> str:
     value = evaluator.value(node)
     name = named(expression, node)
     if isinstance(value, bool):
-        return f"{name}: {'yes' if value else 'no'}"
+        return f"{name}: {shown(value)}"
     if value == "":
         return f"{name} is empty"
     return f"{name} is {shown(value)}"
@@ -116,14 +124,16 @@ def shown(value: object) -> str:
         text = value if len(value) <= LONGEST else "…" + value[-LONGEST:]
         return '"' + text.replace("\n", "\\n") + '"'
     if isinstance(value, list):
-        count = len(cast(list[object], value))
-        return f"a list of {count}" if count else "empty"
+        items = [shown(item) for item in cast(list[object], value)[:MOST_REASONS]]
+        return "; ".join(items)[: 2 * LONGEST] if items else "empty"
     if isinstance(value, Mapping):
-        items = cast(Mapping[str, object], value).items()
-        return ", ".join(f"{key} {shown(item)}" for key, item in items)[:LONGEST]
+        table = cast(Mapping[str, object], value).items()
+        return ", ".join(f"{key.replace('_', ' ')} {shown(item)}" for key, item in table)[:LONGEST]
     if isinstance(value, float):
         return f"{value:.3g}"
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 20:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and value >= 1 << 20:
         return f"{value:#x}"
     return str(value)
 

@@ -257,7 +257,7 @@ class _Renderer:
 
 
 def _listed_lines(lines: Sequence[str], wanted: str) -> tuple[int, int]:
-    """Return the first and last line that `10-20`, `10`, a label or nothing asks for; (0, 0) if there is none.
+    """Return the first and last line that `10-20`, `10`, a label or nothing ask for; (0, 0) if none do.
 
     A label asks for its paragraph: the lines around it up to the next empty lines.
     """

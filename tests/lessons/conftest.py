@@ -60,7 +60,7 @@ WriteLesson = Callable[..., Path]
 
 @pytest.fixture
 def write_lesson(tmp_path: Path) -> WriteLesson:
-    """Return a function that writes a lesson (front matter, body, other files by path) and returns its directory."""
+    """Return a function that writes a lesson from its parts and returns its directory."""
 
     def write(front: str = FRONT, body: str = BODY, files: dict[str, str | bytes] | None = None) -> Path:
         directory = tmp_path / "lessons" / "03-mine"

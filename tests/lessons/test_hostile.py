@@ -2,17 +2,18 @@
 
 import random
 import time
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.lessons.conftest import BODY, FRONT, WriteLesson
 
-from app.lessons import LessonErrors, load_lesson
+from app.lessons import LessonError, LessonErrors, load_lesson
 from app.lessons.source import TextFile
 from app.lessons.yaml import parse
+from tests.lessons.conftest import BODY, FRONT, WriteLesson
 
 
 def the_error(directory: Path) -> str:
@@ -122,10 +123,12 @@ class Tags(HTMLParser):
 )
 def test_scripts_never_reach_the_page(write_lesson: WriteLesson, attack: str) -> None:
     quoted = attack.replace("\n", " ").replace("'", "''")
-    question = f"```predict q\nquestion: '{quoted}'\nchoices: {{a: '{quoted}'}}\nanswer: a\nexplanation: '{quoted}'\n```\n"
+    asked = f"question: '{quoted}'\nchoices: {{a: '{quoted}'}}\nanswer: a\nexplanation: '{quoted}'"
     title = attack.split("\n")[0]
     program = f"# {title}\n_start: wfi\n"
-    body = f"{attack}\n\n## {title}\n\n```hint {title}\n{attack}\n```\n\n{question}\n```listing hello.s\n{title}\n```\n"
+    hint = f"```hint {title}\n{attack}\n```"
+    listing = f"```listing hello.s\n{title}\n```"
+    body = f"{attack}\n\n## {title}\n\n{hint}\n\n```predict q\n{asked}\n```\n\n{listing}\n"
     lesson = load_lesson(write_lesson(body=body, files={"guest/hello.s": program}))
     page = "".join(step.html for step in lesson.steps) + lesson.question("q").explanation_html
     seen = Tags()
@@ -146,10 +149,8 @@ def test_markdown_that_is_slow_elsewhere_is_not_slow_here(write_lesson: WriteLes
 
 def load_or_fail(directory: Path) -> None:
     """Load a lesson; only LessonErrors may come out."""
-    try:
+    with suppress(LessonErrors):
         load_lesson(directory)
-    except LessonErrors as errors:
-        assert errors.errors
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -169,9 +170,5 @@ def test_mutilated_lessons_never_cause_a_traceback(write_lesson: WriteLesson, se
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_yaml_or_a_located_error(text: str) -> None:
-    try:
-        document = parse(TextFile("x.yaml", text), text)
-    except Exception as error:
-        assert type(error).__name__ == "LessonError", error
-    else:
-        assert document.place(("nowhere",)).line >= 1
+    with suppress(LessonError):
+        assert parse(TextFile("x.yaml", text), text).place(("nowhere",)).line >= 1

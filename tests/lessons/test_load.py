@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.lessons.conftest import BODY, FRONT, PROGRAM, WriteLesson
 
 from app.lessons import LessonErrors, load_course, load_lesson
 from app.lessons.load import config_path
+from tests.lessons.conftest import BODY, FRONT, PROGRAM, WriteLesson
 
 
 def errors_of(directory: Path) -> list[str]:
@@ -130,7 +130,8 @@ def test_a_listing_shows_the_paragraph_of_a_label_with_its_line_numbers(write_le
 
 
 def test_a_question_of_a_number_needs_a_number(write_lesson: WriteLesson) -> None:
-    body = "```predict n\nquestion: How many?\nunit: frames\nanswer: 256\ntolerance: 1\nexplanation: Because.\n```\n"
+    keys = "question: How many?\nunit: frames\nanswer: 256\ntolerance: 1\nexplanation: Because."
+    body = f"```predict n\n{keys}\n```\n"
     question = load_lesson(write_lesson(body=body)).question("n")
     assert [question.judge(value).correct for value in (256, "257", " 255.0 ", "254")] == [
         True,

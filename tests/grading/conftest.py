@@ -1,0 +1,84 @@
+"""Facts as they might stand in a report, to evaluate expressions over."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from app.grading.facts import Fault, Frames
+
+FAULT: Fault = {
+    "cause": "load guest-page fault",
+    "gpa": 0x8010_0000,
+    "gva": 0x8010_0000,
+    "pc": 0x8000_0010,
+    "instruction": "lbu t1, 0(s0)",
+    "neighbours_unchanged": True,
+}
+
+
+@dataclass
+class RecordedFacts:
+    """VM a printed and switched itself off; VM b hit the wall."""
+
+    timeslice: int = 1000
+
+    def vms(self) -> list[str]:
+        return ["a", "b"]
+
+    def state(self, vm: str) -> str:
+        return {"a": "shut off", "b": "crashed"}.get(vm, "undefined")
+
+    def starts(self, vm: str) -> int:
+        return int(vm in self.vms())
+
+    def vcpus(self, vm: str) -> int:
+        return int(vm in self.vms())
+
+    def memory_kib(self, vm: str) -> int:
+        return 1024
+
+    def console(self, vm: str) -> str:
+        return "Hello from inside!\n" if vm == "a" else ""
+
+    def history(self, vm: str) -> str:
+        return self.console(vm)
+
+    def exits(self, vm: str, reason: str = "") -> int:
+        counts = {"sbi": 20, "timer": 1} if vm == "a" else {}
+        return counts.get(reason, 0) if reason else sum(counts.values())
+
+    def faults(self, vm: str) -> list[Fault]:
+        return [FAULT] if vm == "b" else []
+
+    def frames(self, vm: str) -> Frames:
+        return {"count": 256, "hash": "abc", "at_start": "abc", "unchanged": True}
+
+    def ran(self, vm: str, other: str) -> bool:
+        return {vm, other} <= {"a", "b"}
+
+    def run_ms(self, vm: str) -> float:
+        return 2.5
+
+    def ready_ms(self, vm: str) -> float:
+        return 0.0
+
+    def idle_ms(self, vm: str) -> float:
+        return 0.0
+
+    def timeslice_us(self) -> int:
+        return self.timeslice
+
+    def pcpus(self) -> int:
+        return 2
+
+    def correct(self, question: str) -> bool:
+        return question == "one"
+
+    def time_ms(self) -> float:
+        return 10.0
+
+
+@pytest.fixture
+def facts() -> RecordedFacts:
+    """Return facts of a lab in which VM a was well and VM b was not."""
+    return RecordedFacts()
