@@ -24,10 +24,10 @@ from typing import Any
 
 Progress = Callable[[str, float], None]
 _PACKAGE = Path(__file__).parent.parent
-_DEPENDENCIES = ("core", "isa", "build", "state.py")
+_DEPENDENCIES = ("core", "state.py", "isa/encodings.py", "isa/instruction.py", "build/generate.py")
 _ENTRIES = {"run": 3, "translate": 8, "flush": 1, "flush_fast": 1, "read": 4, "write": 4}
 # Functions that numba compiles for one engine; only the progress bar depends on it.
-_FUNCTIONS = 330
+_FUNCTIONS = 160
 
 
 class Engine:
@@ -128,9 +128,14 @@ def _load_module(progress: Progress | None) -> ModuleType:
     specification = importlib.util.spec_from_file_location("vmlab_kernels", path)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    with _CompileEvents(progress):
-        specification.loader.exec_module(module)
+    # numba names a cached function by its module, which therefore has to be known before it is complete.
     sys.modules["vmlab_kernels"] = module
+    try:
+        with _CompileEvents(progress):
+            specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules["vmlab_kernels"]
+        raise
     return module
 
 

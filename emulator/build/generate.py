@@ -1,8 +1,10 @@
 """Write the kernel module: the functions of `emulator/core` in one file, with what the encodings table adds.
 
-Three things happen to the sources, and only these:
+Four things happen to the sources, and only these:
 
-* the line `dispatch()` in `run` becomes one branch for each row of the table, and `decode_word` is written from it;
+* the line `dispatch()` in `run` becomes one branch for each row of the table that runs often; the rest go into
+  `perform_atomic` and `perform_system`; `decode_word` is written from the same rows;
+* a call of a one-line semantic function is replaced by that line, which spares numba two hundred small compilations;
 * every integer constant becomes a `np.uint64`, because numba gives a plain literal the type int64, and int64 with uint64
   makes float64 or a wrong comparison;
 * every function is marked for compilation.
@@ -11,7 +13,9 @@ The same text, loaded with `VMLAB_JIT=0`, is plain Python: the oracle for the co
 """
 
 import ast
+import copy
 import importlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -56,35 +60,36 @@ continue
 """
 
 _CSR = """
-hart.retired = n
-hart.trapped = traps
-writes = {writes}
-register, old = csr_access(hart, host, (word >> IMM) & 0xFFF, writes)
+register, old = csr_access(hart, host, (word >> IMM) & 0xFFF, {writes})
 if hart.trap_cause != NO_TRAP:
-    explain_illegal(hart, host, pc, context)
-    break
-if writes:
+    return pc
+if {writes}:
     csr_write(hart, register, {function}(old, {operand}))
 {rd} = old
-pc += 4
-n += 1
-break
-"""
-
-_SYSTEM = """
-target = {function}(hart, host, {a}, {b}, (word >> RS1) & 63, (word >> RS2) & 63, pc)
-if hart.trap_cause == NO_TRAP or hart.trap_cause == WAIT_INTERRUPT:
-    pc = target
-    n += 1
-elif hart.trap_cause == ILLEGAL_INSTRUCTION or hart.trap_cause == VIRTUAL_INSTRUCTION:
-    explain_illegal(hart, host, pc, context)
-break
+return pc + 4
 """
 
 
 def _indent(text: str) -> str:
     return "\n".join("    " + line for line in text.strip().splitlines())
 
+
+_PERFORM_ATOMIC = """
+perform_atomic(hart, host, x, op, word, data)
+if hart.trap_cause != NO_TRAP:
+    break
+"""
+
+_PERFORM_SYSTEM = """
+hart.retired = n
+hart.trapped = traps
+pc = perform_system(hart, host, x, op, word, pc)
+if hart.trap_cause == NO_TRAP or hart.trap_cause == WAIT_INTERRUPT:
+    n += 1
+elif hart.trap_cause == ILLEGAL_INSTRUCTION or hart.trap_cause == VIRTUAL_INSTRUCTION:
+    explain_illegal(hart, host, pc, context)
+break
+"""
 
 # How each kind of instruction runs. The names in braces are filled from the row.
 _TEMPLATES = {
@@ -115,55 +120,38 @@ else:
     if hart.trap_cause != NO_TRAP:
         break
 """,
-    "lr": """
-raw = load_reserved(hart, host, {a}, {width}, data)
-if hart.trap_cause != NO_TRAP:
-    break
-{rd} = raw
-""",
-    "sc": """
-raw = store_conditional(hart, host, {a}, {b}, {width}, data)
-if hart.trap_cause != NO_TRAP:
-    break
-{rd} = raw
-""",
+    "fence": "pass",
+    "fencei": "pass",
+    # From here on: bodies of perform_atomic and perform_system, which leave their outcome in hart.trap_cause.
+    "lr": "raw = load_reserved(hart, host, {a}, {width}, data)",
+    "sc": "raw = store_conditional(hart, host, {a}, {b}, {width}, data)",
     "amo": """
 raw = atomic_load(hart, host, {a}, {width}, data)
-if hart.trap_cause != NO_TRAP:
-    break
-atomic_store(hart, host, {function}(raw, {b}), {width})
-{rd} = raw
+if hart.trap_cause == NO_TRAP:
+    atomic_store(hart, host, {function}(raw, {b}), {width})
 """,
     "csr": _CSR,
     "csri": _CSR,
-    "system": _SYSTEM,
-    "fence": "pass",
-    "fencei": "pass",
+    "system": "return {function}(hart, host, {a}, {b}, (word >> RS1) & 63, (word >> RS2) & 63, pc)",
     "hload": """
 hart.trap_cause = guest_access_refusal(hart)
 if hart.trap_cause != NO_TRAP:
-    explain_illegal(hart, host, pc, context)
-    break
+    return pc
 raw = hypervisor_load(hart, host, {a}, {width}, {by_execute})
-if hart.trap_cause != NO_TRAP:
-    break
-{rd} = {function}(raw)
+if hart.trap_cause == NO_TRAP:
+    {rd} = {function}(raw)
+return pc + 4
 """,
     "hstore": """
 hart.trap_cause = guest_access_refusal(hart)
-if hart.trap_cause != NO_TRAP:
-    explain_illegal(hart, host, pc, context)
-    break
-hypervisor_store(hart, host, {a}, {b}, {width})
-if hart.trap_cause != NO_TRAP:
-    break
+if hart.trap_cause == NO_TRAP:
+    hypervisor_store(hart, host, {a}, {b}, {width})
+return pc + 4
 """,
 }
-_ILLEGAL_BRANCH = """
-hart.trap_cause = ILLEGAL_INSTRUCTION
-explain_illegal(hart, host, pc, context)
-break
-"""
+_ATOMIC = frozenset({"lr", "sc", "amo"})
+_SYSTEM = frozenset({"csr", "csri", "system", "hload", "hstore"})
+_OFTEN = frozenset(_TEMPLATES) - _ATOMIC - _SYSTEM
 
 
 def kernel_source() -> str:
@@ -180,8 +168,9 @@ def kernel_source() -> str:
         for i, node in enumerate(functions)
         if isinstance(node, ast.FunctionDef) and node.name == "decode_at"
     )
-    functions[position:position] = ast.parse(decoder_source()).body
+    functions[position:position] = ast.parse(decoder_source() + perform_source()).body
     _fill_dispatch(functions)
+    functions = _inline(functions)
     literals = _Literals(constants)
     body = [literals.visit(_marked(node)) for node in functions]
     values = constants | literals.used
@@ -199,6 +188,53 @@ def _constants(module: ModuleType, known: dict[str, int]) -> dict[str, int]:
     for name, value in found.items():
         assert known.get(name, value) == value, f"{module.__name__}.{name} differs from another module's"
     return found
+
+
+class _Inliner(ast.NodeTransformer):
+    """Replace calls of one-line functions of the rv_* modules by their line, arguments in place of parameters."""
+
+    def __init__(self, bodies: dict[str, ast.FunctionDef]) -> None:
+        self.bodies = bodies
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function = self.bodies.get(node.func.id) if isinstance(node.func, ast.Name) else None
+        if function is None:
+            return node
+        line = function.body[-1]
+        assert isinstance(line, ast.Return)
+        assert line.value is not None
+        names = [argument.arg for argument in function.args.args]
+        # The line may call another one-line function in turn.
+        return self.visit(
+            _Substitute(dict(zip(names, node.args, strict=True))).visit(copy.deepcopy(line.value))
+        )
+
+
+class _Substitute(ast.NodeTransformer):
+    def __init__(self, values: dict[str, ast.expr]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return copy.deepcopy(self.values.get(node.id, node))
+
+
+def _inline(functions: list[ast.stmt]) -> list[ast.stmt]:
+    """Put one-line semantic functions into their callers, and drop them."""
+    named = {node.name: node for node in functions if isinstance(node, ast.FunctionDef)}
+    table = {_function(row) for row in (*TABLE, *COMPRESSED)}
+    bodies = {name: node for name, node in named.items() if name in table and _is_one_line(node)}
+    inliner = _Inliner(bodies)
+    return [inliner.visit(node) for name, node in named.items() if name not in bodies]
+
+
+def _is_one_line(node: ast.FunctionDef) -> bool:
+    return all(isinstance(line, ast.Return | ast.Expr) for line in node.body) and len(node.args.args) < 3
+
+
+def _function(row: Instruction) -> str:
+    """Name of a row's semantic function; `max` and `min` stay Python's."""
+    return row.function + "_" if row.function in ("max", "min") else row.function
 
 
 def _marked(node: ast.stmt) -> ast.stmt:
@@ -256,18 +292,35 @@ def _fill_dispatch(functions: Iterable[ast.stmt]) -> None:
 
 
 def dispatch_source() -> str:
-    """One branch for each operation number; LLVM makes a jump table of the chain."""
+    """The branches of `run`; LLVM makes a jump table of the chain."""
+    atomics = [row.index for row in TABLE if row.kind in _ATOMIC]
+    assert atomics == list(range(atomics[0], atomics[-1] + 1)), "atomics stand together in the table"
+    text = _chain(_OFTEN)
+    text += f"elif op >= {atomics[0]} and op <= {atomics[-1]}:\n{_indent(_PERFORM_ATOMIC)}\n"
+    return text + f"else:\n{_indent(_PERFORM_SYSTEM)}\n"
+
+
+def perform_source() -> str:
+    """`perform_atomic` and `perform_system`: what runs too seldom to be inlined into `run`."""
+    atomic = "def perform_atomic(hart, host, x, op, word, data):\n    raw = 0\n" + _indent(_chain(_ATOMIC))
+    atomic += "\n    if hart.trap_cause == NO_TRAP:\n        x[(word >> RD) & 63] = raw\n"
+    system = "def perform_system(hart, host, x, op, word, pc):\n" + _indent(_chain(_SYSTEM))
+    return atomic + system + "\n    hart.trap_cause = ILLEGAL_INSTRUCTION\n    return pc\n"
+
+
+def _chain(kinds: frozenset[str]) -> str:
     text = ""
     for row in TABLE:
-        text += f"{'elif' if text else 'if'} op == {row.index}:\n{_indent(_branch(row))}\n"
-    return text + f"else:\n{_indent(_ILLEGAL_BRANCH)}\n"
+        if row.kind in kinds:
+            text += f"{'elif' if text else 'if'} op == {row.index}:\n{_indent(_branch(row))}\n"
+    return text
 
 
 def _branch(row: Instruction) -> str:
     immediate = row.kind == "csri"
     operand = "(word >> RS1) & 63" if immediate else "x[(word >> RS1) & 63]"
     return _TEMPLATES[row.kind].format(
-        function=row.function if row.function not in ("max", "min") else row.function + "_",
+        function=_function(row),
         rd="x[(word >> RD) & 63]",
         a="x[(word >> RS1) & 63]",
         b="x[(word >> RS2) & 63]",
@@ -285,9 +338,11 @@ def _branch(row: Instruction) -> str:
 def decoder_source() -> str:
     """`decode_word(word)`: the decoded form of a 16- or 32-bit instruction; ILLEGAL carries no operands."""
     lines = ["def decode_word(word):", "    if (word & 3) == 3:"]
+    shared = _shared_operands(TABLE)
+    lines += [f"        {name} = {text}" for text, name in shared.items()]
     for opcode in sorted({row.match & 0x7F for row in TABLE}):
         lines.append(f"        if (word & 0x7F) == {opcode:#x}:")
-        lines += [_match(row, 12) for row in TABLE if row.match & 0x7F == opcode]
+        lines += [_match(row, 12, shared) for row in TABLE if row.match & 0x7F == opcode]
     lines.append("        return " + f"{ILLEGAL | 4 << 9}")
     for quadrant in range(3):
         lines.append(f"    if (word & 3) == {quadrant}:")
@@ -295,31 +350,34 @@ def decoder_source() -> str:
         rows = sorted(
             (row for row in COMPRESSED if row.match & 3 == quadrant), key=lambda row: -row.mask.bit_count()
         )
-        lines += [_match(row, 8) for row in rows]
-    lines.append(f"    return {ILLEGAL | 2 << 9}")
+        shared = _shared_operands(rows)
+        lines += [f"        {name} = {text}" for text, name in shared.items()]
+        lines += [_match(row, 8, shared) for row in rows]
+    lines.append(f"    return {ILLEGAL | 2 << 9}\n")
     return "\n".join(lines)
 
 
-def _match(row: Instruction, indent: int) -> str:
+def _shared_operands(rows: Iterable[Instruction]) -> dict[str, str]:
+    """Operand expressions that several rows have in common, each with the name of the local that holds it."""
+    counts = Counter(part for row in rows for part in _parts(row))
+    return {part: f"part_{n}" for n, part in enumerate(part for part, count in counts.items() if count > 1)}
+
+
+def _match(row: Instruction, indent: int, shared: dict[str, str]) -> str:
     conditions = [f"(word & {row.mask:#x}) == {row.match:#x}"]
-    conditions += [f"({_field(row.fields[name], 0)}) != {value}" for name, value in row.constraints]
-    return f"{' ' * indent}if {' and '.join(conditions)}:\n{' ' * indent}    return {_packed(row)}"
+    conditions += [f"({_field(row.fields[name])}) != {value}" for name, value in row.constraints]
+    parts = [str(row.index | row.length << 9)] + [shared.get(part, part) for part in _parts(row)]
+    return f"{' ' * indent}if {' and '.join(conditions)}:\n{' ' * indent}    return {' | '.join(parts)}"
 
 
-def _packed(row: Instruction) -> str:
-    """The expression that packs a row's operands: operation, length, rd, rs1, rs2, immediate."""
-    parts = [str(row.index | row.length << 9)]
-    for name, position in (("rd", 12), ("rs1", 18), ("rs2", 24)):
-        register = _operand(row, name)
-        if name == "rd":
-            # x0 as a destination is the sink; as the last part of a decoded word it costs nothing at run time.
-            register = "32" if register in (None, "0") else f"sink({register})"
-        if register not in (None, "0"):
-            parts.append(f"({register}) << {position}")
-    value = _operand(row, "csr") or _operand(row, "imm")
-    if value not in (None, "0"):
-        parts.append(f"({value}) << 32")
-    return " | ".join(parts)
+def _parts(row: Instruction) -> list[str]:
+    """The expressions that pack a row's operands into a decoded word: rd, rs1, rs2, immediate."""
+    # x0 as a destination is the sink, so that no instruction has to test its rd at run time.
+    rd = _operand(row, "rd")
+    parts = ["32 << 12" if rd in (None, "0") else f"sink({rd}) << 12"]
+    registers = [(_operand(row, "rs1"), 18), (_operand(row, "rs2"), 24)]
+    values = [*registers, (_operand(row, "csr") or _operand(row, "imm"), 32)]
+    return parts + [f"(({text}) << {position})" for text, position in values if text not in (None, "0")]
 
 
 def _operand(row: Instruction, name: str) -> str | None:
@@ -333,7 +391,7 @@ def _operand(row: Instruction, name: str) -> str | None:
             return str(source)
     if source not in row.fields:
         return None
-    text = _field(row.fields[source], 0)
+    text = _field(row.fields[source])
     if row.is_compact(source):
         return f"({text}) + 8"
     if source == "imm" and row.signed:
@@ -341,7 +399,7 @@ def _operand(row: Instruction, name: str) -> str | None:
     return text
 
 
-def _field(segments: tuple[Segment, ...], shift: int) -> str:
+def _field(segments: tuple[Segment, ...]) -> str:
     return " | ".join(
         f"((word >> {low}) & {(1 << width) - 1:#x}) << {value_low}" for value_low, low, width in segments
     )
