@@ -29,9 +29,10 @@ from emulator.isa.assembly.pseudo import PSEUDO_INSTRUCTIONS, symbol_access
 from emulator.isa.assembly.sections import PAGE_SIZE, Sections, place
 from emulator.isa.assembly.statements import Statement, split_operands, split_statements
 from emulator.isa.assembly.symbols import Equate, Place, SymbolTable
+from emulator.isa.elf_writer import program_to_elf
 from emulator.isa.encodings import BY_NAME
 
-__all__ = ["AssemblyError", "Problem", "Program", "Segment", "assemble"]
+__all__ = ["AssemblyError", "Problem", "Program", "Segment", "assemble", "program_to_elf"]
 
 SOURCE_LIMIT = 1 << 20
 _NO_SYMBOLS: Mapping[str, int] = {}
@@ -60,9 +61,13 @@ def assemble(
 
 @dataclass(frozen=True)
 class _Fixup:
-    """Something to fill in when addresses are known: an instruction, or a number of `width` bytes."""
+    """Something to fill in when addresses are known: an instruction, or a number of `width` bytes.
+
+    `dot` is what `.` means in it: for the second instruction of a pair, the place of the first.
+    """
 
     place: Place
+    dot: Place
     line: Line
     content: Word | Expression
     width: int
@@ -210,8 +215,10 @@ class _Assembler:
             words = symbol_access(statement) or [assemble_one(statement, forms)]
         if len(self.sections.current.data) % 2:
             raise Mistake("instructions are at even addresses; put `.balign 4` before this line", name)
+        dot = self.here()
         for word in words:
-            self._add_word(word)
+            self.note_line()
+            self._add(word, word.instruction.length, dot)
 
     def _unknown(self, name: Token) -> str:
         """Say that there is no such instruction, and what may have been meant."""
@@ -221,18 +228,13 @@ class _Assembler:
     def _constant(self, deferred: Deferred) -> Value:
         return self.value_now(deferred.expression)
 
-    def _add_word(self, word: Word) -> None:
-        """Emit an instruction, at once if it does not depend on addresses."""
-        size = word.instruction.length
-        self.note_line()
-        self._add(word, size)
-
     def add_number(self, expression: Expression, width: int) -> None:
         """Emit a number of `width` bytes, at once if it does not depend on addresses."""
-        self._add(expression, width)
+        self._add(expression, width, self.here())
 
-    def _add(self, content: Word | Expression, width: int) -> None:
-        fixup = _Fixup(self.here(), self.line, content, width)
+    def _add(self, content: Word | Expression, width: int, dot: Place) -> None:
+        """Emit something at once, or make room for it and fill it in when addresses are known."""
+        fixup = _Fixup(self.here(), dot, self.line, content, width)
         token = content.token
         try:
             data = self._bytes(fixup, None)
@@ -246,7 +248,7 @@ class _Assembler:
     def _bytes(self, fixup: _Fixup, resolver: Resolver | None) -> bytes:
         """Compute what stands at a fixup; without a resolver, only if it does not depend on addresses."""
         content = fixup.content
-        lookup = self.symbols.lookup(fixup.place)
+        lookup = self.symbols.lookup(fixup.dot)
         if isinstance(content, Expression):
             value = evaluate(content, lookup)
             if value.section is not None:

@@ -1,7 +1,7 @@
 """The disassembler: instruction words to text in the GNU assembler's style, from the encodings table.
 
-What it prints, the assembler assembles to the same word. Fields that an implementation must ignore (`rd` and `rs1`
-of `fence`) are not printed, so words that set them are shown as data.
+What it prints, the assembler assembles to the same word. Fields that an implementation must ignore (`rd` and
+`rs1` of `fence`) are not printed, so words that set them are shown as data.
 """
 
 from collections.abc import Callable, Mapping, Sequence
