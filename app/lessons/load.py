@@ -17,7 +17,7 @@ from app.lessons.expression import ExpressionError
 from app.lessons.expression import parse as parse_expression
 from app.lessons.markdown import Body, render_body
 from app.lessons.model import Check, CheckTable, FrontMatter, Lesson, Program
-from app.lessons.programs import assembly_errors
+from app.lessons.programs import program_errors
 from app.lessons.script import Script, read_script
 from app.lessons.source import MAXIMUM_ELF, TextFile, display_name, read_bytes, read_text
 from app.lessons.typecheck import check_expression
@@ -197,7 +197,7 @@ class _Loader:
                 self.errors.append(error)
                 continue
             programs[program.name] = program
-            self.errors += assembly_errors(program, display_name(path, self.root))
+            self.errors += program_errors(program, display_name(path, self.root))
         return programs
 
     def _program(self, path: Path) -> Program:

@@ -19,7 +19,13 @@
         .equ    SBI_RESET, 0x53525354   # system reset: "SRST"
         .equ    SHUTDOWN, 0             # reset type 0: switch the machine off
 
-        .text
+        .section .rodata                # data that is only read
+message:
+        .ascii  "Hello from inside!\n"
+        .equ    LENGTH, . - message     # from the message to here: how long it is
+        .byte   0                       # marks the end
+
+        .text                           # the program
         .globl  _start
 _start:                                 # a virtual machine begins here, at GPA 0x8000_0000
         li      t0, WHOLE_LINE
@@ -30,7 +36,7 @@ _start:                                 # a virtual machine begins here, at GPA 
         la      s0, message             # s0 points to the next character
 next_character:
         lbu     a0, 0(s0)               # a0 = the character, the argument of the call
-        beqz    a0, switch_off          # a zero byte marks the end of the message
+        beqz    a0, switch_off          # the zero byte marks the end
         li      a7, SBI_CONSOLE
         li      a6, CONSOLE_WRITE_BYTE
         ecall                           # VM exit: "please print this byte"
@@ -40,7 +46,7 @@ next_character:
 # The clever way: say where the message lies and how long it is, in one call.
 
 print_line:
-        li      a0, message_end - message
+        li      a0, LENGTH
         la      a1, message             # its address; the hypervisor finds the bytes in our frames
         li      a2, 0                   # the upper half of the address, for machines that need it
         li      a7, SBI_CONSOLE
@@ -56,9 +62,3 @@ switch_off:
         li      a6, 0
         ecall                           # VM exit: "please switch me off"; it never returns
         j       switch_off
-
-        .section .rodata
-message:
-        .ascii  "Hello from inside!\n"
-message_end:
-        .byte   0

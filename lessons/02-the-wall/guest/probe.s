@@ -13,11 +13,21 @@
         .equ    CONSOLE_WRITE_BYTE, 2
         .equ    SBI_RESET, 0x53525354   # "SRST"
 
+        .section .rodata
+hello:
+        .ascii  "VM b reaches out ... "
+        .equ    HELLO_LENGTH, . - hello
+success:
+        .ascii  "and finds: "
+        .equ    SUCCESS_LENGTH, . - success
+newline:
+        .ascii  "\n"
+
         .text
         .globl  _start
 _start:
         la      a1, hello
-        li      a0, hello_end - hello
+        li      a0, HELLO_LENGTH
         call    print
 
         li      s0, TARGET              # s0 = the address that the program will use
@@ -38,7 +48,7 @@ read:
 # Still alive: the address is ours.  Show what is there, with a dot for what is no character.
 
         la      a1, success
-        li      a0, success_end - success
+        li      a0, SUCCESS_LENGTH
         call    print
         addi    s1, s0, 32              # s1 = where to stop
 show:
@@ -94,16 +104,6 @@ build_page_table:
         sfence.vma                      # forget older translations; from now on all are ours
         li      s0, 0x40000000 + TARGET % GIB
         ret
-
-        .section .rodata
-hello:
-        .ascii  "VM b reaches out ... "
-hello_end:
-success:
-        .ascii  "and finds: "
-success_end:
-newline:
-        .ascii  "\n"
 
 # Code, read-only data, data: this is the third page, GPA 0x8000_2000.  Exactly where VM a keeps
 # its secret.

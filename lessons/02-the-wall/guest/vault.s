@@ -6,10 +6,15 @@
         .equ    SBI_CONSOLE, 0x4442434E # "DBCN", the debug console
         .equ    CONSOLE_WRITE, 0
 
+        .section .rodata
+message:
+        .ascii  "My secret lies at GPA 0x80002000. Come and get it.\n"
+        .equ    LENGTH, . - message
+
         .text
         .globl  _start
 _start:
-        li      a0, message_end - message
+        li      a0, LENGTH
         la      a1, message
         li      a2, 0
         li      a7, SBI_CONSOLE
@@ -19,11 +24,6 @@ _start:
 asleep:
         wfi                             # no alarm is set: nothing will ever wake this machine
         j       asleep
-
-        .section .rodata
-message:
-        .ascii  "My secret lies at GPA 0x80002000. Come and get it.\n"
-message_end:
 
 # The code is the first page of the machine's memory, the message the second, and this is the
 # third: GPA 0x8000_2000.

@@ -1,0 +1,77 @@
+"""`vmlab lint` prints every fault with its place and says by its exit status whether there is one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from tests.lessons.conftest import BODY, FRONT, WriteLesson
+
+SOLUTION = "steps:\n  - start: a\n  - answer: {how-many: b}\n"
+
+
+def test_a_sound_lesson_passes(write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = write_lesson(files={"solution/actions.yaml": SOLUTION})
+    assert main(["lint", str(directory)]) == 0
+    assert capsys.readouterr() == ("", "no faults found\n")
+
+
+def test_every_fault_is_one_line(write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]) -> None:
+    front = FRONT.replace("minutes: 30", "minuts: 30").replace("memory: 1 MiB", "memory: 7 KiB")
+    directory = write_lesson(front, BODY.replace("answer: b", "answer: z"))
+    assert main(["lint", str(directory)]) == 1
+    output = capsys.readouterr()
+    assert [line.split(": ")[0] for line in output.out.splitlines()] == [
+        f"lessons/03-mine/lesson.md:{place}" for place in ("6:1", "12:17", "32:1")
+    ]
+    assert output.err == "3 faults found\n"
+
+
+def test_faults_can_be_read_by_programs(
+    write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["lint", "--json", str(write_lesson())]) == 1
+    (fault,) = json.loads(capsys.readouterr().out)
+    assert fault["file"] == "lessons/03-mine/solution/actions.yaml"
+    assert fault["message"] == "is missing; write the steps that earn every point"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {"solution/actions.yaml": SOLUTION.replace("how-many", "how-few")},
+            "actions.yaml:3:14: answer to 'how-few'",
+        ),
+        (
+            {"solution/actions.yaml": SOLUTION.replace(": b", ": z")},
+            "this answer is not offered; choose one of a, b",
+        ),
+        ({"wrong/x.yaml": "caught_by: helo\nsteps:\n  - start: a\n"}, "there is no check or question 'helo'"),
+        ({"wrong/x.yaml": "steps:\n  - start: a\n"}, "wrong/x.yaml:1:1: caught_by is missing"),
+    ],
+)
+def test_faults_of_scripts_are_found(
+    write_lesson: WriteLesson,
+    capsys: pytest.CaptureFixture[str],
+    files: dict[str, str | bytes],
+    expected: str,
+) -> None:
+    directory = write_lesson(files={"solution/actions.yaml": SOLUTION, **files})
+    assert main(["lint", str(directory)]) == 1
+    assert expected in capsys.readouterr().out
+
+
+def test_a_whole_course_is_checked(write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]) -> None:
+    good = write_lesson(files={"solution/actions.yaml": SOLUTION})
+    (good.parent / "04-empty").mkdir()
+    assert main(["lint", str(good.parent)]) == 1
+    assert "lessons/04-empty/lesson.md: is missing; a lesson needs this file" in capsys.readouterr().out
+
+
+def test_a_directory_without_lessons_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", str(tmp_path)]) == 2
+    assert "holds no lesson; a lesson is a directory named like 01-first-steps" in capsys.readouterr().err
+    assert main(["lint", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere" in capsys.readouterr().out
