@@ -6,18 +6,19 @@ const FRESH_MS = 700;
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
 /**
- * How many columns (a power of two) and how large a square fills `width` x `height` device pixels best.
- * @returns {{columns: number, rows: number, cell: number}}
+ * How many columns (a power of two) fill `width` x `height` device pixels best, and how large a square then is. Where not
+ * even one pixel per frame fits, `cell` is 1 and the picture is shown smaller than it is drawn.
+ * @returns {{columns: number, rows: number, cell: number, shown: number}} shown: device pixels per square on screen
  */
 export function layout(frames, width, height) {
-  let best = { columns: 32, rows: Math.ceil(frames / 32), cell: 0 };
+  let best = { columns: 0, rows: 0, cell: 0, shown: 0 };
   for (let columns = 32; columns <= 1024; columns *= 2) {
     const rows = Math.ceil(frames / columns);
-    const cell = Math.max(1, Math.floor(Math.min(width / columns, height / rows)));
-    const overflow = columns * cell > width * 2 || rows * cell > height * 3;
-    if (!overflow && cell > best.cell) best = { columns, rows, cell };
+    const fitting = Math.min(width / columns, height / rows);
+    const shown = fitting >= 1 ? Math.floor(fitting) : fitting;
+    if (shown > best.shown) best = { columns, rows, cell: Math.max(1, shown), shown };
   }
-  return best.cell ? best : { columns: 512, rows: Math.ceil(frames / 512), cell: 1 };
+  return { ...best, cell: Math.ceil(best.cell) };
 }
 
 /** The maximal runs of frames with one code: [[first, count, code], ...]. @param {Uint8Array} owners */
@@ -73,8 +74,8 @@ export class FrameMap {
     if (!box || !frames) return;
     const ratio = window.devicePixelRatio || 1;
     const tall = Math.max(192, Math.min(384, box * (frames > 32768 ? 1 : 0.55))) * ratio;
-    const { columns, rows, cell } = layout(frames, box * ratio, tall);
-    this.size(columns * cell, rows * cell, Math.min(box, (columns * cell) / ratio));
+    const { columns, rows, cell, shown } = layout(frames, box * ratio, tall);
+    this.size(columns * cell, rows * cell, (columns * shown) / ratio);
     this.shape = { columns, rows, cell, step: this.cssWidth / columns };
     this.context.putImageData(this.paint(columns, rows, cell, Math.max(1, Math.round(ratio))), 0, 0);
     this.drawFresh();

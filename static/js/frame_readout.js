@@ -60,14 +60,10 @@ export function startFrameMap(lab) {
     setAttribute(canvas, "aria-valuemin", lab.firstHfn);
     setAttribute(canvas, "aria-valuemax", lab.firstHfn + lab.owners.length - 1);
     map.mark(changed);
-    caption(map, lab);
     if (table.closest("details").open) fillTable(table, lab);
   });
   table.closest("details").addEventListener("toggle", () => fillTable(table, lab));
-  new ResizeObserver(() => {
-    map.ask();
-    requestAnimationFrame(() => caption(map, lab));
-  }).observe(canvas.parentElement);
+  new ResizeObserver(() => map.ask()).observe(canvas.parentElement);
   onTheme(() => map.ask());
   document.fonts.ready.then(() => map.ask());
   describe(null);
@@ -104,12 +100,6 @@ function moved(key, map, owners) {
   if (key === "PageDown") return runs(owners).find(([first]) => first > at)?.[0] ?? last;
   if (key === "PageUp") return runs(owners).findLast(([first]) => first < at)?.[0] ?? 0;
   return null;
-}
-
-function caption(map, lab) {
-  const text = document.getElementById("frame-caption");
-  if (!map.shape) return;
-  text.textContent = `1 square = 4 KiB, 1 row = ${numbers.size(map.shape.columns * 4096)}`;
 }
 
 function fillTable(table, lab) {

@@ -48,11 +48,8 @@ export const exact = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, NARROW);
 /** Cycles of a pCPU clock in nanoseconds. @param {number} cycles @param {number} hz */
 export const nanoseconds = (cycles, hz) => (cycles / hz) * 1e9;
 
-/** An address: leading zeros dropped to at least eight digits, `_` every four. @param {string|number} value */
-export function address(value) {
-  const digits = (typeof value === "number" ? value.toString(16) : BigInt(value).toString(16)).padStart(8, "0");
-  return `0x${digits.replace(/\B(?=(\w{4})+$)/g, "_")}`;
-}
+/** An address: leading zeros dropped to at least eight digits. @param {string} value */
+export const address = (value) => `0x${BigInt(value).toString(16).padStart(8, "0")}`;
 
 /** A host frame number. @param {number} hfn */
 export const frameNumber = (hfn) => `0x${hfn.toString(16)}`;

@@ -6,12 +6,12 @@ export function startSteps() {
   const links = [...document.querySelectorAll(".steps a")];
   if (!text || links.length === 0) return;
   const steps = links.map((link) => document.getElementById(decodeURIComponent(link.hash.slice(1))));
-  let last = -1;
+  let last = null;
   const mark = () => {
     const top = text.getBoundingClientRect().top + text.clientHeight / 3;
     const atEnd = text.scrollTop + text.clientHeight >= text.scrollHeight - 2 && text.scrollTop > 0;
     const passed = steps.findLastIndex((step) => step && step.getBoundingClientRect().top <= top);
-    const now = atEnd ? steps.length - 1 : Math.max(0, passed);
+    const now = atEnd ? steps.length - 1 : passed;
     if (now === last) return;
     last = now;
     links.forEach((link, i) => (i === now ? link.setAttribute("aria-current", "step") : link.removeAttribute("aria-current")));
