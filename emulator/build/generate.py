@@ -40,7 +40,10 @@ from emulator.core.intrinsics import (
     JIT, hart_at, host_at, load_u8, load_u16, load_u32, load_u64, store_u8, store_u16, store_u32, store_u64, walk_at,
 )
 
-kernel = njit(error_model="numpy") if JIT else lambda function: function
+# Only the C callbacks at the end are called from Python: wrappers for the other functions would cost a quarter of the
+# compile time.
+options = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+kernel = njit(**options) if JIT else lambda function: function
 
 '''
 
