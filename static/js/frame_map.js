@@ -201,7 +201,10 @@ function codeColours(entry, colours) {
   if (entry.owner === "vm") {
     const { solid, mark } = colours.vm(entry.vm_index);
     if (entry.role === "guest RAM") {
-      return { word: (x, y, scale) => (patternBit(entry.vm_index, Math.floor(x / scale), Math.floor(y / scale)) ? mark.word : solid.word) };
+      // Where squares are large enough, each holds the pattern whole, so that scattered frames can be told apart.
+      const tile = (x, y, left, top, side) => patternBit(entry.vm_index, Math.floor(((x - left) * 8) / side), Math.floor(((y - top) * 8) / side));
+      const plain = (x, y, scale) => patternBit(entry.vm_index, Math.floor(x / scale), Math.floor(y / scale));
+      return { word: (x, y, scale, left, top, side) => ((side >= 8 * scale ? tile(x, y, left, top, side) : side >= 4 ? small(entry.vm_index, x - left, y - top, side, scale) : plain(x, y, scale)) ? mark.word : solid.word) };
     }
     return { word: (x, y, scale, left, top, side) => (frameEdge(x - left, y - top, side, scale) ? solid.word : colours.hypervisorSoft.word) };
   }
@@ -210,3 +213,28 @@ function codeColours(entry, colours) {
 }
 
 const frameEdge = (x, y, side, thick) => x < thick || y < thick || x >= side - thick || y >= side - thick;
+
+/** The eight patterns in a square of a few pixels: one stroke each. */
+function small(index, x, y, side, thick) {
+  const middle = (side - thick) / 2;
+  const across = (v) => v >= Math.floor(middle) && v < Math.floor(middle) + thick;
+  const slash = (v) => Math.abs(v) < thick;
+  switch (index % 8) {
+    case 0:
+      return slash(x + y - (side - 1));
+    case 1:
+      return Math.hypot(x - (side - 1) / 2, y - (side - 1) / 2) <= side * 0.26;
+    case 2:
+      return across(y);
+    case 3:
+      return slash(x + y - (side - 1)) || slash(x - y);
+    case 4:
+      return across(x);
+    case 5:
+      return slash(x - y);
+    case 6:
+      return x < side / 2 === y < side / 2;
+    default:
+      return frameEdge(x, y, side, thick);
+  }
+}

@@ -33,7 +33,7 @@ export function startFrameMap(lab) {
   };
   const describe = (index) => {
     if (index === null) {
-      readout.replaceChildren(h("span", { class: "quiet" }, "Point at a square, or use the arrow keys."));
+      readout.replaceChildren(...summary(lab), h("br"), h("span", { class: "quiet" }, "Point at a square or use the arrow keys; a click holds it."));
       return;
     }
     const entry = lab.legend.get(lab.owners[index]);
@@ -45,21 +45,30 @@ export function startFrameMap(lab) {
     setTimeout(() => asked.signal.aborted || fill(lab, readout, hfn, asked.signal), REST_MS);
   };
 
-  canvas.addEventListener("pointermove", (event) => point(map.at(event.offsetX, event.offsetY)));
-  canvas.addEventListener("pointerleave", () => document.activeElement !== canvas && point(null));
+  // A click holds the square, so that its addresses can be read off and copied; a second click lets go.
+  let held = false;
+  canvas.addEventListener("click", (event) => {
+    const index = map.at(event.offsetX, event.offsetY);
+    held = index !== null && !(held && index === map.cursor);
+    point(index);
+  });
+  canvas.addEventListener("pointermove", (event) => held || point(map.at(event.offsetX, event.offsetY)));
+  canvas.addEventListener("pointerleave", () => held || document.activeElement === canvas || point(null));
   canvas.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") held = false;
     const to = moved(event.key, map, lab.owners);
     if (to === null) return;
     event.preventDefault();
     point(to);
   });
   canvas.addEventListener("focus", () => map.cursor === null && point(0));
-  canvas.addEventListener("blur", () => point(null));
+  canvas.addEventListener("blur", () => held || point(null));
   const table = document.getElementById("frame-table");
   lab.on("frames", (changed) => {
     setAttribute(canvas, "aria-valuemin", lab.firstHfn);
     setAttribute(canvas, "aria-valuemax", lab.firstHfn + lab.owners.length - 1);
     map.mark(changed);
+    if (map.cursor === null) describe(null);
     if (table.closest("details").open) fillTable(table, lab);
   });
   table.closest("details").addEventListener("toggle", () => fillTable(table, lab));
@@ -67,6 +76,19 @@ export function startFrameMap(lab) {
   onTheme(() => map.ask());
   document.fonts.ready.then(() => map.ask());
   describe(null);
+}
+
+/** How much each owner has: the picture's labels, where frames are too scattered to be written on. */
+function summary(lab) {
+  const sums = new Map();
+  for (const [, count, code] of runs(lab.owners)) {
+    const { owner, vm, vm_index } = lab.legend.get(code);
+    const sum = sums.get(vm ?? owner) ?? { owner, vm_index, frames: 0 };
+    sum.frames += count;
+    sums.set(vm ?? owner, sum);
+  }
+  const order = [...sums.values()].sort((a, b) => (a.vm_index ?? 1e3) - (b.vm_index ?? 1e3) || a.owner.localeCompare(b.owner) * -1);
+  return order.map(({ owner, vm_index, frames }) => h("span", { class: "share" }, owner === "vm" ? badge(vm_index) : owner, " ", numbers.size(frames * 4096)));
 }
 
 function sentence(entry, hfn) {

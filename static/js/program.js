@@ -4,6 +4,9 @@ import { ask, clearMessage, Refused } from "./ask.js";
 import { h, setText } from "./element.js";
 import { vmLetter } from "./patterns.js";
 
+/** States in which a new program does not start by itself. */
+const OFF = new Set(["shut off", "crashed"]);
+
 /** @param {import("./lab.js").Lab} lab */
 export function startProgram(lab) {
   const panel = document.getElementById("panel-program");
@@ -56,12 +59,11 @@ async function assemble(lab, form, editor, name) {
   button.setAttribute("aria-busy", "true");
   setText(done, "");
   try {
-    const answer = await ask(`${lab.url}/program`, { vm: name, source: editor.text });
+    lab.takeState((await ask(`${lab.url}/program`, { vm: name, source: editor.text })).state);
+    if (OFF.has(lab.vm(name)?.state)) lab.takeState((await ask(`${lab.url}/actions`, { verb: "start", vm: name })).state);
     clearMessage();
     showDiagnostics(form, editor, []);
-    lab.takeState(answer.state);
-    const on = lab.vm(name)?.state !== "shut off";
-    setText(done, on ? `Assembled. VM ${name} was restarted with it.` : `Assembled. VM ${name} will start with it.`);
+    setText(done, `Assembled; VM ${name} started with it.`);
   } catch (failure) {
     if (!(failure instanceof Refused)) throw failure;
     showDiagnostics(form, editor, failure.error.diagnostics ?? [], failure.error);

@@ -19,6 +19,7 @@ export function follow(url, handlers, onConnection) {
   let over = false;
 
   const open = () => {
+    source?.close();
     source = new EventSource(url);
     source.onopen = () => {
       wait = FIRST_WAIT_MS;

@@ -1,0 +1,195 @@
+"""The workbench as a student uses it: press buttons, read what the page shows."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from playwright.sync_api import Locator, Page, ViewportSize, expect
+
+CHROMEBOOK = ViewportSize(width=1366, height=768)
+PROJECTOR = ViewportSize(width=1920, height=1080)
+PATIENCE = 60.0
+
+
+def until(page: Page, condition: Callable[[], Any], what: str) -> None:
+    """Poll until `condition` holds. (`wait_for_function` needs an `eval` that the page's policy forbids.)"""
+    end = monotonic() + PATIENCE
+    while not condition():
+        assert monotonic() < end, f"waited {PATIENCE:.0f} s for: {what}"
+        page.wait_for_timeout(50)
+
+
+class Workbench:
+    """A lesson page with its workbench."""
+
+    def __init__(self, page: Page, lesson: str) -> None:
+        self.page = page
+        page.goto(f"/lessons/{lesson}/")
+        expect(page.locator('[data-slot="connection"]')).to_have_text("live")
+
+    # VMs
+
+    def card(self, vm: str) -> Locator:
+        """The card of a VM."""
+        return self.page.locator(f'.vm-card[data-vm="{vm}"]')
+
+    def state(self, vm: str) -> str:
+        """The state that the card shows."""
+        return self.card(vm).locator('[data-slot="state"]').inner_text()
+
+    def press(self, vm: str, label: str) -> None:
+        """Press a button of a card, opening its menu if the button is there."""
+        card = self.card(vm)
+        shown = card.locator(".verbs > button", has_text=label).locator("visible=true")
+        if not shown.count():
+            card.locator("details.more > summary").click()
+            shown = card.locator(".more button", has_text=label).locator("visible=true")
+        shown.first.click()
+
+    def wait_state(self, vm: str, state: str) -> None:
+        """Wait until the card shows `state`."""
+        until(self.page, lambda: self.state(vm) == state, f"VM {vm} is {state} (it is {self.state(vm)})")
+
+    def exits(self, vm: str) -> int:
+        """The number of exits, exactly."""
+        return digits(self.card(vm).locator('[data-slot="exits"]').get_attribute("title"))
+
+    # The host bar
+
+    def run(self, speed: str = "max") -> None:
+        """Let time pass."""
+        self.page.select_option("#speed", speed)
+        self.page.click("#run-toggle[value=run]")
+        expect(self.page.locator("#run-toggle")).to_contain_text("Pause")
+
+    def pause(self) -> None:
+        """Stop time, if it runs."""
+        if "Pause" in self.page.locator("#run-toggle").inner_text():
+            self.page.click("#run-toggle")
+        expect(self.page.locator("#run-toggle")).to_contain_text("Run")
+
+    def run_for(self, milliseconds: float, speed: str = "max") -> None:
+        """Run until at least so much virtual time has passed, then pause."""
+        goal = self.now_ns() + milliseconds * 1e6
+        self.run(speed)
+        until(self.page, lambda: self.now_ns() >= goal, f"{milliseconds} ms of virtual time")
+        self.pause()
+
+    def now_ns(self) -> int:
+        """The virtual time, exactly."""
+        return digits(self.page.locator('[data-slot="time"]').get_attribute("title"))
+
+    def position(self) -> int:
+        """The position, exactly."""
+        return digits(self.page.locator('[data-slot="position"]').inner_text())
+
+    # The tools below
+
+    def open(self, tool: str) -> Locator:
+        """Bring up a tool: consoles, exits, program or config."""
+        self.page.click(f"#tab-{tool}")
+        panel = self.page.locator(f"#panel-{tool}")
+        expect(panel).to_be_visible()
+        return panel
+
+    def console(self, vm: str) -> str:
+        """The text of a console."""
+        self.open("consoles")
+        self.page.click(f"#console-{vm}-tab")
+        panel = self.page.locator(f"#console-{vm}")
+        if not panel.locator("details.twin[open]").count():
+            panel.locator("details.twin > summary").click()
+        return panel.locator(".console-text").inner_text()
+
+    def source(self, vm: str) -> str:
+        """The program of a VM, as the editor has it."""
+        self.open("program")
+        self.page.select_option("#program-vm", vm)
+        expect(self.page.locator(".cm-content")).to_be_visible()
+        area = self.page.locator("#program-source")
+        until(self.page, lambda: area.input_value() != "", f"the program of VM {vm}")
+        return area.input_value()
+
+    def write(self, text: str) -> None:
+        """Replace the text in the editor."""
+        content = self.page.locator(".cm-content")
+        content.click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(text)
+
+    def assemble(self, vm: str, old: str, new: str) -> None:
+        """Change one line of a VM's program, and assemble and restart."""
+        source = self.source(vm)
+        assert source.count(old) == 1, f"{old!r} in the program of VM {vm}"
+        self.write(source.replace(old, new))
+        self.page.click("text=Assemble & restart")
+
+    def reasons(self, vm: str) -> dict[str, int]:
+        """Exits by reason, from the table."""
+        self.open("exits")
+        rows = self.page.locator("#exits-table tr").all()
+        cells = [[cell.strip() for cell in row.locator("td, th").all_inner_texts()] for row in rows]
+        exact = [digits(row.locator("td.number").get_attribute("title")) for row in rows]
+        return {line[1]: count for line, count in zip(cells, exact, strict=True) if line[0].split()[-1] == vm}
+
+    def fault(self) -> Locator:
+        """The story of the fault that is explained."""
+        self.open("exits")
+        story = self.page.locator("#fault .fault")
+        expect(story).to_be_visible()
+        return story
+
+    def owners(self) -> dict[str, int]:
+        """Frames by owner and role, from the map's table."""
+        twin = self.page.locator("#frame-table").locator("xpath=ancestor::details")
+        if twin.get_attribute("open") is None:
+            twin.locator("summary").click()
+        sums: dict[str, int] = {}
+        for row in self.page.locator("#frame-table tr").all():
+            _, number, _, owner, role = (cell.strip() for cell in row.locator("td").all_inner_texts())
+            key = f"{owner.split(' ', 1)[-1]} {role}".strip()
+            sums[key] = sums.get(key, 0) + int(number)
+        twin.locator("summary").click()
+        return sums
+
+    # The lesson
+
+    def answer(self, question: str, value: str) -> str:
+        """Answer a prediction; return the first line of the verdict."""
+        box = self.page.locator(f"#question-{question}")
+        radio = box.locator(f'input[type=radio][value="{value}"]')
+        if radio.count():
+            radio.check()
+        else:
+            box.locator("input[name=value]").fill(value)
+        box.locator("button").click()
+        verdict = box.locator(".verdict > p").first
+        expect(verdict).to_be_visible()
+        return verdict.inner_text()
+
+    def check(self) -> dict[str, bool]:
+        """Check my work: title -> passed."""
+        self.page.locator("#results").evaluate("element => element.replaceChildren()")
+        self.page.click("text=Check my work")
+        expect(self.page.locator("#results .results")).to_be_visible()
+        rows = self.page.locator("#results .results > li").all()
+        titles = [row.locator("h3").inner_text() for row in rows]
+        return {title.rpartition(":")[0]: title.endswith(": passed") for title in titles}
+
+    def picture(self, screenshots: Path, name: str) -> None:
+        """Leave screenshots of this moment, on a Chromebook and on a projector."""
+        self.page.screenshot(path=screenshots / f"{name}-1366x768.png")
+        self.page.set_viewport_size(PROJECTOR)
+        self.page.wait_for_timeout(300)
+        self.page.screenshot(path=screenshots / f"{name}-1920x1080.png")
+        self.page.set_viewport_size(CHROMEBOOK)
+        self.page.wait_for_timeout(100)
+
+
+def digits(text: str | None) -> int:
+    """Return the number that begins a text such as "12 345 ns"."""
+    match = re.match(r"[0-9\u202f]+", text or "")
+    assert match, f"{text!r} does not begin with a number"
+    return int(match[0].replace("\u202f", ""))
