@@ -13,25 +13,31 @@ INPUT_KEPT = 4 << 10  # bytes
 
 
 class Console:
-    """Output is decoded as UTF-8 as it comes; only the newest 256 Ki characters are kept."""
+    """Output is decoded as UTF-8 as it comes. Of each start, and of earlier ones, the newest part is kept."""
 
     def __init__(self) -> None:
         """Begin empty."""
+        self.earlier = ""  # output of earlier starts
+        self.input: deque[int] = deque()
+        self._begin()
+
+    def _begin(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._text: list[str] = []
+        self._parts: list[str] = []
         self._kept = 0
         self.length = 0  # characters written since the start
-        self.input: deque[int] = deque()
 
     def restart(self) -> None:
-        """Forget everything, as when the machine it belongs to is started."""
-        self.__init__()
+        """Begin again with an empty screen, as when the machine it belongs to is started."""
+        self.earlier = self.history()[-OUTPUT_KEPT:]
+        self.input.clear()
+        self._begin()
 
     def write(self, data: bytes) -> None:
         """Take bytes that the guest wrote."""
         text = self._decoder.decode(data)
         if text:
-            self._text.append(text)
+            self._parts.append(text)
             self._kept += len(text)
             self.length += len(text)
             if self._kept > 2 * OUTPUT_KEPT:
@@ -43,19 +49,23 @@ class Console:
 
     def type(self, text: str) -> int:
         """Append input; return how many bytes were dropped because the guest does not read."""
-        data = text.encode()
+        data = text.encode(errors="replace")
         room = INPUT_KEPT - len(self.input)
         self.input.extend(data[:room])
         return max(0, len(data) - room)
 
     def text(self) -> str:
-        """Return the kept output."""
-        if len(self._text) > 1 or self._kept > OUTPUT_KEPT:
+        """Return the output since the start, as far as it is kept."""
+        if len(self._parts) > 1 or self._kept > OUTPUT_KEPT:
             self._compact()
-        return self._text[0] if self._text else ""
+        return self._parts[0] if self._parts else ""
+
+    def history(self) -> str:
+        """Return the output of all starts, as far as it is kept."""
+        return self.earlier + self.text()
 
     def since(self, position: int) -> tuple[int, str]:
-        """Return the output from a character position on, and the position where it really begins."""
+        """Return where the kept output from a character position on begins, and that output."""
         text = self.text()
         first = max(position, self.length - len(text))
         return first, text[len(text) - (self.length - first) :] if first < self.length else ""
@@ -66,6 +76,6 @@ class Console:
         return b"\0".join([self.text().encode(), rest, str((self.length, flags)).encode(), bytes(self.input)])
 
     def _compact(self) -> None:
-        text = "".join(self._text)[-OUTPUT_KEPT:]
-        self._text = [text]
+        text = "".join(self._parts)[-OUTPUT_KEPT:]
+        self._parts = [text]
         self._kept = len(text)

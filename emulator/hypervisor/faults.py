@@ -22,8 +22,18 @@ from emulator.core.csr_bits import (
 )
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import HOLDS_MEMORY, OnFault, Vm
+from emulator.machine.elf import Executable
 from emulator.machine.host import Host
-from emulator.state import ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE, HART, NO_ADDRESS
+from emulator.state import (
+    ACCESS_FETCH,
+    ACCESS_LOAD,
+    ACCESS_STORE,
+    HART,
+    NO_ADDRESS,
+    PAGE_BYTES,
+    RAM_BASE,
+    WALK_REFERENCES,
+)
 
 if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
@@ -39,6 +49,7 @@ ACCESS_FAULTS = {
     STORE_GUEST_PAGE: STORE_ACCESS,
 }
 STORIES_KEPT = 64  # the newest faults of a lab
+KEPT_BYTES = HART.offset("reservation")
 PROVED_FAULTS = 8  # for so many faults after a start the neighbours' frames are digested
 
 
@@ -53,7 +64,7 @@ class Proof:
 
 @dataclass(slots=True)
 class Fault:
-    """One guest page fault. `registers` is a HART record as it was; `walk` a WALK record."""
+    """One guest page fault. `registers` is a HART record up to its TLBs, `walk` a WALK record."""
 
     id: int
     position: int
@@ -64,7 +75,8 @@ class Fault:
     pcpu: int
     cause: int
     access: int
-    registers: Any
+    pc: int
+    registers: bytes
     stval: int
     htval: int
     htinst: int
@@ -75,6 +87,9 @@ class Fault:
     action: OnFault
     original: tuple[int, int, int] | None
     proofs: list[Proof]
+    memory: int  # bytes of RAM the VM had
+    executable: Executable  # what the VM ran then
+    table_gpas: dict[int, int]  # HFN -> GPA of the frames that hold the entries of `walk`
 
 
 def fetch_instruction(host: Host, registers: Any, pc: int) -> int | None:
@@ -139,8 +154,9 @@ def capture(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int, action: O
     """Take down the story of the guest page fault that `hart` has just reported, as event `number`."""
     assert vcpu.pcpu is not None
     vm, host = vcpu.vm, hypervisor.host
-    registers = HART.struct.from_buffer_copy(hart)
+    registers = HART.struct.from_buffer_copy(bytes(hart)[:KEPT_BYTES].ljust(HART.size, b"\0"))
     gva, access = hart.stval, ACCESSES[cause]
+    walk = walk_guest(host, registers, gva, access)
     return Fault(
         id=number,
         position=hypervisor.position,
@@ -151,18 +167,30 @@ def capture(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int, action: O
         pcpu=vcpu.pcpu,
         cause=cause,
         access=access,
-        registers=registers,
+        pc=hart.pc,
+        registers=bytes(registers)[:KEPT_BYTES],
         stval=hart.stval,
         htval=hart.htval,
         htinst=hart.htinst,
         gva=gva,
         gpa=guest_physical_address(hart),
         instruction=fetch_instruction(host, registers, hart.pc),
-        walk=walk_guest(host, registers, gva, access),
+        walk=walk,
         action=action,
         original=original_trap(hart, cause),
+        memory=vm.settings.memory,
+        executable=vm.settings.executable,
+        table_gpas=_table_gpas(hypervisor, walk),
         proofs=prove(hypervisor, vcpu, hart) if vm.fault_count <= PROVED_FAULTS else [],
     )
+
+
+def _table_gpas(hypervisor: Hypervisor, walk: Any) -> dict[int, int]:
+    """Return the GPAs of the frames that hold the entries of a walk, as far as a guest can see them."""
+    gpas = hypervisor.partition.gpas
+    count = min(walk.count, WALK_REFERENCES)
+    frames = [(walk.address[index] - RAM_BASE) // PAGE_BYTES for index in range(count)]
+    return {hfn: gpas[hfn] for hfn in frames if hfn in gpas}
 
 
 def guest_physical_address(hart: Any) -> int:

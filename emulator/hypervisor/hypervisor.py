@@ -8,7 +8,8 @@ stopped, so that a run in one piece and a run in many give the same history.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from emulator.core.csr_bits import VSTI
@@ -57,10 +58,20 @@ class Hypervisor:
     """Runs VMs on a host. `vms` is in order of definition."""
 
     def __init__(
-        self, host: Host, timeslice_cycles: int, revision: Revision, clock: int = 0, next_event: int = 1
+        self,
+        host: Host,
+        timeslice_cycles: int,
+        revision: Revision,
+        clock: int = 0,
+        position: int = 0,
+        next_event: int = 1,
     ) -> None:
-        """Take over a host whose clocks are set to `clock`; `revision` numbers visible changes."""
+        """Take over a host whose clocks are set to `clock`; `revision` numbers visible changes.
+
+        `position` and `next_event` are where counting goes on, when this host replaces another.
+        """
         self.host = host
+        self._base = position - clock * len(host.harts)
         for hart in host.harts:
             hart.clock = clock
         self.partition = Partition(host.frames, revision)
@@ -77,14 +88,26 @@ class Hypervisor:
         self.stopped = False
         self.finished = False
         self.exit_watch: ExitWatch | None = None
-        self.dispatch_watch: Vcpu | None = None
+        self.dispatch_watch: Callable[[Vcpu], bool] | None = None
 
     # Time
 
     @property
     def position(self) -> int:
-        """The sum of all pCPU clocks, in cycles."""
-        return sum(pcpu.hart.clock for pcpu in self.pcpus)
+        """The instant the host stands at.
+
+        The sum of all pCPU clocks, in cycles, and what came before them.
+        """
+        return self._base + sum(pcpu.hart.clock for pcpu in self.pcpus)
+
+    def position_of(self, clock: int) -> int:
+        """Return the position at which the mean of all clocks is `clock`."""
+        return self._base + clock * len(self.pcpus)
+
+    @property
+    def mean_clock(self) -> int:
+        """The mean of all pCPU clocks, in cycles: the time that people are shown."""
+        return (self.position - self._base) // len(self.pcpus)
 
     @property
     def now(self) -> int:
@@ -200,7 +223,7 @@ class Hypervisor:
         pcpu.current = vcpu
         self._charge(pcpu, vcpu, costs.WORLD_SWITCH)
         pcpu.slice_end = pcpu.hart.clock + self.scheduler.timeslice(vcpu)
-        if vcpu is self.dispatch_watch:
+        if self.dispatch_watch is not None and self.dispatch_watch(vcpu):
             self.stopped = True
         return True
 
@@ -249,10 +272,8 @@ class Hypervisor:
 
     def interrupt(self, vcpu: Vcpu, bits: int, at: int) -> None:
         """Make interrupts pending in a vCPU at time `at`, and wake it if it waits for one of them."""
-        loaded = vcpu.pcpu is not None
-        registers = self.pcpus[vcpu.pcpu].hart if vcpu.pcpu is not None else vcpu.context
-        registers.hvip |= bits
-        if not loaded and vcpu.state in WAITING and vcpu.has_interrupt():
+        self.registers(vcpu).hvip |= bits
+        if vcpu.pcpu is None and vcpu.state in WAITING and vcpu.has_interrupt():
             self.wake(vcpu, at)
 
     def wake(self, vcpu: Vcpu, at: int) -> None:
@@ -275,6 +296,11 @@ class Hypervisor:
             vcpu.state = VcpuState.READY
         elif vcpu in self.scheduler.queue:
             self.scheduler.queue.remove(vcpu)
+            vcpu.ready_cycles += max(0, self.now - vcpu.ready_at)
+            vcpu.ready_at = max(self.now, vcpu.ready_at)
+        elif vcpu.state in WAITING:
+            vcpu.idle_cycles += max(0, self.now - vcpu.since)
+            vcpu.since = max(self.now, vcpu.since)
 
     def stop_vcpu(self, vcpu: Vcpu) -> None:
         """Stop a vCPU at its own wish (SBI HSM)."""
@@ -371,6 +397,10 @@ class Hypervisor:
 
     # What handlers need
 
+    def registers(self, vcpu: Vcpu) -> Any:
+        """Return the record that holds a vCPU's registers now: a hart, or its context."""
+        return vcpu.context if vcpu.pcpu is None else self.pcpus[vcpu.pcpu].hart
+
     def flush(self, pcpu: int) -> None:
         """Drop every translation of one pCPU."""
         self.host.engine.flush(self.pcpus[pcpu].hart)
@@ -393,7 +423,7 @@ class Hypervisor:
 
     def record_fault(self, fault: Fault, text: str) -> None:
         """Keep a fault's story and log it."""
-        detail: dict[str, str | int] = {"gpa": f"{fault.gpa:#018x}", "pc": f"{fault.registers.pc:#018x}"}
+        detail: dict[str, str | int] = {"gpa": f"{fault.gpa:#018x}", "pc": f"{fault.pc:#018x}"}
         event = self.trace.log(
             "fault",
             exits.describe(fault.cause).name,
@@ -423,6 +453,26 @@ class Hypervisor:
             vm.name,
             detail={"from": before.value},
         )
+
+    def state_parts(self) -> Iterator[bytes]:
+        """Yield the architectural state: the machine, its VMs, and who runs and waits where."""
+        yield from self.host.state_parts()
+        queue = [[vcpu.vm.name, vcpu.index] for vcpu in self.scheduler.queue]
+        pcpus = [pcpu.state_parts() for pcpu in self.pcpus]
+        plain = [queue, pcpus, self.turn, self.quantum_end, self.scheduler.timeslice_cycles, self.next_serial]
+        yield json.dumps(plain).encode()
+        yield bytes(self.partition.codes)
+        for vm in self.vms.values():
+            yield from vm.state_parts()
+
+    def take_over(self, old: Hypervisor) -> None:
+        """Continue with the VMs, all shut off, and the history of a host that is being replaced."""
+        self.vms = old.vms
+        self.next_serial = old.next_serial
+        self.faults = old.faults
+        self.trace.exits = old.trace.exits
+        self.trace.events = old.trace.events
+        self.trace.together = old.trace.together
 
     def define(self, settings: VmSettings) -> Vm:
         """Add a VM that is shut off; the name is new."""

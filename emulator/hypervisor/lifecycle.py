@@ -71,7 +71,7 @@ def start(hypervisor: Hypervisor, vm: Vm) -> None:
     require(vm, "start")
     _check_program_fits(vm)
     _check_memory_fits(hypervisor, vm)
-    if vm.frames:
+    if vm.frames:  # of a crash
         _take_memory_away(hypervisor, vm)
     _give_memory(hypervisor, vm)
     _boot(hypervisor, vm)
@@ -108,6 +108,15 @@ def restart(hypervisor: Hypervisor, vm: Vm, text: str) -> None:
     hypervisor.host.discard(vm.frames)
     _boot(hypervisor, vm)
     hypervisor.set_state(vm, VmState.RUNNING, text)
+
+
+def reload(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Boot a VM that is on with the program that its settings hold now.
+
+    Raises LifecycleError if it does not fit.
+    """
+    _check_program_fits(vm)
+    restart(hypervisor, vm, "was started anew with its changed program")
 
 
 def destroy(hypervisor: Hypervisor, vm: Vm, text: str = "was forced off") -> None:
@@ -208,7 +217,6 @@ def _take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
     hypervisor.partition.give_back(frames)
     vm.frames = []
     vm.gstage = None
-    vm.vcpus = []
 
 
 def _boot(hypervisor: Hypervisor, vm: Vm) -> None:

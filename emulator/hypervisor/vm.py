@@ -61,7 +61,7 @@ class Vm:
         self.restart_on_shutdown = False
         self.gstage: GStage | None = None
         self.frames: list[int] = []  # HFN of each page of RAM, in order of GPA
-        self.vcpus: list[Vcpu] = []
+        self.vcpus: list[Vcpu] = []  # of the last start, so that their counters can still be read
         self.console = Console()
         self.exits: dict[str, int] = {}
         self.faults: list[int] = []  # event ids

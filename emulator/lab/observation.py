@@ -174,7 +174,8 @@ class Observation(TypedDict):
     lanes: list[LaneSlice]
     consoles: list[ConsoleDelta]
     events: list[EventView]
-    answers: dict[str, str | int | float | bool]  # question id -> what the student answered
+    answers: dict[str, str | int | float | bool | list[str]]  # question id -> what the student answered
+    together: list[tuple[str, str]]  # pairs of VMs that were on pCPUs at the same virtual time, ever
 
 
 class RegisterView(TypedDict):
@@ -250,7 +251,7 @@ class WalkView(TypedDict):
     vcpu: int
     gva: str
     access: AccessKind
-    vs_mode: Literal["Bare", "Sv39"]
+    vs_mode: Literal["Bare", "Sv39", "Sv48", "Sv57"]
     g_mode: Literal["Sv39x4"]
     steps: list[WalkStep]
     gpa: str | None
@@ -297,10 +298,26 @@ class OriginalTrap(TypedDict):
 
 
 class NeighbourDigest(TypedDict):
-    """Proof of isolation: the digest over all frames of another VM, right after the fault."""
+    """Proof of isolation: digests over all RAM frames of another VM, taken around the access.
+
+    `before` is taken when the access has been refused; then the very same instruction is tried once more,
+    and `after` is taken.
+    """
 
     vm: str
+    before: str
+    after: str
+    unchanged: bool
+
+
+class DigestView(TypedDict):
+    """The frames of a VM's RAM: how many, and a digest of their content now and when it was started."""
+
+    vm: str
+    frames: int
     digest: str
+    at_start: str
+    unchanged: bool
 
 
 class FaultView(TypedDict):
@@ -351,4 +368,4 @@ class ListingView(TypedDict):
     kind: Literal["source", "disassembly"]
     entry: str
     lines: list[ListingLine]
-    pcs: list[int | None]  # per vCPU: the number of the line its pc is on
+    pcs: list[int | None]  # per vCPU: the number of the line its pc is on; empty while the VM is off

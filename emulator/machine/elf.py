@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from emulator.errors import VmLabError
 
@@ -40,10 +41,18 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Executable:
-    """An entry point and what to load; segments ascend and do not overlap."""
+    """An entry point and what to load; segments ascend and do not overlap.
+
+    `lines` maps the address of each instruction to its line in `source`, a text called `name`; `symbols` are
+    addresses by label. All three are empty for an ELF file.
+    """
 
     entry: int
     segments: tuple[Segment, ...]
+    name: str = ""
+    source: str = ""
+    symbols: Mapping[str, int] = field(default_factory=dict[str, int])
+    lines: Mapping[int, int] = field(default_factory=dict[int, int])
 
 
 def load(data: bytes, name: str = "program") -> Executable:
@@ -64,7 +73,7 @@ def load(data: bytes, name: str = "program") -> Executable:
     _reject_overlap(segments, name)
     if not any(s.address <= entry < s.address + s.size for s in segments):
         raise ElfError(f"{name}: e_entry {entry:#x} is in no loaded segment; set it with ENTRY(...) or -e")
-    return Executable(entry, tuple(segments))
+    return Executable(entry, tuple(segments), name)
 
 
 def _header(data: bytes, name: str) -> tuple[int, int, int]:

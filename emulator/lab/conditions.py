@@ -1,0 +1,204 @@
+"""Running until something happens. Nothing here is an action: a condition only chooses a position to stop at.
+
+| kind | fields | holds when |
+|---|---|---|
+| instruction | vm, vcpu, address | the vCPU has retired an instruction or left its hart; with `address`,
+its pc is there | | exit | vm, vcpu, reason | a vCPU has left its hart | | timeslice | vm | a timeslice has
+ended | | fault | vm | a guest page fault has happened | | console | vm, text | the VM has printed
+(something that ends with `text`) | | state | vm, state | the VM's state has become this one | | time | ns |
+the virtual time is at least this |
+
+All fields but `ns`, `state`, and the `vm` of a state are optional: without them, anything of the kind
+counts. An `instruction` with neither `vm` nor `address` is one of whoever's turn it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+from emulator.hypervisor.vcpu import Vcpu, VcpuState
+from emulator.hypervisor.vm import ACTIVE
+from emulator.lab.config import nearest
+from emulator.lab.errors import LabError
+from emulator.lab.observation import VmState
+
+if TYPE_CHECKING:
+    from emulator.lab.lab import Lab
+
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "instruction": ("vm", "vcpu", "address"),
+    "exit": ("vm", "vcpu", "reason"),
+    "timeslice": ("vm", "vcpu"),
+    "fault": ("vm", "vcpu"),
+    "console": ("vm", "text"),
+    "state": ("vm", "state"),
+    "time": ("ns",),
+}
+MAX_TEXT = 200
+Condition = Mapping[str, Any]
+Watch = Callable[[Vcpu, str], bool]
+
+
+def check(lab: Lab, condition: Condition) -> None:
+    """Raise LabError if `condition` is none, or names a VM that does not exist."""
+    kind = condition.get("kind")
+    if not isinstance(kind, str) or kind not in FIELDS:
+        hint = nearest(str(kind), list(FIELDS)) or f"; kinds are {', '.join(FIELDS)}"
+        raise LabError(f"there is no condition {kind!r}{hint}", "kind")
+    for key in condition:
+        if key != "kind" and key not in FIELDS[kind]:
+            raise LabError(
+                f"{key!r} is no field of the condition {kind!r}; known: {', '.join(FIELDS[kind])}", str(key)
+            )
+    if "vm" in condition or kind == "state":
+        lab.vm(condition.get("vm"))
+    if kind == "time":
+        _number(condition, "ns")
+    if kind == "state" and condition.get("state") not in get_args(VmState):
+        raise LabError(
+            f"state is {condition.get('state')!r}; must be one of {', '.join(get_args(VmState))}", "state"
+        )
+    if kind == "instruction" and ("vm" in condition or "address" in condition):
+        _vcpu(lab, condition)
+    for key in ("address", "vcpu"):
+        if key in condition:
+            _number(condition, key)
+    for key in ("text", "reason"):
+        if key in condition and not (isinstance(condition[key], str) and 0 < len(condition[key]) <= MAX_TEXT):
+            raise LabError(f"{key} must be a text of 1 to {MAX_TEXT} characters", key)
+
+
+def run_until(lab: Lab, condition: Condition, limit: int) -> bool:
+    """Run until the condition holds, at most to position `limit`; return whether it holds."""
+    check(lab, condition)
+    kind = condition["kind"]
+    if kind == "time":
+        target = lab.position_at(_number(condition, "ns"))
+        lab.advance(min(limit, target))
+        return lab.position >= target
+    if kind == "state" and lab.vm(condition["vm"]).state.value == condition["state"]:
+        return True
+    if kind == "instruction":
+        return _until_instruction(lab, condition, limit)
+    return _until_exit(lab, _watch_for(lab, condition), limit)
+
+
+def _number(condition: Condition, key: str) -> int:
+    """Return a whole number, which a form may have sent as text."""
+    value = condition.get(key)
+    if isinstance(value, str) and len(value) <= 40:
+        try:
+            return _number({key: int(value, 0)}, key)
+        except ValueError:
+            pass
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64:
+        return value
+    raise LabError(f"{key} is {value!r}; expected a number, e.g. 0x8000_0000", key)
+
+
+def _vcpu(lab: Lab, condition: Condition) -> Vcpu:
+    """Return the vCPU that a condition names, the first of its VM if it says none."""
+    vm = lab.vm(condition.get("vm"))
+    index = _number(condition, "vcpu") if "vcpu" in condition else 0
+    if vm.lifecycle not in ACTIVE:
+        raise LabError(f"{vm.name} is {vm.state.value}: it executes no instructions", "vm")
+    if index >= len(vm.vcpus):
+        raise LabError(f"{vm.name} has {len(vm.vcpus)} vCPU(s), numbered from 0; there is no {index}", "vcpu")
+    return vm.vcpus[index]
+
+
+def _watch_for(lab: Lab, condition: Condition) -> Watch:
+    """Return what decides after each exit whether the condition holds."""
+    kind, vm, reason = condition["kind"], condition.get("vm"), condition.get("reason")
+    number = _number(condition, "vcpu") if "vcpu" in condition else None
+    reason = {"timeslice": "budget", "fault": "guest page fault"}.get(kind, reason)
+    if kind == "console":
+        return _console_watch(lab, condition)
+    if kind == "state":
+        return lambda _vcpu, _reason: lab.vm(vm).state.value == condition["state"]
+    return lambda vcpu, happened: (
+        (vm is None or vcpu.vm.name == vm)
+        and (number is None or vcpu.index == number)
+        and (reason is None or happened == reason)
+    )
+
+
+def _console_watch(lab: Lab, condition: Condition) -> Watch:
+    names = [condition["vm"]] if "vm" in condition else list(lab.hypervisor.vms)
+    text = condition.get("text", "")
+    seen = {name: (lab.vm(name).starts, lab.vm(name).console.length) for name in names}
+
+    def printed(vcpu: Vcpu, _reason: str) -> bool:
+        vm = vcpu.vm
+        if vm.name not in seen:
+            return False
+        starts, length = seen[vm.name]
+        if starts != vm.starts:
+            length = 0
+        if vm.console.length == length:
+            return False
+        return text in vm.console.since(max(0, length - len(text) + 1 if text else length))[1]
+
+    return printed
+
+
+def _until_exit(lab: Lab, watch: Watch, limit: int) -> bool:
+    hypervisor = lab.hypervisor
+    hypervisor.exit_watch = watch
+    try:
+        lab.advance(limit)
+    finally:
+        hypervisor.exit_watch = None
+    return hypervisor.stopped and not hypervisor.finished
+
+
+def _until_instruction(lab: Lab, condition: Condition, limit: int) -> bool:
+    if "vm" not in condition and "address" not in condition:
+        return _step_anyone(lab, limit)
+    address = _number(condition, "address") if "address" in condition else None
+    while lab.position < limit:
+        vcpu = _vcpu(lab, condition)
+        if not _step(lab, vcpu, limit):
+            return False
+        if address is None or lab.hypervisor.registers(vcpu).pc == address:
+            return True
+    return False
+
+
+def _step_anyone(lab: Lab, limit: int) -> bool:
+    """Run until any vCPU has retired an instruction."""
+    hypervisor = lab.hypervisor
+    while lab.position < limit:
+        pcpu = hypervisor.pcpus[hypervisor.turn]
+        current = pcpu.current
+        if current is not None:
+            return _step(lab, current, limit)
+        hypervisor.dispatch_watch = lambda _vcpu: True
+        try:
+            lab.advance(limit)
+        finally:
+            hypervisor.dispatch_watch = None
+        if hypervisor.finished:
+            return False
+    return False
+
+
+def _step(lab: Lab, vcpu: Vcpu, limit: int) -> bool:
+    """Run until a vCPU has retired an instruction or exited. False at the limit, or when it never will."""
+    hypervisor = lab.hypervisor
+    before = (vcpu.retired, vcpu.exits)
+    while (vcpu.retired, vcpu.exits) == before:
+        if lab.position >= limit or vcpu.state is VcpuState.STOPPED:
+            return False
+        pcpu = hypervisor.pcpus[hypervisor.turn]
+        ours = pcpu.current is vcpu
+        rest = 1 if ours else hypervisor.quantum_end - pcpu.hart.clock
+        hypervisor.dispatch_watch = lambda loaded: loaded is vcpu
+        try:
+            lab.advance(min(limit, lab.position + max(1, rest)))
+        finally:
+            hypervisor.dispatch_watch = None
+        if hypervisor.finished:
+            return False
+    return True

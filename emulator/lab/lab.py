@@ -1,0 +1,341 @@
+"""One student's world: a host with VMs, driven by a log of actions.
+
+A lab is a pure function of (configuration, programs, seed, action log). An entry of the log says at which
+position its action was applied; between actions only virtual time passes. DESIGN.md, sections 2 and 5.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypedDict
+
+from emulator.hypervisor import lifecycle
+from emulator.hypervisor.hypervisor import Hypervisor
+from emulator.hypervisor.trace import Revision
+from emulator.hypervisor.vm import HOLDS_MEMORY, Vm, VmSettings, VmState
+from emulator.lab import actions, conditions, inspection, observing, stories
+from emulator.lab.config import HostConfig, LabConfig, VmConfig, nearest
+from emulator.lab.errors import LabError
+from emulator.lab.observation import (
+    AccessKind,
+    AddressSpace,
+    DigestView,
+    FaultView,
+    FrameView,
+    ListingView,
+    MemoryView,
+    Observation,
+    RegistersView,
+    WalkView,
+)
+from emulator.lab.programs import Program
+from emulator.machine.elf import Executable
+from emulator.machine.engine import Engine
+from emulator.machine.host import Host
+
+NS_PER_SECOND = 1_000_000_000
+Action = Mapping[str, Any]
+Answer = str | int | float | bool | list[str]
+
+
+class LogEntry(TypedDict):
+    """Run to `position`, then apply `action`."""
+
+    seq: int
+    position: int
+    action: dict[str, Any]
+
+
+class Lab:
+    """A running lab.
+
+    Args:
+        config: What stands under `lab:` in a lesson.
+        programs: Every program that the configuration names, by name.
+        seed: Number that any randomness of the lab is drawn from; part of its identity.
+        engine: The compiled kernels.
+
+    Raises LabError if a program is missing or an `autostart` VM cannot be started.
+    """
+
+    def __init__(self, config: LabConfig, programs: Mapping[str, Program], seed: int, engine: Engine) -> None:
+        self.seed = seed
+        self.log: list[LogEntry] = []
+        self.answers: dict[str, Answer] = {}
+        self.revision = Revision()
+        self.engine = engine
+        self._initial = config
+        self._whole_since = 0  # an older cursor gets everything
+        self.views = observing.Views()
+        self.registers_seen = inspection.SeenRegisters()
+        self.programs: dict[str, Program] = dict(programs)
+        for index, vm in enumerate(config.vms):
+            self.require_program(vm.program, f"vms[{index}].program")
+        self._build(position=0, next_event=1)
+
+    @classmethod
+    def replay(
+        cls,
+        config: LabConfig,
+        programs: Mapping[str, Program],
+        seed: int,
+        log: Sequence[LogEntry],
+        position: int,
+        engine: Engine,
+    ) -> Lab:
+        """Return the lab as it stood at `position` after the actions of `log`. Raises LabError."""
+        lab = cls(config, programs, seed, engine)
+        for entry in log:
+            lab.advance(entry["position"])
+            if lab.position != entry["position"]:
+                raise LabError(
+                    f"action {entry['seq']} was applied at position {entry['position']}, and the lab stops at"
+                    f" {lab.position}: this log belongs to another lab"
+                )
+            lab.apply(entry["action"])
+        lab.advance(position)
+        return lab
+
+    def _build(self, position: int, next_event: int) -> None:
+        """Make the host and the VMs of the initial configuration, with clocks at 0."""
+        self.host_config: HostConfig = self._initial.host
+        self.vm_configs: dict[str, VmConfig] = {}
+        self.edited: dict[str, Program] = {}  # VM name -> its own version of a program
+        self.hypervisor = self._new_hypervisor(0, position, next_event)
+        for vm in self._initial.vms:
+            self.define(vm)
+        for vm in self._initial.vms:
+            if vm.autostart:
+                self.start(self.vm(vm.name))
+
+    def _new_hypervisor(self, clock: int, position: int, next_event: int) -> Hypervisor:
+        config = self.host_config
+        host = Host(config.pcpus, config.memory, config.clock, self.engine)
+        return Hypervisor(host, self.timeslice_cycles, self.revision, clock, position, next_event)
+
+    # Time
+
+    @property
+    def config(self) -> LabConfig:
+        """The configuration as it is now."""
+        return LabConfig(self.host_config, tuple(self.vm_configs.values()))
+
+    @property
+    def timeslice_cycles(self) -> int:
+        """The timeslice in cycles of a pCPU."""
+        return max(1, self.host_config.timeslice * self.host_config.clock // NS_PER_SECOND)
+
+    @property
+    def position(self) -> int:
+        """The instant the lab stands at: it grows with everything that happens."""
+        return self.hypervisor.position
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time since the lab was built or reset, in nanoseconds: the mean of all pCPU clocks."""
+        return self.to_ns(self.hypervisor.mean_clock)
+
+    def to_ns(self, cycles: int) -> int:
+        """Return cycles of a pCPU clock as nanoseconds."""
+        return cycles * NS_PER_SECOND // self.host_config.clock
+
+    def position_at(self, ns: int) -> int:
+        """Return the first position at which the virtual time is `ns`."""
+        return self.hypervisor.position_of(-(-ns * self.host_config.clock // NS_PER_SECOND))
+
+    def advance(self, position: int) -> None:
+        """Run to a position. Returns early when nothing can happen any more without an action."""
+        self.hypervisor.run_to(position)
+
+    def run_until(self, condition: Mapping[str, Any], limit: int) -> bool:
+        """Run until a condition holds, at most to position `limit`; return whether it holds.
+
+        The conditions are those of `emulator.lab.conditions`. Raises LabError for one that is none.
+        """
+        return conditions.run_until(self, condition, limit)
+
+    def check_condition(self, condition: Mapping[str, Any]) -> None:
+        """Raise LabError if `condition` is none."""
+        conditions.check(self, condition)
+
+    def state_hash(self) -> str:
+        """Return a digest over the architectural state.
+
+        Frames, harts, VMs, clocks, consoles; never caches.
+        """
+        digest = hashlib.blake2b(digest_size=32)
+        for part in self.hypervisor.state_parts():
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+        digest.update(json.dumps([self.seed, self.config.to_dict()], sort_keys=True).encode())
+        return digest.hexdigest()
+
+    # Actions
+
+    def apply(self, action: Action) -> dict[str, Any]:
+        """Apply an action at this position, log it and return its result.
+
+        Raises LabError, and then does nothing.
+        """
+        position = self.position
+        plain = copy.deepcopy(dict(action))
+        result = actions.apply(self, plain)
+        self.log.append({"seq": len(self.log) + 1, "position": position, "action": plain})
+        return result
+
+    def vm(self, name: object) -> Vm:
+        """Return a VM by name. Raises LabError."""
+        found = self.hypervisor.vms.get(name) if isinstance(name, str) else None
+        if found is None:
+            known = list(self.hypervisor.vms)
+            names = f"; VMs here: {', '.join(known)}" if known else "; no VM is defined"
+            raise LabError(f"there is no VM {name!r}{nearest(str(name), known) or names}", "vm")
+        return found
+
+    def program(self, vm: str) -> Program:
+        """Return the program of a VM as it is now. Raises LabError."""
+        return self.edited.get(self.vm(vm).name) or self.programs[self.vm_configs[vm].program]
+
+    def define(self, config: VmConfig) -> Vm:
+        """Define a VM. Raises LabError if its name is taken or its program is unknown."""
+        if config.name in self.hypervisor.vms:
+            raise LabError(f"there is a VM {config.name!r} already; choose another name", "name")
+        self.require_program(config.program, "program")
+        self.vm_configs[config.name] = config
+        return self.hypervisor.define(_settings(config))
+
+    def require_program(self, name: str, path: str) -> None:
+        """Raise LabError if there is no program of this name."""
+        if name not in self.programs:
+            known = list(self.programs)
+            hint = nearest(name, known) or f"; programs here: {', '.join(known)}"
+            raise LabError(f"there is no program {name!r}{hint}", path)
+
+    def start(self, vm: Vm) -> None:
+        """Start a VM with its program as it is now. Raises LabError."""
+        lifecycle.require(vm, "start")
+        self._set_program(vm, self.program(vm.name))
+        lifecycle.start(self.hypervisor, vm)
+
+    def change_program(self, vm: Vm, program: Program) -> bool:
+        """Give a VM a program of its own and start it anew if it is on.
+
+        Return whether it was. Raises LabError.
+        """
+        old = vm.settings
+        self._set_program(vm, program)
+        restarts = self.is_on(vm)
+        try:
+            if restarts:
+                lifecycle.reload(self.hypervisor, vm)
+        except lifecycle.LifecycleError:
+            vm.settings = old
+            raise
+        self.edited[vm.name] = program
+        return restarts
+
+    def reconfigure(self, vm: Vm, config: VmConfig) -> None:
+        """Change a VM that is shut off; its place in the order of VMs stays."""
+        old = vm.name
+        if config.program != self.vm_configs[old].program:
+            self.edited.pop(old, None)
+        elif old in self.edited:
+            self.edited[config.name] = self.edited.pop(old)
+        self.vm_configs = {
+            config.name if name == old else name: config if name == old else other
+            for name, other in self.vm_configs.items()
+        }
+        vm.settings = _settings(config)
+        vms = list(self.hypervisor.vms.values())
+        self.hypervisor.vms.clear()
+        self.hypervisor.vms.update((one.name, one) for one in vms)
+
+    def forget(self, name: str) -> None:
+        """Drop what belongs to a VM that was undefined."""
+        del self.vm_configs[name]
+        self.edited.pop(name, None)
+
+    def _set_program(self, vm: Vm, program: Program) -> None:
+        """Let a VM's next start load `program`. Raises LabError if it does not assemble."""
+        vm.settings = replace(vm.settings, executable=program.executable)
+
+    # Observations
+
+    def observe(self, cursor: int | None = None) -> Observation:
+        """Return what the page shows, as a delta since `cursor` where that is possible."""
+        return observing.observe(self, cursor, self._whole_since)
+
+    def registers(self, vm: str, vcpu: int) -> RegistersView:
+        """Return a vCPU's registers. Raises LabError."""
+        return inspection.registers(self, vm, vcpu)
+
+    def memory(self, vm: str | None, vcpu: int, address: int, space: AddressSpace, length: int) -> MemoryView:
+        """Return memory by GVA or GPA of a VM, or by HPA. Raises LabError."""
+        return inspection.memory(self, vm, vcpu, address, space, length)
+
+    def walk(self, vm: str, vcpu: int, gva: int, access: AccessKind = "load") -> WalkView:
+        """Return the two-stage walk for an address. Raises LabError."""
+        return inspection.walk(self, vm, vcpu, gva, access)
+
+    def frame(self, hfn: int) -> FrameView:
+        """Return one host frame. Raises LabError."""
+        return inspection.frame(self, hfn)
+
+    def fault(self, event: int) -> FaultView:
+        """Return the story of a fault. Raises LabError."""
+        return stories.story(self, event)
+
+    def faults(self, vm: str) -> list[FaultView]:
+        """Return the stories of all faults of the VM of this name, oldest first, as far as they are kept."""
+        return [stories.story(self, f.id) for f in self.hypervisor.faults.values() if f.vm_name == vm]
+
+    def listing(self, vm: str) -> ListingView:
+        """Return a VM's program with addresses. Raises LabError."""
+        return inspection.listing(self, vm)
+
+    def console(self, vm: str) -> str:
+        """Return what a VM has written since its start. Raises LabError."""
+        return self.vm(vm).console.text()
+
+    def history(self, vm: str) -> str:
+        """Return what a VM has written in all its starts. Raises LabError."""
+        return self.vm(vm).console.history()
+
+    def digest(self, vm: str) -> DigestView:
+        """Return the digest of a VM's RAM now and at its start. Raises LabError."""
+        return inspection.digest(self, vm)
+
+    # Replacing the machine under the VMs
+
+    def reset(self) -> None:
+        """Build everything anew from the initial configuration; time goes on counting positions."""
+        self._build(self.position, self.hypervisor.trace.next_event)
+        self._whole_since = self.revision.advance()
+
+    def replace_host(self, config: HostConfig) -> None:
+        """Put other hardware under the VMs, none of which holds memory. Virtual time goes on."""
+        busy = [vm.name for vm in self.hypervisor.vms.values() if vm.lifecycle in HOLDS_MEMORY]
+        if busy:
+            raise LabError(
+                "pcpus and memory can be changed only while all VMs are shut off;"
+                f" destroy {', '.join(busy)} first"
+            )
+        old = self.hypervisor
+        clock = max(pcpu.hart.clock for pcpu in old.pcpus)
+        self.host_config = config
+        self.hypervisor = self._new_hypervisor(clock, old.position, old.trace.next_event)
+        self.hypervisor.take_over(old)
+        self._whole_since = self.revision.advance()
+
+    def is_on(self, vm: Vm) -> bool:
+        """Return whether a VM is running, shutting down or paused."""
+        return vm.lifecycle in HOLDS_MEMORY and vm.lifecycle is not VmState.CRASHED
+
+
+def _settings(config: VmConfig) -> VmSettings:
+    """Return a VM's settings; the program is loaded into them when it starts."""
+    return VmSettings(config.name, config.vcpus, config.memory, Executable(0, ()), config.on_fault)

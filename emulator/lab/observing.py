@@ -1,0 +1,263 @@
+"""`Lab.observe`: the whole lab as JSON-ready data, with deltas for what is large."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from emulator.hypervisor import partition
+from emulator.hypervisor.hypervisor import QUANTUM_CYCLES, Pcpu
+from emulator.hypervisor.trace import Event, Slice
+from emulator.hypervisor.vcpu import Vcpu, VcpuState
+from emulator.hypervisor.vm import Vm, VmState
+from emulator.lab.observation import (
+    ConsoleDelta,
+    EventView,
+    FrameOwner,
+    FramesView,
+    HostView,
+    LaneSlice,
+    Observation,
+    PcpuView,
+    VcpuView,
+    VmView,
+)
+from emulator.state import PRIV_S, RAM_BASE
+
+if TYPE_CHECKING:
+    from emulator.lab.lab import Lab
+
+MARKS_KEPT = 4096
+WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
+
+
+def address(value: int) -> str:
+    """Return 64 bits as "0x0000000080000000"."""
+    return f"{value:#018x}"
+
+
+class Views:
+    """What was shown at which cursor, so that the next delta can begin there. No part of the lab's state."""
+
+    def __init__(self) -> None:
+        """Nothing has been shown."""
+        # VM name -> (revision, start, length) of its console at every cursor where that was new
+        self._marks: dict[str, list[tuple[int, int, int]]] = {}
+
+    def console_at(self, vm: Vm, revision: int) -> tuple[int, int]:
+        """Return `(start, length)` of a console as it was when `revision` was a cursor."""
+        for number, start, length in reversed(self._marks.get(vm.name, [])):
+            if number <= revision:
+                return start, length
+        return -1, 0
+
+    def mark(self, vm: Vm, revision: int) -> None:
+        """Remember what a cursor of `revision` has seen of a console."""
+        marks = self._marks.setdefault(vm.name, [])
+        now = (vm.starts, vm.console.length)
+        if not marks or marks[-1][1:] != now:
+            marks.append((revision, *now))
+            del marks[:-MARKS_KEPT]
+
+
+def observe(lab: Lab, cursor: int | None, whole_since: int) -> Observation:
+    """Return everything, or what has changed since `cursor`."""
+    revision = lab.revision.value
+    full = cursor is None or not whole_since <= cursor <= revision
+    since = -1 if full or cursor is None else cursor
+    observation: Observation = {
+        "cursor": revision,
+        "full": full,
+        "position": lab.position,
+        "now_ns": lab.now_ns,
+        "finished": not lab.hypervisor.can_progress(),
+        "actions": len(lab.log),
+        "host": _host(lab),
+        "vms": [_vm(lab, vm) for vm in lab.hypervisor.vms.values()],
+        "frames": _frames(lab, since),
+        "lanes": [_slice(one) for one in lab.hypervisor.trace.slices_since(since)],
+        "consoles": _consoles(lab, since),
+        "events": [event_view(lab, event) for event in lab.hypervisor.trace.events_since(since)],
+        "answers": dict(lab.answers),
+        "together": sorted(lab.hypervisor.trace.together),
+    }
+    for vm in lab.hypervisor.vms.values():
+        lab.views.mark(vm, revision)
+    return observation
+
+
+def _host(lab: Lab) -> HostView:
+    hypervisor = lab.hypervisor
+    return {
+        "pcpus": [_pcpu(pcpu) for pcpu in hypervisor.pcpus],
+        "memory_bytes": hypervisor.host.memory_bytes,
+        "frames_total": hypervisor.host.frames,
+        "frames_free": hypervisor.partition.free_count,
+        "frames_hypervisor": hypervisor.partition.codes.count(partition.HYPERVISOR),
+        "clock_hz": hypervisor.host.clock_hz,
+        "timeslice_ns": lab.host_config.timeslice,
+        "quantum_cycles": QUANTUM_CYCLES,
+        "store_used_bytes": hypervisor.host.store_used_bytes,
+    }
+
+
+def _pcpu(pcpu: Pcpu) -> PcpuView:
+    current = pcpu.current
+    return {
+        "index": pcpu.index,
+        "clock_cycles": pcpu.hart.clock,
+        "kind": "run" if current else "idle",
+        "vm": current.vm.name if current else None,
+        "vcpu": current.index if current else None,
+        "run_cycles": pcpu.run_cycles,
+        "hypervisor_cycles": pcpu.hypervisor_cycles,
+        "idle_cycles": pcpu.idle_cycles,
+    }
+
+
+def _vm(lab: Lab, vm: Vm) -> VmView:
+    config = lab.vm_configs[vm.name]
+    lines = vm.settings.executable.lines
+    return {
+        "name": vm.name,
+        "index": vm.index,
+        "state": vm.state.value,
+        "memory_bytes": config.memory,
+        "program": config.program,
+        "autostart": config.autostart,
+        "on_fault": config.on_fault,
+        "vmid": vm.vmid if vm.gstage else None,
+        "hgatp": address(vm.hgatp) if vm.gstage else None,
+        "frames_ram": len(vm.frames),
+        "frames_table": len(vm.gstage.frames) if vm.gstage else 0,
+        "vcpus": _vcpus(lab, vm, config.vcpus, lines),
+        "exits": dict(sorted(vm.exits.items(), key=lambda item: -item[1])),
+        "exits_total": sum(vm.exits.values()),
+        "faults": vm.fault_count,
+        "fault": vm.faults[-1] if vm.faults else None,
+        "console_length": vm.console.length,
+        "console_waiting": len(vm.console.input),
+        "starts": vm.starts,
+    }
+
+
+def _vcpus(lab: Lab, vm: Vm, count: int, lines: Mapping[int, int]) -> list[VcpuView]:
+    """Return the vCPUs; those of a VM that is off show the counters of its last start."""
+    off = vm.lifecycle is VmState.SHUT_OFF
+    views = [_vcpu(lab, vcpu, lines, off) for vcpu in vm.vcpus[:count]]
+    return views + [_vcpu(lab, Vcpu(vm, index), lines, True) for index in range(len(views), count)]
+
+
+def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView:
+    hypervisor = lab.hypervisor
+    registers = hypervisor.registers(vcpu)
+    ready, idle = vcpu.ready_cycles, vcpu.idle_cycles
+    if vcpu.vm.lifecycle in (VmState.RUNNING, VmState.SHUTTING_DOWN):
+        if vcpu.state is VcpuState.READY:
+            ready += max(0, hypervisor.mean_clock - vcpu.ready_at)
+        elif vcpu.state in WAITING:
+            idle += max(0, hypervisor.mean_clock - vcpu.since)
+    return {
+        "index": vcpu.index,
+        "state": "off" if off else "paused" if vcpu.vm.lifecycle is VmState.PAUSED else vcpu.state.value,
+        "mode": "VS" if registers.priv == PRIV_S or off else "VU",
+        "pc": address(registers.pc),
+        "pcpu": vcpu.pcpu,
+        "last_pcpu": vcpu.last_pcpu,
+        "line": None if off else lines.get(registers.pc),
+        "retired": vcpu.retired,
+        "run_cycles": vcpu.run_cycles,
+        "ready_cycles": ready,
+        "idle_cycles": idle,
+    }
+
+
+def _frames(lab: Lab, since: int) -> FramesView:
+    owners = lab.hypervisor.partition
+    delta = owners.changes_since(since) if since >= 0 else None
+    return {
+        "count": len(owners.codes),
+        "first_hpa": address(RAM_BASE),
+        "legend": _legend(lab),
+        "owners": base64.b64encode(owners.codes).decode() if delta is None else None,
+        "delta": delta or [],
+    }
+
+
+def _legend(lab: Lab) -> list[FrameOwner]:
+    codes = lab.hypervisor.partition.codes
+    legend: list[FrameOwner] = [
+        {
+            "code": partition.FREE,
+            "owner": "free",
+            "vm": None,
+            "vm_index": None,
+            "role": "free",
+            "count": codes.count(0),
+        },
+        {
+            "code": partition.HYPERVISOR,
+            "owner": "hypervisor",
+            "vm": None,
+            "vm_index": None,
+            "role": "hypervisor",
+            "count": codes.count(1),
+        },
+    ]
+    for vm in lab.hypervisor.vms.values():
+        for code, role in (
+            (partition.ram_code(vm.index), "guest RAM"),
+            (partition.table_code(vm.index), "G-stage table"),
+        ):
+            count = codes.count(code)
+            entry = {
+                "code": code,
+                "owner": "vm",
+                "vm": vm.name,
+                "vm_index": vm.index,
+                "role": role,
+                "count": count,
+            }
+            legend.append(cast("FrameOwner", entry))
+    return legend
+
+
+def _slice(one: Slice) -> LaneSlice:
+    return {
+        "id": one.id,
+        "pcpu": one.pcpu,
+        "vm": one.vm,
+        "vcpu": one.vcpu,
+        "kind": one.kind,
+        "start_cycles": one.start,
+        "end_cycles": one.end,
+    }
+
+
+def _consoles(lab: Lab, since: int) -> list[ConsoleDelta]:
+    deltas: list[ConsoleDelta] = []
+    for vm in lab.hypervisor.vms.values():
+        start, length = lab.views.console_at(vm, since) if since >= 0 else (-1, 0)
+        reset = start != vm.starts
+        offset, text = vm.console.since(0 if reset else length)
+        if text or (reset and since < 0) or (reset and start >= 0):
+            lost = offset - (0 if reset else length)
+            deltas.append({"vm": vm.name, "offset": offset, "text": text, "reset": reset, "lost": lost})
+    return deltas
+
+
+def event_view(lab: Lab, event: Event) -> EventView:
+    """Return an entry of the log as data."""
+    return {
+        "id": event.id,
+        "position": event.position,
+        "at_ns": lab.to_ns(event.clock),
+        "kind": event.kind,
+        "vm": event.vm,
+        "vcpu": event.vcpu,
+        "pcpu": event.pcpu,
+        "reason": event.reason,
+        "text": event.text,
+        "detail": event.detail,
+    }

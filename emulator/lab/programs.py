@@ -1,0 +1,58 @@
+"""Guest programs: what a lesson or a student wrote, and what it becomes when it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from emulator.isa.assembler import assemble
+from emulator.isa.assembly.problems import AssemblyError, Problem
+from emulator.lab.errors import Diagnostic, LabError
+from emulator.machine import elf
+from emulator.machine.elf import ElfError, Executable, Segment
+
+PERMISSION_BITS = {"r": 4, "w": 2, "x": 1}
+MAX_SOURCE_CHARACTERS = 256 << 10
+
+
+@dataclass(frozen=True)
+class Program:
+    """A guest program under a name: assembly text, or the bytes of an ELF file."""
+
+    name: str
+    source: str | None = None
+    elf: bytes | None = None
+
+    @cached_property
+    def executable(self) -> Executable:
+        """The program, assembled or read. Raises LabError with line and column."""
+        if self.source is not None:
+            return _assembled(self.name, self.source)
+        try:
+            return elf.load(self.elf or b"", self.name)
+        except ElfError as error:
+            raise LabError(str(error), "program") from error
+
+
+def _assembled(name: str, source: str) -> Executable:
+    if len(source) > MAX_SOURCE_CHARACTERS:
+        raise LabError(
+            f"{name} has {len(source)} characters; a program may have {MAX_SOURCE_CHARACTERS}", "source"
+        )
+    try:
+        program = assemble(source, filename=name)
+    except AssemblyError as error:
+        raise LabError(str(error), "source", [_diagnostic(problem) for problem in error.problems]) from error
+    segments = tuple(
+        Segment(segment.address, segment.data, len(segment.data), _flags(segment.permissions))
+        for segment in program.segments
+    )
+    return Executable(program.entry, segments, name, source, program.symbols, program.lines)
+
+
+def _flags(permissions: str) -> int:
+    return sum(PERMISSION_BITS.get(letter, 0) for letter in permissions)
+
+
+def _diagnostic(problem: Problem) -> Diagnostic:
+    return Diagnostic(problem.line, problem.column, problem.width, problem.message)
