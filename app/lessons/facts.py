@@ -127,11 +127,9 @@ FUNCTIONS: Mapping[str, Function] = {
             "VM {vm} and VM {other} ran at the same time",
             "whether both were on pCPUs at the same virtual time, ever",
         ),
-        Function("run_ms", (_VM,), DOUBLE, "the time of VM {vm} on a pCPU in ms", "virtual time on pCPUs"),
-        Function(
-            "ready_ms", (_VM,), DOUBLE, "the time VM {vm} waited for a pCPU in ms", "ready (steal) time"
-        ),
-        Function("idle_ms", (_VM,), DOUBLE, "the time VM {vm} slept in WFI in ms", "idle time"),
+        Function("run_ms", (_VM,), DOUBLE, "the run time of VM {vm} in ms", "virtual time on pCPUs"),
+        Function("ready_ms", (_VM,), DOUBLE, "the ready time of VM {vm} in ms", "ready (steal) time"),
+        Function("idle_ms", (_VM,), DOUBLE, "the idle time of VM {vm} in ms", "idle time"),
         Function("timeslice_us", (), INT, "the host's timeslice in µs", "the scheduler's timeslice now"),
         Function("pcpus", (), INT, "the number of pCPUs", "pCPUs of the host now"),
         Function(

@@ -8,9 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from app.lessons.errors import LessonError
 from app.lessons.expression import Expression
-from app.lessons.programs import Program
 from app.lessons.script import Script
 from emulator.lab.config import LabConfig
+from emulator.lab.programs import Program
 
 IDENTIFIER = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 

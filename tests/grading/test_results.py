@@ -77,8 +77,8 @@ def test_a_passed_check_earns_its_points(facts: RecordedFacts) -> None:
         ),
         (
             'run_ms("a") > 10',
-            "the time of VM a on a pCPU in ms is more than 10",
-            "the time of VM a on a pCPU in ms is 2.5",
+            "the run time of VM a in ms is more than 10",
+            "the run time of VM a in ms is 2.5",
         ),
     ],
 )

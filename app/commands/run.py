@@ -1,0 +1,164 @@
+"""`vmlab run`: a lesson's lab without a page, with its consoles, exits by reason and check results."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from app.grading.attempt import Attempt
+
+DEFAULT_NS = 100_000_000
+PARTS = 50
+QUIET_SECONDS = 1.0
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `vmlab run`."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run a lesson's lab without a page",
+        description="Start a lesson's VMs (those with autostart, or all if none has it), run them, and print"
+        " consoles, exits by reason and check results. With --solution, do what solution/actions.yaml says.",
+    )
+    parser.add_argument("lesson", type=Path, help="a lesson's directory")
+    parser.add_argument("--until", metavar="TIME", help="virtual time to run, like 2s (default 100ms)")
+    parser.add_argument("--solution", action="store_true", help="do the steps of solution/actions.yaml")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the lesson; return 1 if a solution does not earn every point."""
+    from app.grading.attempt import Attempt
+    from app.lessons import load_lesson
+    from emulator.build.engine import load_engine
+
+    until = _duration(args.until) if args.until else None
+    lesson = load_lesson(args.lesson)
+    compiling = _Patience()
+    attempt = Attempt(lesson, load_engine(compiling))
+    compiling.finish()
+    progress = _Patience()
+    if args.solution:
+        _solve(attempt, until, progress)
+    else:
+        _start(attempt)
+        _run(attempt, until or DEFAULT_NS, progress)
+    progress.finish()
+    found = report(attempt)
+    print(json.dumps(found, indent=2, ensure_ascii=False) if args.json else "\n".join(_lines(found)))
+    return int(bool(args.solution) and found["earned"] < found["points"])
+
+
+class _Patience:
+    """Progress that keeps quiet for the first second."""
+
+    def __init__(self) -> None:
+        self._line = ProgressLine()
+        self._begun = time.monotonic()
+
+    def __call__(self, text: str, fraction: float) -> None:
+        if time.monotonic() - self._begun > QUIET_SECONDS:
+            self._line(text, fraction)
+
+    def finish(self) -> None:
+        self._line.finish()
+
+
+def _duration(text: str) -> int:
+    from emulator.errors import VmLabError
+    from emulator.lab.quantities import DURATION_UNITS, parse_quantity
+
+    try:
+        return parse_quantity(text, DURATION_UNITS, "2s")
+    except ValueError as error:
+        raise VmLabError(f"--until: {error}") from error
+
+
+def _solve(attempt: "Attempt", until: int | None, progress: Callable[[str, float], None]) -> None:
+    from emulator.errors import VmLabError
+
+    solution = attempt.lesson.solution
+    if solution is None:
+        raise VmLabError(
+            f"{attempt.lesson.slug} has no solution/actions.yaml; write one, or run without --solution"
+        )
+    attempt.follow(solution, progress)
+    if until is not None:
+        _run(attempt, until, progress)
+
+
+def _start(attempt: "Attempt") -> None:
+    vms = attempt.lesson.lab_config.vms
+    chosen = [vm.name for vm in vms if vm.autostart] or [vm.name for vm in vms]
+    states = {vm["name"]: vm["state"] for vm in attempt.lab.observe(None)["vms"]}
+    for name in chosen:
+        if states[name] == "shut off":
+            attempt.lab.apply({"verb": "start", "vm": name})
+
+
+def _run(attempt: "Attempt", until: int, progress: Callable[[str, float], None]) -> None:
+    for part in range(1, PARTS + 1):
+        progress(f"running {attempt.lesson.slug}", part / PARTS)
+        attempt.run_to(until * part // PARTS)
+
+
+def report(attempt: "Attempt") -> dict[str, Any]:
+    """Return what a run came to, JSON-ready."""
+    from app.grading import grade, grade_predictions
+
+    lab = attempt.lab
+    observation = lab.observe(None)
+    results = grade(attempt.lesson, lab, attempt.answers)
+    return {
+        "lesson": attempt.lesson.id,
+        "version": attempt.lesson.version,
+        "position": lab.position,
+        "now_ns": lab.now_ns,
+        "state_hash": lab.state_hash(),
+        "vms": [
+            {
+                "name": vm["name"],
+                "state": vm["state"],
+                "console": "".join(
+                    part["text"] for part in observation["consoles"] if part["vm"] == vm["name"]
+                ),
+                "exits": vm["exits"],
+                "faults": vm["faults"],
+            }
+            for vm in observation["vms"]
+        ],
+        "checks": [result.as_dict() for result in results],
+        "predictions": [result.as_dict() for result in grade_predictions(attempt.lesson, attempt.answers)],
+        "earned": sum(result.earned for result in results),
+        "points": attempt.lesson.points,
+    }
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['lesson']}: {found['now_ns'] / 1e6:.3f} ms of virtual time, position {found['position']}"
+    for vm in found["vms"]:
+        yield ""
+        yield f"VM {vm['name']}: {vm['state']}"
+        yield from (f"  | {line}" for line in vm["console"].splitlines())
+    yield ""
+    yield from _exit_table(found["vms"])
+    yield ""
+    for check in found["checks"]:
+        yield f"[{'x' if check['passed'] else ' '}] {check['title']} ({check['earned']}/{check['points']})"
+        if not check["passed"]:
+            yield f"      expected: {check['expected']}"
+            yield f"      found:    {check['actual']}"
+    yield f"{found['earned']} of {found['points']} points"
+
+
+def _exit_table(vms: list[dict[str, Any]]) -> Iterator[str]:
+    reasons = sorted({reason for vm in vms for reason in vm["exits"]})
+    width = max([len("exits by reason"), *map(len, reasons)])
+    yield "  ".join([f"{'exits by reason':{width}}", *(f"{vm['name']:>10}" for vm in vms)])
+    for reason in reasons:
+        yield "  ".join([f"{reason:{width}}", *(f"{vm['exits'].get(reason, 0):>10}" for vm in vms)])

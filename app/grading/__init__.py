@@ -1,0 +1,18 @@
+"""Grading: checks over what happened in a lab. Side-effect free, bounded, and never an internal error."""
+
+from collections.abc import Mapping
+
+from app.grading.lab_facts import LabFacts
+from app.grading.results import CheckResult, PredictionResult, grade_facts, grade_predictions
+from app.lessons.model import Lesson
+from emulator.lab import Lab
+
+__all__ = ["CheckResult", "PredictionResult", "grade", "grade_predictions"]
+
+
+def grade(lesson: Lesson, lab: Lab, answers: Mapping[str, object]) -> list[CheckResult]:
+    """Return one result per check of a lesson, in its order, for a lab as it stands now.
+
+    `answers` are those to predict-questions; they count only for checks that ask `correct(...)`.
+    """
+    return grade_facts(lesson, LabFacts(lesson, lab, answers))
