@@ -1,9 +1,8 @@
 """`vmlab serve`: compile what is not compiled yet, then serve the page until Ctrl-C."""
 
-from __future__ import annotations
-
 import argparse
 import errno
+import os
 import socket
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ class ServeError(VmLabError):
     """The server cannot start; the message says why and what to do."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `vmlab serve`."""
     parser = subparsers.add_parser("serve", help="serve the lessons and their labs to browsers")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
@@ -30,8 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def main(args: argparse.Namespace) -> int:
     """Serve until interrupted."""
     from app.lessons import load_course
-    from app.web import default_settings
-    from app.web.server import serve_with_gunicorn, serve_with_werkzeug
+    from app.web import default_settings, server
     from app.web.store import data_directory, open_database
     from emulator.build.engine import load_engine
 
@@ -40,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     open_database(settings.data).close()
     load_course(settings.lessons)
     load_engine(progress=_show_progress)
-    serve = serve_with_werkzeug if sys.platform == "win32" else serve_with_gunicorn
+    serve = server.serve_with_werkzeug if os.name == "nt" else server.serve_with_gunicorn
     serve(settings, args.host, args.port, lambda: _announce(args.host, args.port))
     return 0
 
@@ -60,7 +58,7 @@ def _check_port(host: str, port: int) -> None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
-            if sys.platform != "win32":
+            if os.name != "nt":
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:

@@ -1,7 +1,5 @@
 """`vmlab worker`: a worker process, started by `vmlab serve`, answering requests on its standard streams."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +9,7 @@ if TYPE_CHECKING:
     from emulator.lab import Lab
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `vmlab worker`, unlisted: nobody types it."""
     parser = subparsers.add_parser("worker")
     parser.add_argument("--lessons", type=Path, required=True)
@@ -27,9 +25,10 @@ def main(args: argparse.Namespace) -> int:
     requests, replies = take_pipes()
     engine = load_engine()
     serve(lambda record: build_lab(record, engine), examiner(args.lessons), requests, replies)
+    return 0
 
 
-def examiner(lessons: Path) -> Callable[[str, Lab], dict[str, Any]]:
+def examiner(lessons: Path) -> "Callable[[str, Lab], dict[str, Any]]":
     """Return what grades a lab by the lesson of a given id, as that lesson is on disk when first needed."""
     from functools import cache
 
@@ -38,7 +37,7 @@ def examiner(lessons: Path) -> Callable[[str, Lab], dict[str, Any]]:
 
     course = cache(lambda: load_course(lessons))
 
-    def examine(lesson_id: str, lab: Lab) -> dict[str, Any]:
+    def examine(lesson_id: str, lab: "Lab") -> dict[str, Any]:
         lesson = course().lesson(lesson_id)
         answers = lab.observe(None)["answers"]
         results = grade(lesson, lab, answers)

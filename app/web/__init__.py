@@ -20,13 +20,8 @@ def create_app(settings: Settings) -> Flask:
     Close it with `app.extensions["vmlab"].close()`.
     """
     app = Flask("app.web", static_folder=str(static_dir()), static_url_path="/static")
-    app.config.update(
-        MAX_CONTENT_LENGTH=settings.max_body_bytes,
-        MAX_FORM_MEMORY_SIZE=settings.max_body_bytes,
-        MAX_FORM_PARTS=500,
-        TRAP_HTTP_EXCEPTIONS=False,
-    )
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
+    app.config["MAX_FORM_PARTS"] = 500
     add_security(app)
     add_error_handlers(app)
     app.after_request(set_session_cookie)

@@ -46,9 +46,10 @@ def parse_text(text: object) -> Wanted:
     if not isinstance(text, str) or len(text) > MAX_TEXT:
         raise Problem(422, f"The configuration must be a text of at most {MAX_TEXT // 1024} KiB.", TITLE)
     document = _parse(text)
-    value = document.value
-    if isinstance(value, dict) and list(cast("JsonObject", value)) == ["lab"]:
-        value = cast("JsonObject", value)["lab"]
+    value: object = document.value
+    if isinstance(value, dict):
+        table = cast("JsonObject", value)
+        value = table["lab"] if list(table) == ["lab"] else table
     try:
         config = LabConfig.from_dict(value)
     except ConfigError as error:

@@ -57,7 +57,7 @@ def build_context(settings: Settings) -> Context:
         labs=labs,
         pool=pool,
         work=LabWork(course, labs, pool),
-        posts=Limiter(rate=20, burst=80, clock=time.monotonic),
+        posts=Limiter(settings.posts_per_second, settings.posts_at_once, time.monotonic),
         guests=Limiter(rate=5, burst=400, clock=time.monotonic),
         streams=StreamCount(settings.max_streams, settings.max_streams_per_student),
     )

@@ -11,10 +11,11 @@ from werkzeug.exceptions import BadRequest
 from app.web.context import context, own_lab
 from app.web.forms import Fields, read_fields, reply_form, take_request_id, text_field
 from app.web.store import LabRow
-from app.workers.inspection import VIEWS
 
 blueprint = Blueprint("labs", __name__, url_prefix="/labs/<lab>")
 
+# Each is a view of the worker and a template of the same name.
+PAGES = ("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program")
 NUMBERS = ("vcpus", "pcpus", "vcpu", "ns", "priority")
 
 
@@ -42,14 +43,6 @@ def assemble(lab: str) -> ResponseReturnValue:
     source = text_field(fields, "source").replace("\r\n", "\n")
     action = {"verb": "set_program", "vm": text_field(fields, "vm"), "source": source}
     return _done(row, context().work.act(row, action, request_id))
-
-
-@blueprint.get("/program")
-def program(lab: str) -> ResponseReturnValue:
-    """Show the program of a VM."""
-    row = own_lab(lab)
-    shown = context().work.program(row, request.args.get("vm", ""))
-    return _show(row, "labs/_program.html", "program", shown)
 
 
 @blueprint.post("/config")
@@ -100,7 +93,7 @@ def state(lab: str) -> ResponseReturnValue:
     return _show(row, "labs/_state.html", "observation", context().work.observe(row))
 
 
-@blueprint.get("/<any(" + ", ".join(VIEWS) + "):view>")
+@blueprint.get("/<any(" + ", ".join(PAGES) + "):view>")
 def inspect(lab: str, view: str) -> ResponseReturnValue:
     """Show registers, memory, a walk, a frame, a fault, a listing or the exits."""
     row = own_lab(lab)

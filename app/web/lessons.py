@@ -50,8 +50,6 @@ def show(lesson_id: str) -> ResponseReturnValue:
     lesson = find_lesson(lesson_id)
     work, labs = context().work, context().labs
     row = work.lab_of(student_or_guest(), lesson)
-    record = labs.load(row.id)
-    assert record is not None
     observation = work.first_look(row)
     return render_template(
         "lessons/lesson.html",
@@ -60,7 +58,7 @@ def show(lesson_id: str) -> ResponseReturnValue:
             **lab_view(row),
             "config_text": lesson.lab_text,
             "outdated": row.lesson_version != lesson.version,
-            "programs": {p.name: {"name": p.name, "source": p.source or ""} for p in record.programs},
+            "programs": work.programs(row, lesson),
         },
         observation=observation,
         results=labs.last_results(row.id),

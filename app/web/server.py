@@ -39,7 +39,7 @@ def serve_with_gunicorn(settings: Settings, host: str, port: int, announce: Anno
             for name, value in _gunicorn_settings(host, port, announce).items():
                 self.cfg.set(name, value)
 
-        def load(self) -> Flask:
+        def load(self) -> Flask:  # pyright: ignore[reportIncompatibleMethodOverride]
             """Create the application, in the process that will serve it."""
             return create_app(settings)
 

@@ -24,6 +24,8 @@ class Settings:
     max_streams: int = 600
     max_streams_per_student: int = 12
     max_body_bytes: int = 256 << 10
+    posts_per_second: float = 20.0
+    posts_at_once: float = 80.0
     secure_cookies: bool = False
 
 

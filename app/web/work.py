@@ -60,6 +60,15 @@ class LabWork:
         """Return one view of the lab; raise like Pool.call."""
         return self._pool.call(row.id, "inspect", {"view": view, "args": dict(args)})
 
+    def programs(self, row: LabRow, lesson: Lesson) -> JsonObject:
+        """Return VM name -> its program as it is now; as in the lesson if that cannot be had at once."""
+        with suppress(CallFailed, WorkerLost, Overloaded, LabUnknown):
+            return self._pool.call(row.id, "inspect", {"view": "programs", "args": {}}, FIRST_LOOK_SECONDS)
+        return {
+            vm.name: {"vm": vm.name, "name": vm.program, "source": lesson.programs[vm.program].source or ""}
+            for vm in lesson.lab_config.vms
+        }
+
     def control(self, row: LabRow, fields: JsonObject) -> JsonObject:
         """Run, pause, step; raise like Pool.call."""
         return self._pool.call(row.id, "control", fields)

@@ -14,7 +14,7 @@ from emulator.errors import VmLabError
 
 VERBS = ("run", "pause", "speed", "step", "run_until")
 UNITS = ("instruction", "exit", "timeslice")
-CONDITION_FIELDS = ("kind", "vm", "vcpu", "reason", "address", "text", "ns")
+CONDITION_FIELDS = ("kind", "vm", "vcpu", "reason", "address", "text", "state", "ns")
 
 
 class ControlError(VmLabError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from app.workers.control import parse_control, steer
 from app.workers.inspection import inspect
@@ -19,7 +19,7 @@ from app.workers.publishing import Publisher, Send, state_of, whole
 from app.workers.record import LabRecord
 from app.workers.session import BuildLab, Clock, Session
 from emulator.errors import VmLabError
-from emulator.lab import Lab
+from emulator.lab import Lab, LabError
 
 SLICE_SECONDS = 0.008
 STEP_SECONDS = 0.05
@@ -213,20 +213,10 @@ class SessionHost:
 
 
 def describe(error: VmLabError) -> JsonObject:
-    """Return a user error as JSON: the sentence, the place, and one diagnostic per line that is wrong."""
-    diagnostics = [
-        {
-            "line": int(getattr(part, "line", 0) or 0),
-            "column": int(getattr(part, "column", 0) or 0),
-            "length": int(getattr(part, "length", 1) or 1),
-            "message": str(getattr(part, "message", part)),
-            "hint": str(getattr(part, "hint", "") or ""),
-        }
-        for part in getattr(error, "diagnostics", ())
-    ]
+    """Return a user error as JSON: the sentence, the place, and one diagnostic per mistake in a program."""
+    diagnostics = error.diagnostics if isinstance(error, LabError) else []
     return {
         "message": str(error),
         "where": str(getattr(error, "path", "")),
-        "remedy": str(getattr(error, "remedy", "") or ""),
-        "diagnostics": diagnostics,
+        "diagnostics": [{**cast("JsonObject", diagnostic), "hint": ""} for diagnostic in diagnostics],
     }

@@ -87,6 +87,16 @@ def _listing(lab: Lab, args: Args) -> Any:
     return lab.listing(word(args, "vm"))
 
 
+def _program(lab: Lab, args: Args) -> Any:
+    vm = word(args, "vm")
+    program = lab.program(vm)
+    return {"vm": vm, "name": program.name, "source": program.source or ""}
+
+
+def _programs(lab: Lab, _args: Args) -> Any:
+    return {vm.name: _program(lab, {"vm": vm.name}) for vm in lab.config.vms}
+
+
 def _exits(lab: Lab, _args: Args) -> Any:
     return {vm["name"]: vm["exits"] for vm in lab.observe(None)["vms"]}
 
@@ -99,4 +109,6 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "fault": _fault,
     "listing": _listing,
     "exits": _exits,
+    "program": _program,
+    "programs": _programs,
 }

@@ -28,6 +28,7 @@ SPEEDS: dict[str, float | None] = {
 CHUNK_SECONDS = 0.004
 MAX_CHUNK = 2_000_000
 MIN_CHUNK = 256
+FIRST_CHUNK = 1024
 MAX_LAG_SECONDS = 0.25
 METER_SECONDS = 1.0
 
@@ -37,7 +38,7 @@ class Throttle:
 
     def __init__(self) -> None:
         """Begin carefully: the first chunk may meet the most expensive guest there is."""
-        self.chunk = 50_000
+        self.chunk = FIRST_CHUNK
 
     def learn(self, cycles: int, seconds: float) -> None:
         """Take note that `cycles` took `seconds` of wall time."""

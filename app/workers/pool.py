@@ -209,8 +209,7 @@ class Pool:
     def _send(self, lab: str, message: Message) -> Future[Message]:
         """Send a request, opening the lab on the worker first if need be; the caller holds the lab's lock."""
         slot = self._slot(lab)
-        slot.running.wait(RESTART_SECONDS)
-        connection = slot.connection
+        connection = slot.live(RESTART_SECONDS)
         if connection is None:
             raise WorkerLost("the worker is being started again")
         if connection.waiting() >= MAX_WAITING:
@@ -252,13 +251,13 @@ class Pool:
     # Workers
 
     def _launch(self, slot: Slot) -> None:
-        slot.connection = Connection(
+        connection = Connection(
             self._command,
             on_notice=lambda message: self._notice(slot, message),
             on_death=lambda: self._revive(slot),
         )
-        slot.running.set()
-        slot.connection.start()
+        slot.put(connection)
+        connection.start()
 
     def _notice(self, slot: Slot, message: Message) -> None:
         if message.kind == "publish":
@@ -277,9 +276,8 @@ class Pool:
         if self._closing.is_set() or dead is None:
             return
         print(f"worker {dead.pid} died; starting another", file=sys.stderr)
-        slot.connection = None
-        slot.running.clear()
         slot.ready.clear()
+        slot.put(None)
         if self._closing.wait(self._pause_before_restart(slot, dead)):
             return
         self.flush_positions()

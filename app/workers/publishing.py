@@ -111,7 +111,10 @@ def whole(session: Session) -> dict[str, Any]:
 
 
 def _says_something(part: Any) -> bool:
-    return bool(part["delta"] or part["owners"]) if isinstance(part, dict) else bool(part)
+    if isinstance(part, dict):
+        frames = cast("dict[str, Any]", part)
+        return bool(frames["delta"] or frames["owners"])
+    return bool(part)
 
 
 def _text(value: object) -> bytes:

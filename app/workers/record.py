@@ -6,16 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 from app.workers.protocol import Message
+from emulator.lab import Lab, LogEntry
+from emulator.lab.config import LabConfig
+from emulator.lab.programs import Program
+from emulator.machine.engine import Engine
 
 RunMode = Literal["paused", "running", "until", "rebuilding", "failed"]
-
-
-class LogEntry(TypedDict):
-    """Run to `position`, then apply `action`."""
-
-    seq: int
-    position: int
-    action: dict[str, Any]
 
 
 class Mode(TypedDict):
@@ -87,3 +83,9 @@ class LabRecord:
             position=body["position"],
             mode=body["mode"],
         )
+
+
+def build_lab(record: LabRecord, engine: Engine) -> Lab:
+    """Return the lab of a record at its beginning; raise LabError or ConfigError."""
+    programs = {text.name: Program(text.name, text.source, text.elf) for text in record.programs}
+    return Lab(LabConfig.from_dict(record.config), programs, record.seed, engine)

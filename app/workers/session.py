@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from app.workers.pacing import Pacer, Throttle
-from app.workers.record import LabRecord, LogEntry, Mode, RunMode
-from emulator.lab import Lab, LabError
+from app.workers.record import LabRecord, Mode, RunMode
+from emulator.lab import Lab, LabError, LogEntry
 
 Clock = Callable[[], float]
 BuildLab = Callable[[LabRecord], Lab]
@@ -143,6 +143,7 @@ class Session:
         self.mode, self.reason, self.condition, self.waiting = mode, "", condition, False
         self.watched_at = self._clock()
         self._pacer = self._new_pacer(speed)
+        self._throttle = Throttle()
         self._changed()
 
     def _new_pacer(self, speed: str) -> Pacer:
@@ -171,11 +172,19 @@ class Session:
             goal = min(goal, due)
         if self.condition is None:
             self.lab.advance(goal)
-        elif self.lab.run_until(self.condition, goal):
-            self.pause(f"condition met: {self.condition['kind']}")
+        else:
+            self._look_for(self.condition, goal)
         self._throttle.learn(self.lab.position - position, self._clock() - started)
         if self.lab.position < goal and self.mode in ("running", "until"):
             self._nothing_left()
+
+    def _look_for(self, condition: dict[str, Any], goal: int) -> None:
+        """Run towards `goal`; stop when the condition holds, or cannot hold any more (its VM is gone)."""
+        try:
+            if self.lab.run_until(condition, goal):
+                self.pause(f"condition met: {condition['kind']}")
+        except LabError as error:
+            self.pause(str(error))
 
     def _nothing_left(self) -> None:
         if self.mode == "until":

@@ -19,10 +19,25 @@ class Slot:
         self.connection: Connection | None = None
         self.modes: dict[str, tuple[int, Mode]] = {}
         self.quick_deaths = 0
-        self.running = threading.Event()
         self.ready = threading.Event()
         self._streams: dict[str, Subscription] = {}
         self._guard = threading.Lock()
+        self._replaced = threading.Condition()
+
+    def put(self, connection: Connection | None) -> None:
+        """Put a new worker here, or none for now."""
+        with self._replaced:
+            self.connection = connection
+            self._replaced.notify_all()
+
+    def live(self, seconds: float) -> Connection | None:
+        """Return the worker, waiting for a new one if it has died; None if none comes in time."""
+
+        def ready() -> bool:
+            return self.connection is not None and self.connection.alive()
+
+        with self._replaced:
+            return self.connection if self._replaced.wait_for(ready, seconds) else None
 
     def add_stream(self, subscription: Subscription) -> None:
         """Keep a reader."""

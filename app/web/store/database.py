@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,13 +58,13 @@ class Database:
         self._writer = engine.execution_options(begin="BEGIN IMMEDIATE")
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> Generator[Connection]:
         """Yield a connection that sees one unchanging state."""
         with self._engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self) -> Generator[Connection]:
         """Yield a connection whose changes are durable when the block ends, and undone if it raises."""
         with self._writer.begin() as connection:
             yield connection

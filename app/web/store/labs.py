@@ -17,7 +17,8 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from app.web.store import schema
 from app.web.store.database import Database
-from app.workers.record import LabRecord, LogEntry, ProgramText
+from app.workers.record import LabRecord, ProgramText
+from emulator.lab import LogEntry
 
 
 @dataclass(frozen=True, slots=True)

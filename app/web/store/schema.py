@@ -36,7 +36,7 @@ session = Table(
     "session",
     metadata,
     Column("token_hash", String, primary_key=True),
-    Column("student", ForeignKey("student.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("student", String, ForeignKey("student.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("created_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
 )
@@ -48,7 +48,7 @@ lab = Table(
     "lab",
     metadata,
     Column("id", String, primary_key=True),
-    Column("student", ForeignKey("student.id", ondelete="CASCADE"), nullable=False),
+    Column("student", String, ForeignKey("student.id", ondelete="CASCADE"), nullable=False),
     Column("lesson", String, nullable=False),
     Column("lesson_version", String, nullable=False),
     Column("seed", Integer, nullable=False),
@@ -62,7 +62,7 @@ lab = Table(
 program = Table(
     "program",
     metadata,
-    Column("lab", ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
+    Column("lab", String, ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
     Column("name", String, primary_key=True),
     Column("source", Text),
     Column("elf", LargeBinary),
@@ -71,7 +71,7 @@ program = Table(
 action_log = Table(
     "action_log",
     metadata,
-    Column("lab", ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
+    Column("lab", String, ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
     Column("generation", Integer, primary_key=True),
     Column("seq", Integer, primary_key=True),
     Column("position", Integer, nullable=False),
@@ -83,7 +83,7 @@ action_log = Table(
 request = Table(
     "request",
     metadata,
-    Column("lab", ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
+    Column("lab", String, ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
     Column("request_id", String, primary_key=True),
     Column("digest", String, nullable=False),
     Column("reply", Text, nullable=False),
@@ -93,7 +93,7 @@ request = Table(
 answer = Table(
     "answer",
     metadata,
-    Column("lab", ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
+    Column("lab", String, ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
     Column("question", String, primary_key=True),
     Column("value", Text, nullable=False),
     Column("at", Float, nullable=False),
@@ -103,7 +103,7 @@ check_result = Table(
     "check_result",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("lab", ForeignKey("lab.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("lab", String, ForeignKey("lab.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("generation", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("passed", Integer, nullable=False),

@@ -1,0 +1,88 @@
+"""A changed configuration becomes ordinary actions, or an error that says where."""
+
+import pytest
+
+from app.web.configuration import changes, config_text, parse_fields, parse_text
+from app.web.errors import Problem
+from emulator.lab.config import LabConfig
+from tests.web.conftest import Student
+
+CONFIG = {
+    "host": {"pcpus": 2, "memory": "4 MiB", "clock": "100 MHz", "timeslice": "1 ms"},
+    "vms": [
+        {"name": "a", "program": "count.s", "vcpus": 1, "memory": "256 KiB"},
+        {"name": "b", "program": "hello.s", "vcpus": 1, "memory": "256 KiB"},
+    ],
+}
+NOW = LabConfig.from_dict(CONFIG).to_dict()
+
+
+def test_the_text_of_a_configuration_means_the_same_configuration() -> None:
+    assert parse_text(config_text(NOW)).config == LabConfig.from_dict(NOW)
+    assert changes(NOW, parse_text(config_text(NOW))) == []
+
+
+def test_a_change_of_one_value_is_one_action() -> None:
+    wanted = parse_fields({"vms-1-memory": "512 KiB"}, NOW)
+    assert [change.action for change in changes(NOW, wanted)] == [
+        {"verb": "set_vm", "vm": "b", "memory": "512 KiB"}
+    ]
+
+
+def test_vms_leave_before_the_host_changes_and_come_after_it() -> None:
+    fields = {"vms-0-delete": "1", "memory": "2 MiB", "vms-2-name": "c", "vms-2-program": "hello.s"}
+    verbs = [change.action["verb"] for change in changes(NOW, parse_fields(fields, NOW))]
+    assert verbs == ["undefine", "set_host", "define"]
+
+
+def test_a_vm_that_is_renamed_stays_the_same_vm() -> None:
+    wanted = parse_fields({"vms-0-name": "web"}, NOW)
+    assert [change.action for change in changes(NOW, wanted)] == [
+        {"verb": "set_vm", "vm": "a", "name": "web"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("host:\n  memory: 7 KiB\n", 2, "multiple of 4 KiB"),
+        ("host:\n  pcpus: 1\n  memry: 8 MiB\n", 3, "memory"),
+        ("vms:\n  - {name: a}\n", 2, "program"),
+        ("host: [", 1, "YAML"),
+        ("host: *x\n", 1, "aliases"),
+        ("- 1\n", 1, ""),
+    ],
+)
+def test_a_wrong_text_is_refused_at_its_line(text: str, line: int, words: str) -> None:
+    with pytest.raises(Problem) as caught:
+        parse_text(text)
+    assert caught.value.status == 422
+    assert caught.value.diagnostics[0]["line"] == line
+    assert words in caught.value.message
+
+
+def test_an_unknown_field_is_refused_by_name() -> None:
+    with pytest.raises(Problem, match="vms-0-colour") as caught:
+        parse_fields({"vms-0-colour": "red"}, NOW)
+    assert caught.value.where == "vms-0-colour"
+
+
+def test_the_page_changes_the_lab(student: Student) -> None:
+    reply = student.done("config", **{"timeslice": "200 us", "vms-0-memory": "512 KiB", "vms-0-vcpus": "2"})
+    assert [action["verb"] for action in reply["actions"]] == ["set_host", "set_vm"]
+    assert reply["state"]["host"]["timeslice_ns"] == 200_000
+    assert (reply["vms"][0]["memory"], reply["vms"][0]["vcpus"]) == ("512 KiB", 2)
+
+
+def test_a_vm_that_is_on_keeps_its_memory_and_the_error_says_which(student: Student) -> None:
+    student.done("actions", verb="start", vm="b")
+    response = student.post("config", **{"vms-1-memory": "512 KiB"})
+    assert response.status_code == 422
+    assert response.json is not None
+    assert response.json["error"]["where"] == "vms[1].memory"
+
+
+def test_a_vm_can_be_added_and_deleted(student: Student) -> None:
+    fields = {"vms-2-name": "c", "vms-2-memory": "256 KiB", "vms-2-vcpus": "1", "vms-2-program": "hello.s"}
+    assert [vm["name"] for vm in student.done("config", **fields)["vms"]] == ["a", "b", "c"]
+    assert [vm["name"] for vm in student.done("config", **{"vms-0-delete": "1"})["vms"]] == ["b", "c"]
