@@ -1,0 +1,135 @@
+"""Facts come from what really happened in a lab."""
+
+from typing import Any
+
+import pytest
+
+from app.grading import grade
+from app.grading.attempt import Attempt
+from app.grading.facts import look_up
+from app.grading.lab_facts import LabFacts
+from app.lessons import Lesson, load_lesson
+from app.lessons.facts import FUNCTIONS, RECORDS, STATES
+from app.paths import lessons_dir
+
+
+@pytest.fixture(scope="module")
+def engine() -> Any:
+    from emulator.build.engine import load_engine
+
+    return load_engine()
+
+
+@pytest.fixture
+def wall(engine: Any) -> Attempt:
+    """Lesson 2 with VM a asleep and VM b stopped at the wall."""
+    lesson = load_lesson(lessons_dir() / "02-the-wall")
+    attempt = Attempt(lesson, engine)
+    attempt.lab.apply({"verb": "start", "vm": "a"})
+    attempt.run(2_000_000)
+    source = (lesson.programs["probe.s"].source or "").replace("TARGET, 0x80002000", "TARGET, 0x80100000")
+    attempt.lab.apply({"verb": "set_program", "vm": "b", "source": source})
+    attempt.lab.apply({"verb": "start", "vm": "b"})
+    attempt.run(2_000_000)
+    return attempt
+
+
+def facts_of(attempt: Attempt, answers: dict[str, object] | None = None) -> LabFacts:
+    return LabFacts(attempt.lesson, attempt.lab, answers or {})
+
+
+def test_states_consoles_and_exits(wall: Attempt) -> None:
+    facts = facts_of(wall)
+    assert facts.vms() == ["a", "b"]
+    assert (facts.state("a"), facts.state("b")) == ("idle", "crashed")
+    assert facts.console("a").startswith("My secret lies at")
+    assert facts.exits("b", "guest page fault") == 1
+    assert facts.exits("b") == facts.exits("b", "sbi") + 1
+    assert (facts.pcpus(), facts.timeslice_us(), facts.memory_kib("b")) == (2, 1000, 1024)
+
+
+def test_a_fault_tells_cause_address_and_the_neighbours_digest(wall: Attempt) -> None:
+    (fault,) = facts_of(wall).faults("b")
+    assert fault["cause"] == "load guest-page fault"
+    assert fault["gpa"] == fault["gva"] == 0x8010_0000
+    assert fault["instruction"].startswith("lbu")
+    assert fault["neighbours_unchanged"]
+
+
+def test_faults_and_history_outlive_a_restart_but_the_console_does_not(wall: Attempt) -> None:
+    source = wall.lesson.programs["probe.s"].source
+    wall.lab.apply({"verb": "set_program", "vm": "b", "source": source})
+    wall.lab.apply({"verb": "start", "vm": "b"})
+    wall.run(2_000_000)
+    facts = facts_of(wall)
+    assert len(facts.faults("b")) == 1
+    assert facts.starts("b") == 2
+    assert facts.history("b").count("VM b reaches out") == 2
+    assert facts.console("b").count("VM b reaches out") == 1
+
+
+def test_frames_are_unchanged_until_their_owner_writes(wall: Attempt) -> None:
+    before = facts_of(wall).frames("a")
+    assert before["count"] == 256
+    assert before["unchanged"]
+    assert before["hash"] == before["at_start"] != ""
+    source = (wall.lesson.programs["vault.s"].source or "").replace(
+        "asleep:", "la t0, secret\n sb zero, 0(t0)\nasleep:"
+    )
+    wall.lab.apply({"verb": "set_program", "vm": "a", "source": source})
+    wall.run(2_000_000)
+    after = facts_of(wall).frames("a")
+    assert not after["unchanged"]
+    assert after["hash"] != after["at_start"]
+
+
+def test_an_answer_is_correct_or_not(wall: Attempt) -> None:
+    assert facts_of(wall, {"entries-read": "3"}).correct("entries-read")
+    assert not facts_of(wall, {"entries-read": "4"}).correct("entries-read")
+    assert not facts_of(wall, {"entries-read": ["nonsense"]}).correct("entries-read")
+    assert not facts_of(wall).correct("entries-read")
+
+
+def test_grading_changes_nothing(wall: Attempt) -> None:
+    before = (wall.lab.state_hash(), wall.lab.position, len(wall.lab.log))
+    first = grade(wall.lesson, wall.lab, {})
+    assert grade(wall.lesson, wall.lab, {}) == first
+    assert (wall.lab.state_hash(), wall.lab.position, len(wall.lab.log)) == before
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_vm_that_is_not_there_is_no_error(name: str, wall: Attempt) -> None:
+    function = FUNCTIONS[name]
+    arguments = {item.name: "nobody" for item in function.parameters if not item.optional}
+    found = look_up(facts_of(wall), name, arguments)
+    kinds = {"text": str, "int": int, "double": float, "bool": bool, "list": list, "frames": dict}
+    assert isinstance(found, kinds[function.result.name])
+    if function.parameters:
+        assert found in ("", 0, [], "undefined", False) or not found["unchanged"]
+
+
+def test_records_have_the_fields_of_the_vocabulary(wall: Attempt) -> None:
+    facts = facts_of(wall)
+    assert set(facts.faults("b")[0]) == set(RECORDS["fault"])
+    assert set(facts.frames("a")) == set(RECORDS["frames"])
+    assert facts.state("a") in STATES
+
+
+def test_checks_survive_a_lab_that_was_turned_upside_down(wall: Attempt) -> None:
+    lab, lesson = wall.lab, wall.lesson
+    for action in (
+        {"verb": "destroy", "vm": "a"},
+        {"verb": "undefine", "vm": "a"},
+        {"verb": "undefine", "vm": "b"},
+        {"verb": "set_host", "pcpus": 1},
+    ):
+        lab.apply(action)
+        assert_graded(lesson, wall)
+    lab.apply({"verb": "reset_lab"})
+    assert_graded(lesson, wall)
+
+
+def assert_graded(lesson: Lesson, attempt: Attempt) -> None:
+    results = grade(lesson, attempt.lab, attempt.answers)
+    assert [result.id for result in results] == [check.id for check in lesson.checks]
+    assert not any(result.passed for result in results if result.id == "untouched")
