@@ -1,0 +1,27 @@
+"""Fixtures: the compiled engine, and a host for guests."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from emulator.build.engine import load_engine
+from tests.hypervisor.bench import Bench
+
+
+@pytest.fixture(scope="session")
+def engine() -> Any:
+    """The compiled kernels."""
+    return load_engine()
+
+
+@pytest.fixture
+def bench(engine: Any) -> Bench:
+    """Two pCPUs, 8 MiB."""
+    return Bench(engine)
+
+
+@pytest.fixture
+def make_bench(engine: Any) -> Callable[..., Bench]:
+    """Make hosts of other sizes."""
+    return lambda **sizes: Bench(engine, **sizes)
