@@ -1,24 +1,45 @@
 // "Who owns this memory?": one square per 4 KiB frame of the host, coloured and patterned by its owner.
-// Data: lab.owners (code per frame), lab.legend (code -> FrameOwner), lab.firstHfn.
+// Data: lab.owners (code per frame), lab.legend (code -> FrameOwner).
 import { palette, patternBit, vmLetter } from "./patterns.js";
 
 const FRESH_MS = 700;
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
+/** Frames that are numbered one after another stand together in blocks of 4 x 4, where squares are large enough to see. */
+const SIDE = 4;
+const BLOCK = SIDE * SIDE;
+const LEAST_CELL = 3;
+
 /**
- * How many columns (a power of two) fill `width` x `height` device pixels best, and how large a square then is. Where not
- * even one pixel per frame fits, `cell` is 1 and the picture is shown smaller than it is drawn.
- * @returns {{columns: number, rows: number, cell: number, shown: number}} shown: device pixels per square on screen
+ * Where each frame stands: as many columns as fill `width` x `height` device pixels best. Where not even one pixel per
+ * frame fits, `cell` is 1 and the picture is shown smaller than it is drawn.
+ * @typedef {{columns: number, rows: number, cell: number, shown: number, side: number}} Shape
+ *   cell: device pixels of a square as drawn; shown: as seen; side: squares along a block (4, or 1 for none)
+ * @returns {Shape}
  */
 export function layout(frames, width, height) {
-  let best = { columns: 0, rows: 0, cell: 0, shown: 0 };
+  let best = { columns: 0, rows: 0, cell: 0, shown: 0, side: 1 };
   for (let columns = 32; columns <= 1024; columns *= 2) {
-    const rows = Math.ceil(frames / columns);
+    const rows = Math.ceil(frames / columns / SIDE) * SIDE;
     const fitting = Math.min(width / columns, height / rows);
     const shown = fitting >= 1 ? Math.floor(fitting) : fitting;
-    if (shown > best.shown) best = { columns, rows, cell: Math.max(1, shown), shown };
+    if (shown > best.shown) best = { columns, rows, cell: Math.max(1, shown), shown, side: shown >= LEAST_CELL ? SIDE : 1 };
   }
-  return { ...best, cell: Math.ceil(best.cell) };
+  return best;
+}
+
+/** The column and row of a frame. @param {Shape} shape */
+export function place(index, { columns, side }) {
+  const across = columns / side;
+  const block = Math.floor(index / (side * side));
+  const inside = index % (side * side);
+  return [(block % across) * side + (inside % side), Math.floor(block / across) * side + Math.floor(inside / side)];
+}
+
+/** The frame at a column and row; the inverse of `place`. @param {Shape} shape */
+export function frameAt(column, row, { columns, side }) {
+  const block = Math.floor(row / side) * (columns / side) + Math.floor(column / side);
+  return block * side * side + (row % side) * side + (column % side);
 }
 
 /** The maximal runs of frames with one code: [[first, count, code], ...]. @param {Uint8Array} owners */
@@ -62,10 +83,11 @@ export class FrameMap {
   /** The frame index under a point of the canvas (CSS pixels), or null. */
   at(x, y) {
     if (!this.shape) return null;
-    const { columns, step } = this.shape;
-    const column = Math.floor(x / step);
-    const index = Math.floor(y / step) * columns + column;
-    return column >= 0 && column < columns && index >= 0 && index < this.lab.owners.length ? index : null;
+    const column = Math.floor(x / this.step);
+    const row = Math.floor(y / this.step);
+    if (column < 0 || row < 0 || column >= this.shape.columns || row >= this.shape.rows) return null;
+    const index = frameAt(column, row, this.shape);
+    return index < this.lab.owners.length ? index : null;
   }
 
   draw() {
@@ -74,10 +96,11 @@ export class FrameMap {
     if (!box || !frames) return;
     const ratio = window.devicePixelRatio || 1;
     const tall = Math.max(192, Math.min(384, box * (frames > 32768 ? 1 : 0.55))) * ratio;
-    const { columns, rows, cell, shown } = layout(frames, box * ratio, tall);
+    this.shape = layout(frames, box * ratio, tall);
+    const { columns, rows, cell, shown } = this.shape;
     this.size(columns * cell, rows * cell, (columns * shown) / ratio);
-    this.shape = { columns, rows, cell, step: this.cssWidth / columns };
-    this.context.putImageData(this.paint(columns, rows, cell, Math.max(1, Math.round(ratio))), 0, 0);
+    this.step = this.cssWidth / columns;
+    this.context.putImageData(this.paint(Math.max(1, Math.round(ratio))), 0, 0);
     this.drawFresh();
     this.drawLabels(ratio);
     if (this.cursor !== null) this.outline(this.cursor);
@@ -99,7 +122,8 @@ export class FrameMap {
     return table;
   }
 
-  paint(columns, rows, cell, scale) {
+  paint(scale) {
+    const { columns, rows, cell } = this.shape;
     const image = this.context.createImageData(columns * cell, rows * cell);
     const words = new Uint32Array(image.data.buffer);
     const table = this.colours();
@@ -111,8 +135,9 @@ export class FrameMap {
     for (let i = 0; i < owners.length; i++) {
       const colour = table[owners[i]];
       if (!colour) continue;
-      const left = (i % columns) * cell;
-      const top = Math.floor(i / columns) * cell;
+      const [column, row] = place(i, this.shape);
+      const left = column * cell;
+      const top = row * cell;
       for (let y = top; y < top + cell - gap; y++) {
         for (let x = left; x < left + cell - gap; x++) words[y * width + x] = colour.word(x, y, scale, left, top, cell - gap);
       }
@@ -126,42 +151,36 @@ export class FrameMap {
     for (const { since, runs: changed } of this.fresh) {
       this.context.globalAlpha = 0.75 * (1 - (now - since) / FRESH_MS);
       this.context.fillStyle = palette().ink.css;
-      for (const [first, count] of changed) for (const rectangle of this.rectangles(first, count)) this.context.fillRect(...rectangle);
+      for (const [first, count] of changed) this.fillRun(first, count);
     }
     this.context.globalAlpha = 1;
     if (this.fresh.length) this.ask();
   }
 
-  /** A run of frames as at most three rectangles (head, whole rows, tail) in device pixels. */
-  rectangles(first, count) {
-    const { columns, cell } = this.shape;
-    const found = [];
-    let at = first;
-    const end = first + count;
-    while (at < end) {
-      const column = at % columns;
-      const row = Math.floor(at / columns);
-      const whole = column === 0 ? Math.floor((end - at) / columns) : 0;
-      const length = whole ? whole * columns : Math.min(columns - column, end - at);
-      found.push([column * cell, row * cell, (whole ? columns : length) * cell, (whole || 1) * cell]);
-      at += length;
+  fillRun(first, count) {
+    const { cell, side } = this.shape;
+    for (let at = first; at < first + count; ) {
+      const whole = at % BLOCK === 0 && first + count - at >= BLOCK && side === SIDE;
+      const [column, row] = place(at, this.shape);
+      const width = whole ? side * cell : cell;
+      this.context.fillRect(column * cell, row * cell, width, width);
+      at += whole ? BLOCK : 1;
     }
-    return found;
   }
 
-  /** Write the owner's letter on the largest rectangle of each long run: the picture carries its own labels. */
+  /** Write the owner's letter on every patch that it has to itself: the picture carries its own labels. */
   drawLabels(ratio) {
-    for (const [first, count, code] of runs(this.lab.owners)) {
+    const { cell } = this.shape;
+    for (const { left, top, right, bottom, code } of worthALabel(patches(this.lab.owners, this.shape), this.lab.legend)) {
       const entry = this.lab.legend.get(code);
-      const [x, y, width, height] = this.rectangles(first, count).reduce((a, b) => (a[2] * a[3] >= b[2] * b[3] ? a : b));
       const text = entry && labelOf(entry);
-      if (!text) continue;
-      const plate = Math.min(20 * ratio, height - 2);
-      if (plate < 9 * ratio) continue;
-      this.context.font = `650 ${Math.min(13 * ratio, plate * 0.8)}px "Source Sans 3", sans-serif`;
-      const needed = this.context.measureText(text).width + 10 * ratio;
-      if (needed + 4 > width) continue;
-      this.plate(text, entry, x + width / 2, y + height / 2, needed, plate);
+      const [width, height] = [(right - left) * cell, (bottom - top) * cell];
+      if (!text || height < 12 * ratio) continue;
+      const plate = Math.min(18 * ratio, height * 0.62);
+      this.context.font = `650 ${Math.min(13 * ratio, plate * 0.9)}px "Source Sans 3", sans-serif`;
+      const needed = this.context.measureText(text).width + 5 * ratio;
+      if (needed + 2 * ratio > width) continue;
+      this.plate(text, entry, left * cell + (width - 1) / 2, top * cell + (height - 1) / 2, needed, plate);
     }
   }
 
@@ -179,9 +198,8 @@ export class FrameMap {
   }
 
   outline(index) {
-    const { columns, cell } = this.shape;
-    const x = (index % columns) * cell;
-    const y = Math.floor(index / columns) * cell;
+    const { cell } = this.shape;
+    const [x, y] = place(index, this.shape).map((square) => square * cell);
     this.context.strokeStyle = palette().paper.css;
     this.context.lineWidth = 5;
     this.context.strokeRect(x - 1, y - 1, cell + 1, cell + 1);
@@ -189,6 +207,47 @@ export class FrameMap {
     this.context.lineWidth = 2;
     this.context.strokeRect(x - 1, y - 1, cell + 1, cell + 1);
   }
+}
+
+/** Rectangles of squares with one owner: blocks (or rows of squares) merged to the right, then downwards. */
+function patches(owners, shape) {
+  const step = shape.side;
+  const open = new Map();
+  const done = [];
+  for (let row = 0; row + step <= shape.rows; row += step) {
+    const strips = new Map();
+    for (let column = 0; column < shape.columns; ) {
+      const code = blockCode(owners, column, row, shape);
+      let end = column + step;
+      while (end < shape.columns && code !== null && blockCode(owners, end, row, shape) === code) end += step;
+      if (code !== null) strips.set(`${column}/${end}/${code}`, { left: column, right: end, top: row, bottom: row + step, code });
+      column = end;
+    }
+    for (const [key, patch] of open) {
+      if (strips.has(key)) strips.set(key, { ...patch, bottom: row + step });
+      else done.push(patch);
+    }
+    open.clear();
+    for (const [key, patch] of strips) open.set(key, patch);
+  }
+  return [...done, ...open.values()];
+}
+
+/** Every patch of a VM, and the largest one of everything else. */
+function worthALabel(found, legend) {
+  const area = (patch) => (patch.right - patch.left) * (patch.bottom - patch.top);
+  const largest = new Map();
+  for (const patch of found) if (!largest.has(patch.code) || area(patch) > area(largest.get(patch.code))) largest.set(patch.code, patch);
+  return found.filter((patch) => legend.get(patch.code)?.owner === "vm" || largest.get(patch.code) === patch);
+}
+
+/** The code of a block, or null where it has several owners or lies behind the last frame. */
+function blockCode(owners, column, row, shape) {
+  const first = frameAt(column, row, shape);
+  const size = shape.side * shape.side;
+  if (first + size > owners.length) return null;
+  for (let i = 1; i < size; i++) if (owners[first + i] !== owners[first]) return null;
+  return owners[first];
 }
 
 function labelOf(entry) {

@@ -1,7 +1,7 @@
 // The frame map's cursor: hover or arrow keys say who owns a frame; the table says it for all of them.
 import { look } from "./ask.js";
 import { h, setAttribute } from "./element.js";
-import { FrameMap, runs } from "./frame_map.js";
+import { FrameMap, frameAt, place, runs } from "./frame_map.js";
 import * as numbers from "./numbers.js";
 import { onTheme, vmClass, vmLetter } from "./patterns.js";
 
@@ -31,13 +31,12 @@ export function startFrameMap(lab) {
     details?.abort();
     describe(index);
   };
-  const describe = (index) => {
-    if (index === null) {
+  const describe = (hfn) => {
+    if (hfn === null) {
       readout.replaceChildren(...summary(lab), h("br"), h("span", { class: "quiet" }, "Point at a square or use the arrow keys; a click holds it."));
       return;
     }
-    const entry = lab.legend.get(lab.owners[index]);
-    const hfn = lab.firstHfn + index;
+    const entry = lab.legend.get(lab.owners[hfn]);
     readout.replaceChildren(...sentence(entry, hfn), h("br"), h("span", { class: "quiet more-facts" }, "\u00a0"));
     setAttribute(canvas, "aria-valuenow", hfn);
     setAttribute(canvas, "aria-valuetext", `Frame ${numbers.frameNumber(hfn)}: ${ownerText(entry)}`);
@@ -65,8 +64,8 @@ export function startFrameMap(lab) {
   canvas.addEventListener("blur", () => held || point(null));
   const table = document.getElementById("frame-table");
   lab.on("frames", (changed) => {
-    setAttribute(canvas, "aria-valuemin", lab.firstHfn);
-    setAttribute(canvas, "aria-valuemax", lab.firstHfn + lab.owners.length - 1);
+    setAttribute(canvas, "aria-valuemin", 0);
+    setAttribute(canvas, "aria-valuemax", lab.owners.length - 1);
     map.mark(changed);
     if (map.cursor === null) describe(null);
     if (table.closest("details").open) fillTable(table, lab);
@@ -113,10 +112,13 @@ async function fill(lab, readout, hfn, signal) {
 /** Where a key leads from the cursor; PageUp and PageDown go to the previous and next owner. */
 function moved(key, map, owners) {
   const at = map.cursor ?? 0;
-  const { columns } = map.shape ?? { columns: 1 };
   const last = owners.length - 1;
-  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns };
-  if (key in steps) return Math.min(last, Math.max(0, at + steps[key]));
+  const steps = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+  if (key in steps && map.shape) {
+    const [column, row] = place(at, map.shape).map((square, axis) => square + steps[key][axis]);
+    const inside = column >= 0 && row >= 0 && column < map.shape.columns && row < map.shape.rows;
+    return inside ? Math.min(last, frameAt(column, row, map.shape)) : at;
+  }
   if (key === "Home") return 0;
   if (key === "End") return last;
   if (key === "PageDown") return runs(owners).find(([first]) => first > at)?.[0] ?? last;
@@ -127,11 +129,10 @@ function moved(key, map, owners) {
 function fillTable(table, lab) {
   const rows = runs(lab.owners).map(([first, count, code]) => {
     const entry = lab.legend.get(code);
-    const hfn = lab.firstHfn + first;
     return h(
       "tr",
       {},
-      h("td", { class: "mono" }, `${numbers.frameNumber(hfn)} \u2013 ${numbers.frameNumber(hfn + count - 1)}`),
+      h("td", { class: "mono" }, `${numbers.frameNumber(first)} \u2013 ${numbers.frameNumber(first + count - 1)}`),
       h("td", { class: "number" }, String(count)),
       h("td", { class: "number" }, numbers.size(count * 4096)),
       h("td", {}, ...(entry.owner === "vm" ? [badge(entry.vm_index), ` VM ${entry.vm}`] : [entry.owner])),

@@ -11,11 +11,10 @@ export class Lab extends EventTarget {
     this.url = url;
     /** @type {any} observation without frames, lanes, consoles, events; plus `run` */
     this.state = null;
-    /** @type {Uint8Array} code of every frame */
+    /** @type {Uint8Array} code of every frame, by HFN; frame 0 is the first of RAM */
     this.owners = new Uint8Array(0);
     /** @type {Map<number, any>} code -> FrameOwner */
     this.legend = new Map();
-    this.firstHfn = 0;
     /** @type {Map<number, any>} id -> LaneSlice, in order of arrival */
     this.slices = new Map();
     /** @type {any[]} EventView, oldest first */
@@ -65,14 +64,13 @@ export class Lab extends EventTarget {
   takeFrames(frames) {
     const changed = [];
     this.legend = new Map(frames.legend.map((entry) => [entry.code, entry]));
-    this.firstHfn = Number(BigInt(frames.first_hpa) >> 12n);
     if (frames.owners !== null && frames.owners !== undefined) {
       const bytes = atob(frames.owners);
       this.owners = Uint8Array.from({ length: bytes.length }, (_, i) => bytes.charCodeAt(i));
     } else {
       for (const [hfn, count, code] of frames.delta) {
-        this.owners.fill(code, hfn - this.firstHfn, hfn - this.firstHfn + count);
-        changed.push([hfn - this.firstHfn, count]);
+        this.owners.fill(code, hfn, hfn + count);
+        changed.push([hfn, count]);
       }
     }
     this.tell("frames", changed);

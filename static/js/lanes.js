@@ -7,6 +7,7 @@ const LANE = 34;
 const GAP = 6;
 const GUTTER = 50;
 const AXIS = 22;
+const LEAST_SPAN = 1000;
 
 /** A round distance between ticks, so that about `wanted` fit. @param {number} span */
 export function tickStep(span, wanted) {
@@ -42,6 +43,7 @@ export class Lanes {
     this.from = 0;
     this.span = 0;
     this.following = true;
+    this.zoomed = false;
     this.cursor = null;
     this.pending = 0;
   }
@@ -62,9 +64,9 @@ export class Lanes {
     return this.lab.state?.host?.clock_hz ?? 1e8;
   }
 
-  /** The window [from, to] in cycles; while following, its right edge is now. */
+  /** The window [from, to] in cycles. Until somebody zooms it holds all that ran, but at most twelve timeslices. */
   window() {
-    this.span ||= Math.max(1000, ((this.lab.state?.host?.timeslice_ns ?? 1e6) * this.hz * 12) / 1e9);
+    if (!this.zoomed) this.span = Math.max(LEAST_SPAN, Math.min(this.now * 1.02, ((this.lab.state?.host?.timeslice_ns ?? 1e6) * this.hz * 12) / 1e9));
     if (this.following) this.from = Math.max(0, this.now - this.span);
     return [this.from, this.from + this.span];
   }
@@ -72,8 +74,9 @@ export class Lanes {
   /** Look closer (< 1) or wider (> 1) around the cursor, else around the right edge. */
   zoom(factor) {
     const [from, to] = this.window();
+    this.zoomed = true;
     const pivot = this.cursor ?? (this.following ? to : (from + to) / 2);
-    const span = Math.min(Math.max(20, this.span * factor), Math.max(1e5, this.now * 1.05));
+    const span = Math.min(Math.max(20, this.span * factor), Math.max(LEAST_SPAN, this.now * 1.05));
     this.from = Math.max(0, pivot - ((pivot - from) * span) / this.span);
     this.span = span;
     this.follow(this.from + span >= this.now);
