@@ -6,27 +6,19 @@ line's bytes do not depend on the rest of the program. Left out: linking (all sy
 conditional assembly.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from emulator.isa.assembly.directives import assemble_directive
 from emulator.isa.assembly.expressions import Expression, NotKnownYet, Value, evaluate, parse_expression
-from emulator.isa.assembly.instructions import Resolver, Word, assemble_one, encode_word, forms_of
+from emulator.isa.assembly.fixups import Fixup, compute, fill_in, number_bytes
+from emulator.isa.assembly.instructions import Word, assemble_one, forms_of
 from emulator.isa.assembly.lexer import Line, Token, split_lines, tokenize
-from emulator.isa.assembly.macros import LineReader, Macro
+from emulator.isa.assembly.macros import LENGTH_LIMIT, LineReader, Macro
 from emulator.isa.assembly.operands import Deferred
-from emulator.isa.assembly.problems import (
-    PROBLEM_LIMIT,
-    AssemblyError,
-    Mistake,
-    Problem,
-    did_you_mean,
-    problem_of,
-    quote,
-)
+from emulator.isa.assembly.problems import AssemblyError, Mistake, Problem, ProblemList, did_you_mean, quote
 from emulator.isa.assembly.program import Program, Segment
 from emulator.isa.assembly.pseudo import PSEUDO_INSTRUCTIONS, symbol_access
-from emulator.isa.assembly.sections import PAGE_SIZE, Sections, place
+from emulator.isa.assembly.sections import PAGE_SIZE, Section, Sections, place
 from emulator.isa.assembly.statements import Statement, split_operands, split_statements
 from emulator.isa.assembly.symbols import Equate, Place, SymbolTable
 from emulator.isa.elf_writer import program_to_elf
@@ -59,20 +51,6 @@ def assemble(
     return _Assembler(source, filename, symbols).run(base)
 
 
-@dataclass(frozen=True)
-class _Fixup:
-    """Something to fill in when addresses are known: an instruction, or a number of `width` bytes.
-
-    `dot` is what `.` means in it: for the second instruction of a pair, the place of the first.
-    """
-
-    place: Place
-    dot: Place
-    line: Line
-    content: Word | Expression
-    width: int
-
-
 class _Assembler:
     """One run of the assembler over one program."""
 
@@ -86,23 +64,35 @@ class _Assembler:
         self.reader = LineReader(())
         self.line = Line(1, "", "", 1)
         self._predefined = frozenset(symbols)
-        self._problems: list[Problem] = []
-        self._fixups: list[_Fixup] = []
+        self._problems = ProblemList(filename)
+        self._fixups: list[Fixup] = []
 
     def run(self, base: int) -> Program:
         """Read the program, place its sections and fill in what depends on addresses."""
-        if len(self.source) > SOURCE_LIMIT:
-            limit = f"{SOURCE_LIMIT >> 20} MiB"
-            self._report(Mistake(f"the program is longer than {limit}", Token("name", "", 1)), self.line)
-            raise AssemblyError(self._problems)
+        self._check_size()
         self.reader = LineReader(split_lines(self.source))
         self._read()
         ordered = place(self.sections, base, PAGE_SIZE)
         self.symbols.addresses_known = True
-        self._fill_in()
+        fill_in(self._fixups, self.symbols, self._problems)
         constants = self._constants()
-        if self._problems:
-            raise AssemblyError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
+        self._problems.check()
+        return self._program(ordered, constants)
+
+    def _check_size(self) -> None:
+        """Refuse sources that no person writes."""
+        start = Token("name", "", 1)
+        if len(self.source) > SOURCE_LIMIT:
+            message = f"the program is longer than {SOURCE_LIMIT >> 20} MiB"
+            self._problems.report(Mistake(message, start), self.line)
+        for number, text in enumerate(self.source.split("\n"), start=1):
+            if len(text) > LENGTH_LIMIT and not self._problems.full:
+                mistake = Mistake(f"the line is longer than {LENGTH_LIMIT} characters", start)
+                self._problems.report(mistake, Line(number, text, "", number))
+        self._problems.check()
+
+    def _program(self, ordered: Sequence[Section], constants: Mapping[str, int]) -> Program:
+        """Put together what was assembled."""
         labels = {name: spot.section.address + spot.offset for name, spot in self.symbols.labels.items()}
         return Program(
             entry=labels.get("_start", self.sections[".text"].address),
@@ -140,7 +130,7 @@ class _Assembler:
 
     def _read(self) -> None:
         """Assemble every line, collecting problems."""
-        while len(self._problems) < PROBLEM_LIMIT:
+        while not self._problems.full:
             try:
                 line = self.reader.next_line()
                 if line is None:
@@ -148,24 +138,19 @@ class _Assembler:
                 self.line = line
                 self._assemble_line(line)
             except Mistake as mistake:
-                self._report(mistake, self.line)
-
-    def _report(self, mistake: Mistake, line: Line) -> None:
-        problem = problem_of(mistake, line, self.filename)
-        if problem not in self._problems:  # both instructions of a pair complain of one symbol
-            self._problems.append(problem)
+                self._problems.report(mistake, self.line)
 
     def _assemble_line(self, line: Line) -> None:
         """Assemble the statements of a line; a mistake in one does not hide those in the others."""
         if not line.code or line.code.isspace():
             return
         for tokens in split_statements(tokenize(line.code)):
-            if len(self._problems) >= PROBLEM_LIMIT:
+            if self._problems.full or self.reader.exhausted:
                 return
             try:
                 self._assemble_statement(tokens, line)
             except Mistake as mistake:
-                self._report(mistake, line)
+                self._problems.report(mistake, line)
 
     def _assemble_statement(self, tokens: tuple[Token, ...], line: Line) -> None:
         """Define the labels at the start of a statement and carry out the rest."""
@@ -176,6 +161,7 @@ class _Assembler:
         name = tokens[start]
         if name.kind == "end":
             return
+        self.reader.count_statement(name)
         if name.kind != "name":
             raise Mistake(self._not_a_statement(tokens[start:]), name)
         rest = self.symbols.number_local_labels(tokens[start + 1 :])
@@ -230,86 +216,42 @@ class _Assembler:
 
     def add_number(self, expression: Expression, width: int) -> None:
         """Emit a number of `width` bytes, at once if it does not depend on addresses."""
+        if len(expression.terms) == 1 and expression.terms[0].kind == "number":
+            data = number_bytes(expression.token.value, width, expression.token)
+            self.sections.append(data, expression.token)
+            return
         self._add(expression, width, self.here())
 
     def _add(self, content: Word | Expression, width: int, dot: Place) -> None:
         """Emit something at once, or make room for it and fill it in when addresses are known."""
-        fixup = _Fixup(self.here(), dot, self.line, content, width)
-        token = content.token
+        fixup = Fixup(self.here(), dot, self.line, content, width)
+        section = self.sections.current
         try:
-            data = self._bytes(fixup, None)
+            data = compute(fixup, self.symbols)
         except NotKnownYet:
+            if section.zeros:
+                raise Mistake(f"{section.name} holds only zeros", content.token) from None
             self._fixups.append(fixup)
             data = bytes(width)
-            if self.sections.current.zeros:
-                raise Mistake(f"{self.sections.current.name} holds only zeros", token) from None
-        self.sections.append(data, token)
-
-    def _bytes(self, fixup: _Fixup, resolver: Resolver | None) -> bytes:
-        """Compute what stands at a fixup; without a resolver, only if it does not depend on addresses."""
-        content = fixup.content
-        lookup = self.symbols.lookup(fixup.dot)
-        if isinstance(content, Expression):
-            value = evaluate(content, lookup)
-            if value.section is not None:
-                raise NotKnownYet(content.token)
-            return _number_bytes(value.number, fixup.width, content.token)
-
-        def resolve(deferred: Deferred) -> int:
-            if resolver is None and deferred.relation not in ("value", "upper"):
-                raise NotKnownYet(deferred.token)
-            value = evaluate(deferred.expression, lookup)
-            if value.section is not None:
-                raise NotKnownYet(deferred.token)
-            address = fixup.place.section.address + fixup.place.offset
-            return (resolver or Resolver()).resolve(deferred, address, value)
-
-        return encode_word(content, resolve).to_bytes(fixup.width, "little")
-
-    def _fill_in(self) -> None:
-        """Fill in what depends on addresses; every %pcrel_hi before the first %pcrel_lo."""
-        resolver = Resolver()
-        for fixup in sorted(self._fixups, key=_refers_to_another_instruction):
-            if len(self._problems) >= PROBLEM_LIMIT:
-                return
-            try:
-                data = self._bytes(fixup, resolver)
-            except Mistake as mistake:
-                self._report(mistake, fixup.line)
-            else:
-                offset = fixup.place.offset
-                fixup.place.section.data[offset : offset + fixup.width] = data
+        self.sections.append(data, content.token)
 
     def _constants(self) -> dict[str, int]:
         """Return the values of the program's own constants."""
         lookup = self.symbols.lookup(self.here())
         constants: dict[str, int] = {}
         for name, equate in self.symbols.equates.items():
+            if self._problems.full:
+                break
             try:
                 if name not in self._predefined:
                     constants[name] = lookup(Token("name", name, 1)).number
             except Mistake as mistake:
                 assert isinstance(equate, Equate), "a known value raises nothing"
                 blame = Mistake(mistake.message, equate.expression.token)
-                self._report(blame, self._source_line(equate.place.line))
+                self._problems.report(blame, self._source_line(equate.place.line))
         return constants
 
     def _source_line(self, number: int) -> Line:
         """Return a line of the source for an error message."""
         text = self.source.split("\n")[number - 1]
         return Line(number, text, text, number)
-
-
-def _refers_to_another_instruction(fixup: _Fixup) -> bool:
-    """Tell whether a fixup has a %pcrel_lo, whose value is decided by the instruction with the %pcrel_hi."""
-    fields = fixup.content.fields.values() if isinstance(fixup.content, Word) else ()
-    return any(isinstance(field, Deferred) and field.relation == "pcrel_lo" for field in fields)
-
-
-def _number_bytes(number: int, width: int, token: Token) -> bytes:
-    """Return a number's little-endian bytes; it may be signed or unsigned."""
-    bits = 8 * width
-    if not -(1 << bits - 1) <= number < 1 << bits:
-        span = f"{-(1 << bits - 1)} to {(1 << bits) - 1}"
-        raise Mistake(f"{number} does not fit {width} byte{'' if width == 1 else 's'}; must be {span}", token)
-    return (number % (1 << bits)).to_bytes(width, "little")

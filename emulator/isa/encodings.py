@@ -362,6 +362,7 @@ def encode(instruction: Instruction, operands: Mapping[str, int]) -> int:
     return word
 
 
+@cache
 def value_range(instruction: Instruction, name: str) -> tuple[int, int]:
     """Return the lowest and the highest value of an operand."""
     width = instruction.field_width(name)

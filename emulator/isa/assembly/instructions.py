@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from emulator.isa.aliases import aliases_by_name
-from emulator.isa.assembly.expressions import Value
 from emulator.isa.assembly.lexer import Token
 from emulator.isa.assembly.operands import (
     Deferred,
@@ -155,25 +154,22 @@ class Resolver:
     def __init__(self) -> None:
         self._offsets: dict[int, int] = {}
 
-    def resolve(self, deferred: Deferred, pc: int, value: Value) -> int:
-        """Return the field's value for an expression's value.
-
-        Args:
-            pc: Address of the instruction.
-            value: The expression's value; an absolute number.
-        """
-        relation, number = deferred.relation, value.number
+    def resolve(self, deferred: Deferred, pc: int, number: int) -> int:
+        """Return the field's value, for an instruction at `pc` and an expression whose value is `number`."""
+        relation = deferred.relation
         if relation == "target":
-            return number - pc
+            return _signed64(number - pc)
         if relation == "upper":
             return self._upper(deferred, number)
         if relation in ("hi", "lo"):
             return _half(relation, _reachable(deferred, _signed64(number), "a 32-bit address; use la"))
         if relation in ("pair_hi", "pair_lo"):
             anchor = pc if relation == "pair_hi" else pc - 4
-            return _half(relation[5:], _reachable(deferred, number - anchor, "2 GiB of this instruction"))
+            return _half(
+                relation[5:], _reachable(deferred, _signed64(number - anchor), "2 GiB of this instruction")
+            )
         if relation == "pcrel_hi":
-            self._offsets[pc] = _reachable(deferred, number - pc, "2 GiB of this instruction")
+            self._offsets[pc] = _reachable(deferred, _signed64(number - pc), "2 GiB of this instruction")
             return _half("hi", self._offsets[pc])
         if relation == "pcrel_lo":
             return self._pcrel_low(deferred, number)

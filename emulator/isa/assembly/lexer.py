@@ -137,10 +137,10 @@ def unescape(text: str) -> bytes:
     result = bytearray()
     position = 0
     for match in _ESCAPE.finditer(text):
-        result += text[position : match.start()].encode()
+        result += text[position : match.start()].encode(errors="replace")
         result.append(_escaped_byte(match[1]))
         position = match.end()
-    return bytes(result + text[position:].encode())
+    return bytes(result + text[position:].encode(errors="replace"))
 
 
 def _escaped_byte(escape: str) -> int:

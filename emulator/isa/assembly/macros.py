@@ -13,7 +13,8 @@ from emulator.isa.assembly.lexer import Line, Token
 from emulator.isa.assembly.problems import Mistake, quote
 from emulator.isa.assembly.statements import Operand
 
-LINE_LIMIT = 200_000
+LINE_LIMIT = 100_000
+STATEMENT_LIMIT = 100_000
 CHARACTER_LIMIT = 32 << 20
 LENGTH_LIMIT = 64 << 10
 ARGUMENT_LIMIT = 1024
@@ -34,17 +35,23 @@ class Macro:
 
 
 class LineReader:
-    """Gives the lines of a program; expansions are put in front of what follows them."""
+    """Gives the lines of a program; expansions are put in front of what follows them.
+
+    Attributes:
+        exhausted: Whether a limit was passed, which ends the program.
+    """
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self._stack: list[Iterator[Line]] = [iter(lines)]
         self._lines_read = 0
         self._characters = 0
         self._expansions = 0
+        self._statements = 0
+        self.exhausted = False
 
     def next_line(self) -> Line | None:
         """Return the next line, or None at the end of the program."""
-        while self._stack:
+        while self._stack and not self.exhausted:
             line = next(self._stack[-1], None)
             if line is not None:
                 self._count(line)
@@ -52,14 +59,19 @@ class LineReader:
             self._stack.pop()
         return None
 
+    def count_statement(self, token: Token) -> None:
+        """Refuse programs of more statements than anyone waits for."""
+        self._statements += 1
+        if self._statements > STATEMENT_LIMIT:
+            self.exhausted = True
+            raise Mistake(f"the program has more than {STATEMENT_LIMIT} statements", token)
+
     def _count(self, line: Line) -> None:
         """Refuse programs that expand without end."""
         self._lines_read += 1
         self._characters += len(line.code)
-        if len(line.code) > LENGTH_LIMIT:
-            raise Mistake(f"the line is longer than {LENGTH_LIMIT} characters", Token("name", "", 1))
         if self._lines_read > LINE_LIMIT or self._characters > CHARACTER_LIMIT:
-            self._stack.clear()
+            self.exhausted = True
             message = f"the program has more than {LINE_LIMIT} lines after expanding macros and .rept"
             raise Mistake(message, Token("name", "", 1))
 
@@ -91,12 +103,12 @@ class LineReader:
         number = str(self._expansions)
         context = f"in macro {macro.name}, called in line {line.origin}"
         self._push(
-            (_substitute(source, values, number, line.origin, context) for source in macro.body), token
+            (_substitute(source, values, number, line.origin, context, token) for source in macro.body), token
         )
 
     def _push(self, lines: Iterator[Line], token: Token) -> None:
         if len(self._stack) >= DEPTH_LIMIT:
-            self._stack.clear()
+            self.exhausted = True
             raise Mistake(f"macros and .rept are nested more than {DEPTH_LIMIT} deep", token)
         self._stack.append(lines)
 
@@ -140,7 +152,9 @@ def _text(argument: Operand, line: Line, start: int) -> str:
     return text
 
 
-def _substitute(line: Line, values: Mapping[str, str], number: str, origin: int, context: str) -> Line:
+def _substitute(
+    line: Line, values: Mapping[str, str], number: str, origin: int, context: str, token: Token
+) -> Line:
     """Return a line of a macro's body with the parameters replaced."""
 
     def replacement(match: re.Match[str]) -> str:
@@ -149,4 +163,6 @@ def _substitute(line: Line, values: Mapping[str, str], number: str, origin: int,
         return values.get(match[1], match[0]) if match[1] else ""
 
     code = _PARAMETER.sub(replacement, line.code)
+    if len(code) > LENGTH_LIMIT:
+        raise Mistake(f"a line of this macro becomes longer than {LENGTH_LIMIT} characters", token)
     return Line(line.number, code, code, origin, context)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from itertools import islice
 
 from emulator.errors import VmLabError
 from emulator.isa.assembly.lexer import Line, Token
@@ -10,7 +10,8 @@ from emulator.isa.assembly.lexer import Line, Token
 PROBLEM_LIMIT = 50
 _WINDOW = 100  # columns of a source line that are shown
 _CANDIDATE_LIMIT = 1024
-_WORD_LIMIT = 64
+_WORD_LIMIT = 32
+_QUOTE_LIMIT = 64
 
 
 class Mistake(Exception):
@@ -65,46 +66,73 @@ class AssemblyError(VmLabError):
         self.problems = tuple(problems)
 
 
-def problem_of(mistake: Mistake, line: Line, filename: str) -> Problem:
-    """Locate a mistake in its source line."""
-    token = mistake.token
-    width = max(1, len(token.text))
-    return Problem(filename, line.number, token.column, width, mistake.message, line.text, line.context)
+class ProblemList:
+    """Collects the problems of one program, until there are enough."""
+
+    def __init__(self, filename: str) -> None:
+        self._filename = filename
+        self._problems: list[Problem] = []
+        self._reports = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether going on would be of no use."""
+        return len(self._problems) >= PROBLEM_LIMIT or self._reports >= 4 * PROBLEM_LIMIT
+
+    def report(self, mistake: Mistake, line: Line) -> None:
+        """Add a mistake in a line; the same one twice (by both instructions of a pair) is added once."""
+        self._reports += 1
+        token = mistake.token
+        width = max(1, len(token.text))
+        place = (self._filename, line.number, token.column, width)
+        problem = Problem(*place, mistake.message, line.text, line.context)
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+    def check(self) -> None:
+        """Raise `AssemblyError` if there are problems."""
+        if self._problems:
+            raise AssemblyError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return `; did you mean ...?` with the candidate nearest to `word`, or an empty string."""
     if len(word) > _WORD_LIMIT:
         return ""
-    pool = [name for name, _ in zip(candidates, range(_CANDIDATE_LIMIT), strict=False)]
-    if word.lower() in pool:
-        return f"; did you mean `{word.lower()}`?"
-    similar = get_close_matches(word, pool, n=8, cutoff=0.5)
-    if not similar:
-        return ""
-    nearest = min(similar, key=lambda name: _unlikeness(word, name))
-    return f"; did you mean `{nearest}`?" if edit_distance(word, nearest) <= (len(word) + 1) // 3 else ""
+    limit = min(3, (len(word) + 1) // 3)
+    lower = word.lower()
+    nearest, best = "", (limit + 1, 0, False)
+    for name in islice(candidates, _CANDIDATE_LIMIT):
+        distance = 0 if name == lower else edit_distance(word, name, limit)
+        rank = (distance, abs(len(word) - len(name)), word[:1] != name[:1])
+        if rank < best:
+            nearest, best = name, rank
+    return f"; did you mean `{nearest}`?" if nearest else ""
 
 
-def _unlikeness(word: str, name: str) -> tuple[int, int, bool]:
-    """Rank a candidate: few changes first, then the same length, then the same first letter."""
-    return edit_distance(word, name), abs(len(word) - len(name)), word[:1] != name[:1]
+def edit_distance(left: str, right: str, limit: int) -> int:
+    """Count the letters to insert, delete, replace or swap with the next to turn one word into another.
 
-
-def edit_distance(left: str, right: str) -> int:
-    """Count the letters to insert, delete, replace or swap with the next to turn one word into another."""
-    before: list[int] = []
-    row = list(range(len(right) + 1))
-    for i, a in enumerate(left, start=1):
-        before, previous, row = row, before, [i]
-        for j, b in enumerate(right, start=1):
-            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if previous and j > 1 and a == right[j - 2] and left[i - 2] == b:
-                best = min(best, previous[j - 2] + 1)
-            row.append(best)
-    return row[-1]
+    A result above `limit` says only that the distance is greater. The work grows with `limit` and one length.
+    """
+    far = limit + 1
+    if abs(len(left) - len(right)) > limit:
+        return far
+    before: dict[int, int] = {}
+    row = {j: j for j in range(min(limit, len(right)) + 1)}
+    for i, letter in enumerate(left, start=1):
+        before, previous, row = row, before, ({0: i} if i <= limit else {})
+        for j in range(max(1, i - limit), min(len(right), i + limit) + 1):
+            best = before.get(j - 1, far) + (letter != right[j - 1])
+            best = min(best, before.get(j, far) + 1, row.get(j - 1, far) + 1)
+            if i > 1 and j > 1 and letter == right[j - 2] and left[i - 2] == right[j - 1]:
+                best = min(best, previous.get(j - 2, far) + 1)
+            row[j] = best
+        if min(row.values(), default=far) > limit:
+            return far
+    return row.get(len(right), far)
 
 
 def quote(text: str) -> str:
     """Return a word of the source between backquotes, shortened if it is very long."""
-    return f"`{text}`" if len(text) <= _WORD_LIMIT else f"`{text[:_WORD_LIMIT]}...`"
+    return f"`{text}`" if len(text) <= _QUOTE_LIMIT else f"`{text[:_QUOTE_LIMIT]}...`"

@@ -125,7 +125,7 @@ class SymbolTable:
             raise Mistake(f"{quote(token.text)} is defined by itself, or through too many others", token)
         self._depth += 1
         try:
-            return evaluate(equate.expression, self.lookup(equate.place))
+            value = evaluate(equate.expression, self.lookup(equate.place))
         except Mistake as mistake:
             if self._depth > 1:
                 raise
@@ -133,6 +133,8 @@ class SymbolTable:
             raise Mistake(message, token) from None
         finally:
             self._depth -= 1
+        self.equates[token.text] = value  # so that a tree of constants costs no more than its size
+        return value
 
     def _undefined(self, token: Token) -> str:
         """Say that a symbol is undefined, and what may have been meant."""
@@ -143,7 +145,7 @@ class SymbolTable:
 
 
 def _check_name(token: Token) -> None:
-    if token.text in REGISTER_NUMBERS or token.text == ".":
-        raise Mistake(
-            f"{quote(token.text)} is the name of a register or of this place; choose another", token
-        )
+    if token.text in REGISTER_NUMBERS:
+        raise Mistake(f"{quote(token.text)} is the name of a register; choose another", token)
+    if token.text == ".":
+        raise Mistake("`.` is the address of this place; to move it, use .org", token)
