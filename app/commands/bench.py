@@ -3,10 +3,12 @@
 import argparse
 import sys
 
+from app.commands import Subparsers
+
 SIZES = ("s", "m")
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Add `vmlab bench` and its suites."""
     parser = subparsers.add_parser("bench", help="measure the emulator, beside QEMU where it is installed")
     suites = parser.add_subparsers(metavar="SUITE", required=True)

@@ -5,16 +5,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from app.commands import Subparsers
+
 if TYPE_CHECKING:
     from app.lessons.errors import LessonError
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Add `vmlab lint`."""
     parser = subparsers.add_parser(
         "lint",
         help="check lessons and print every fault with its line",
-        description="Check lessons and print every fault as file:line:column: message. Exits 1 if there is one.",
+        description="Check lessons; print every fault as file:line:column: message. Exits 1 if there is one.",
     )
     parser.add_argument(
         "lessons", nargs="*", type=Path, metavar="LESSON", help="lesson directories (default: all)"

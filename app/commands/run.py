@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.commands import Subparsers
 from app.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ PARTS = 50
 QUIET_SECONDS = 1.0
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Add `vmlab run`."""
     parser = subparsers.add_parser(
         "run",

@@ -7,6 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
+from app.commands import Subparsers
 from emulator.errors import VmLabError
 
 
@@ -14,7 +15,7 @@ class ServeError(VmLabError):
     """The server cannot start; the message says why and what to do."""
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Add `vmlab serve`."""
     parser = subparsers.add_parser("serve", help="serve the lessons and their labs to browsers")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")

@@ -3,8 +3,10 @@
 import argparse
 import time
 
+from app.commands import Subparsers
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_parser(subparsers: Subparsers) -> None:
     """Add `vmlab warm`."""
     subparsers.add_parser("warm", help="compile the emulator's kernels into the cache")
 

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.commands import Subparsers
+
 if TYPE_CHECKING:
     from emulator.lab import Lab
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Add `vmlab worker`, unlisted: nobody types it."""
     parser = subparsers.add_parser("worker")
     parser.add_argument("--lessons", type=Path, required=True)
