@@ -27,7 +27,7 @@ export class Lab extends EventTarget {
     follow(
       `${this.url}/stream`,
       {
-        state: (data) => this.takeState(data),
+        state: (data) => this.takeState(data, true),
         frames: (data) => this.takeFrames(data.frames),
         lanes: (data) => this.takeLanes(data),
         console: (data) => this.tell("consoles", data),
@@ -54,8 +54,9 @@ export class Lab extends EventTarget {
     return this.state?.vms?.find((vm) => vm.name === name);
   }
 
-  /** Take the payload of a `state` event, or the `state` in a POST's answer. */
-  takeState(state) {
+  /** Take the payload of a `state` event, or the `state` in a POST's answer: that one may be older than what the stream brought. */
+  takeState(state, streamed = false) {
+    if (!streamed && this.state && state.cursor < this.state.cursor) return;
     this.state = state;
     if (state.vms) this.tell("state", state);
     else this.tell("run", state);
