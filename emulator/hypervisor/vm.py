@@ -55,6 +55,7 @@ class Vm:
         """
         self.settings = settings
         self.index = index
+        self.serial = serial
         self.vmid = serial & 0x3FFF
         self.lifecycle = VmState.SHUT_OFF
         self.resumes_to = VmState.RUNNING

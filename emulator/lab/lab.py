@@ -68,7 +68,7 @@ class Lab:
         self.answers: dict[str, Answer] = {}
         self.revision = Revision()
         self.engine = engine
-        self._initial = config
+        self.config_at_start = config
         self._whole_since = 0  # an older cursor gets everything
         self.views = observing.Views()
         self.registers_seen = inspection.SeenRegisters()
@@ -102,13 +102,13 @@ class Lab:
 
     def _build(self, position: int, next_event: int) -> None:
         """Make the host and the VMs of the initial configuration, with clocks at 0."""
-        self.host_config: HostConfig = self._initial.host
+        self.host_config: HostConfig = self.config_at_start.host
         self.vm_configs: dict[str, VmConfig] = {}
         self.edited: dict[str, Program] = {}  # VM name -> its own version of a program
         self.hypervisor = self._new_hypervisor(0, position, next_event)
-        for vm in self._initial.vms:
+        for vm in self.config_at_start.vms:
             self.define(vm)
-        for vm in self._initial.vms:
+        for vm in self.config_at_start.vms:
             if vm.autostart:
                 self.start(self.vm(vm.name))
 

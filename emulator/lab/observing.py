@@ -42,20 +42,20 @@ class Views:
 
     def __init__(self) -> None:
         """Nothing has been shown."""
-        # VM name -> (revision, start, length) of its console at every cursor where that was new
-        self._marks: dict[str, list[tuple[int, int, int]]] = {}
+        # VM's serial number -> (revision, name, starts, length of the console) at cursors where that was new
+        self._marks: dict[int, list[tuple[int, str, int, int]]] = {}
 
-    def console_at(self, vm: Vm, revision: int) -> tuple[int, int]:
-        """Return `(start, length)` of a console as it was when `revision` was a cursor."""
-        for number, start, length in reversed(self._marks.get(vm.name, [])):
+    def console_at(self, vm: Vm, revision: int) -> tuple[str, int, int]:
+        """Return name, starts and console length of a VM when `revision` was a cursor."""
+        for number, name, starts, length in reversed(self._marks.get(vm.serial, [])):
             if number <= revision:
-                return start, length
-        return -1, 0
+                return name, starts, length
+        return "", 0, 0
 
     def mark(self, vm: Vm, revision: int) -> None:
         """Remember what a cursor of `revision` has seen of a console."""
-        marks = self._marks.setdefault(vm.name, [])
-        now = (vm.starts, vm.console.length)
+        marks = self._marks.setdefault(vm.serial, [])
+        now = (vm.name, vm.starts, vm.console.length)
         if not marks or marks[-1][1:] != now:
             marks.append((revision, *now))
             del marks[:-MARKS_KEPT]
@@ -238,11 +238,12 @@ def _slice(one: Slice) -> LaneSlice:
 def _consoles(lab: Lab, since: int) -> list[ConsoleDelta]:
     deltas: list[ConsoleDelta] = []
     for vm in lab.hypervisor.vms.values():
-        start, length = lab.views.console_at(vm, since) if since >= 0 else (-1, 0)
-        reset = start != vm.starts
-        offset, text = vm.console.since(0 if reset else length)
-        if text or (reset and since < 0) or (reset and start >= 0):
-            lost = offset - (0 if reset else length)
+        name, starts, length = lab.views.console_at(vm, since)
+        reset = since < 0 or name != vm.name or starts != vm.starts
+        seen = 0 if reset else length
+        offset, text = vm.console.since(seen)
+        if text or reset:
+            lost = offset - seen
             deltas.append({"vm": vm.name, "offset": offset, "text": text, "reset": reset, "lost": lost})
     return deltas
 

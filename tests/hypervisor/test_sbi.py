@@ -1,5 +1,7 @@
 """The calls that guests make, with honest and with hostile arguments."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -83,10 +85,9 @@ def test_answers(bench: Bench, registers: tuple[int, ...], answer: tuple[int, in
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_arguments_hurt_the_hypervisor_or_a_neighbour(
-    make_bench: object, which: tuple[int, int], arguments: list[int]
+    make_bench: Callable[..., Bench], which: tuple[int, int], arguments: list[int]
 ) -> None:
-    assert callable(make_bench)
-    bench: Bench = make_bench()
+    bench = make_bench()
     neighbour = bench.vm('la t0, secret\n 1: wfi\n j 1b\n.data\nsecret: .ascii "secret"', "b")
     bench.run(50_000)
     before = bench.host.digest_frames(neighbour.frames)
