@@ -66,10 +66,12 @@ def _gunicorn_settings(host: str, port: int, announce: Announce) -> dict[str, An
         _end_streams_on_sigterm(parts)
         _announce_when_ready(parts, announce)
 
-    def close(*arguments: Any) -> None:
-        parts = _context(arguments[-1].wsgi) if hasattr(arguments[-1], "wsgi") else None
-        if parts is not None:
-            parts.close()
+    def worker_int(worker: Any) -> None:
+        if worker.wsgi is not None:
+            _context(worker.wsgi).close()
+
+    def worker_exit(_server: Any, worker: Any) -> None:
+        worker_int(worker)
 
     return {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
@@ -83,8 +85,8 @@ def _gunicorn_settings(host: str, port: int, announce: Announce) -> dict[str, An
         "control_socket_disable": True,
         "loglevel": "warning",
         "post_worker_init": post_worker_init,
-        "worker_int": close,
-        "worker_exit": close,
+        "worker_int": worker_int,
+        "worker_exit": worker_exit,
     }
 
 

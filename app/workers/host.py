@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, cast
+from dataclasses import asdict
+from typing import Any
 
 from app.workers.control import parse_control, steer
 from app.workers.inspection import inspect
@@ -218,5 +219,5 @@ def describe(error: VmLabError) -> JsonObject:
     return {
         "message": str(error),
         "where": str(getattr(error, "path", "")),
-        "diagnostics": [{**cast("JsonObject", diagnostic), "hint": ""} for diagnostic in diagnostics],
+        "diagnostics": [{**asdict(diagnostic), "hint": ""} for diagnostic in diagnostics],
     }

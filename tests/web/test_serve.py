@@ -56,6 +56,8 @@ class Server:
         for pid in [self.process.pid, *web_processes(self.process.pid)]:
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)

@@ -37,15 +37,23 @@ class MemoryJournal:
             self.records[lab] = replace(self.records[lab], position=position)
 
 
+@pytest.fixture
+def lab(journal: MemoryJournal) -> str:
+    """A new lab with two VMs that count for ever."""
+    name = f"lab{len(journal.records)}"
+    journal.add(name)
+    return name
+
+
 Act = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def journal() -> MemoryJournal:
     return MemoryJournal()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pool(journal: MemoryJournal) -> Iterator[Pool]:
     lessons = str(PROJECT / "tests" / "web" / "course")
     pool = Pool([sys.executable, "-m", "app.cli", "worker", "--lessons", lessons], 2, journal)

@@ -15,8 +15,6 @@ from app.workers.pool import CallFailed, LabUnknown, Pool
 from app.workers.subscription import Subscription
 from tests.workers.conftest import PROJECT, Act, MemoryJournal
 
-LAB = "lab"
-
 
 def state(subscription: Subscription) -> dict[str, Any]:
     message = subscription.take(30)
@@ -24,19 +22,19 @@ def state(subscription: Subscription) -> dict[str, Any]:
     return json.loads(dict(message)["state"])
 
 
-def run_to(pool: Pool, ns: int) -> dict[str, Any]:
-    reply = pool.call(LAB, "control", {"verb": "run_until", "kind": "time", "ns": ns, "speed": "max"})[
+def run_to(pool: Pool, lab: str, ns: int) -> dict[str, Any]:
+    reply = pool.call(lab, "control", {"verb": "run_until", "kind": "time", "ns": ns, "speed": "max"})[
         "state"
     ]
     while reply["run"]["mode"] == "until":
-        reply = pool.call(LAB, "state")
+        reply = pool.call(lab, "state")
     return reply
 
 
-def standing(pool: Pool) -> dict[str, Any]:
+def standing(pool: Pool, lab: str) -> dict[str, Any]:
     """Return the state once the lab has been rebuilt."""
     while True:
-        now = pool.call(LAB, "state")
+        now = pool.call(lab, "state")
         if now["run"]["mode"] != "rebuilding":
             return now
 
@@ -48,44 +46,37 @@ def test_an_unknown_lab_is_unknown(pool: Pool) -> None:
         pool.subscribe("nothing")
 
 
-def test_a_refused_action_leaves_no_trace(pool: Pool, journal: MemoryJournal, act: Act) -> None:
-    journal.add(LAB)
+def test_a_refused_action_leaves_no_trace(pool: Pool, lab: str, act: Act) -> None:
     with pytest.raises(CallFailed) as caught:
-        act(LAB, {"verb": "start", "vm": "nobody"})
+        act(lab, {"verb": "start", "vm": "nobody"})
     assert caught.value.fault == "user"
-    assert pool.call(LAB, "state")["actions"] == 0
+    assert pool.call(lab, "state")["actions"] == 0
 
 
-def test_a_killed_worker_comes_back_with_the_lab_as_it_was(
-    pool: Pool, journal: MemoryJournal, act: Act
-) -> None:
-    journal.add(LAB)
-    act(LAB, {"verb": "start", "vm": "a"})
-    before = run_to(pool, 3_000_000)
-    act(LAB, {"verb": "start", "vm": "b"})
-    before = run_to(pool, 7_000_000)
-    registers = [pool.call(LAB, "inspect", {"view": "registers", "args": {"vm": vm}}) for vm in "ab"]
+def test_a_killed_worker_comes_back_with_the_lab_as_it_was(pool: Pool, lab: str, act: Act) -> None:
+    act(lab, {"verb": "start", "vm": "a"})
+    before = run_to(pool, lab, 3_000_000)
+    act(lab, {"verb": "start", "vm": "b"})
+    before = run_to(pool, lab, 7_000_000)
+    registers = [pool.call(lab, "inspect", {"view": "registers", "args": {"vm": vm}}) for vm in "ab"]
     pool.flush_positions()
-    pid = pool.pid_of(LAB)
+    pid = pool.pid_of(lab)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    after = standing(pool)
-    assert pool.pid_of(LAB) != pid
+    after = standing(pool, lab)
+    assert pool.pid_of(lab) != pid
     assert (after["position"], after["vms"]) == (before["position"], before["vms"])
-    again = [pool.call(LAB, "inspect", {"view": "registers", "args": {"vm": vm}}) for vm in "ab"]
+    again = [pool.call(lab, "inspect", {"view": "registers", "args": {"vm": vm}}) for vm in "ab"]
     assert [view["general"] for view in again] == [view["general"] for view in registers]
 
 
-def test_a_running_lab_runs_on_after_its_worker_was_killed(
-    pool: Pool, journal: MemoryJournal, act: Act
-) -> None:
-    journal.add(LAB)
-    act(LAB, {"verb": "start", "vm": "a"})
-    subscription = pool.subscribe(LAB)
-    pool.call(LAB, "control", {"verb": "run", "speed": "0.1"})
+def test_a_running_lab_runs_on_after_its_worker_was_killed(pool: Pool, lab: str, act: Act) -> None:
+    act(lab, {"verb": "start", "vm": "a"})
+    subscription = pool.subscribe(lab)
+    pool.call(lab, "control", {"verb": "run", "speed": "0.1"})
     while (seen := state(subscription))["position"] == 0:
         pass
-    pid = pool.pid_of(LAB)
+    pid = pool.pid_of(lab)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     while not (seen := state(subscription))["full"]:
@@ -100,18 +91,15 @@ def test_a_running_lab_runs_on_after_its_worker_was_killed(
     subscription.close()
 
 
-def test_an_action_that_was_never_committed_is_gone_after_a_discard(
-    pool: Pool, journal: MemoryJournal, act: Act
-) -> None:
-    journal.add(LAB)
-    act(LAB, {"verb": "start", "vm": "a"})
-    pool.call(LAB, "apply", {"action": {"verb": "start", "vm": "b"}})
-    pool.discard(LAB)
-    assert standing(pool)["actions"] == 1
+def test_an_action_that_was_never_committed_is_gone_after_a_discard(pool: Pool, lab: str, act: Act) -> None:
+    act(lab, {"verb": "start", "vm": "a"})
+    pool.call(lab, "apply", {"action": {"verb": "start", "vm": "b"}})
+    pool.discard(lab)
+    assert standing(pool, lab)["actions"] == 1
 
 
 def test_labs_share_a_worker_fairly(pool: Pool, journal: MemoryJournal, act: Act) -> None:
-    labs = [f"lab{n}" for n in range(6)]
+    labs = [f"fair{n}" for n in range(6)]
     for lab in labs:
         journal.add(lab)
         act(lab, {"verb": "start", "vm": "a"})
