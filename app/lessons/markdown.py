@@ -82,8 +82,8 @@ def safe_html(rendered: str) -> str:
 
 
 def _markdown() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-    return markdown.use(deflist_plugin)
+    markdown = MarkdownIt("commonmark", {"html": False, "typographer": True})
+    return markdown.enable(["table", "strikethrough", "replacements", "smartquotes"]).use(deflist_plugin)
 
 
 class _Renderer:
