@@ -114,16 +114,19 @@ def _parse(row: str) -> Alias:
     return Alias(name, syntax, parse_expansion(expansion), printed == "*")
 
 
+ALIASES: tuple[Alias, ...] = tuple(map(_parse, _ALIASES.strip().splitlines()))
+ALIAS_NAMES: tuple[str, ...] = tuple({alias.name: None for alias in ALIASES})
+
+
 @cache
 def aliases_by_name() -> Mapping[str, tuple[Alias, ...]]:
     """Group the aliases by their own name, as the assembler looks them up."""
-    rows = [_parse(row) for row in _ALIASES.strip().splitlines()]
-    return {name: tuple(row for row in rows if row.name == name) for name in {row.name for row in rows}}
+    return {name: tuple(alias for alias in ALIASES if alias.name == name) for name in ALIAS_NAMES}
 
 
 @cache
 def aliases_by_instruction() -> Mapping[str, tuple[Alias, ...]]:
     """Group the aliases that the disassembler prints by their instruction, in order of preference."""
-    rows = [row for row in map(_parse, _ALIASES.strip().splitlines()) if row.printed]
-    names = {row.expands.name for row in rows}
-    return {name: tuple(row for row in rows if row.expands.name == name) for name in names}
+    printed = [alias for alias in ALIASES if alias.printed]
+    names = {alias.expands.name for alias in printed}
+    return {name: tuple(alias for alias in printed if alias.expands.name == name) for name in names}

@@ -8,7 +8,8 @@ conditional assembly.
 
 from collections.abc import Mapping, Sequence
 
-from emulator.isa.assembly.directives import assemble_directive
+from emulator.isa.aliases import ALIAS_NAMES
+from emulator.isa.assembly.directives import DIRECTIVE_NAMES, assemble_directive
 from emulator.isa.assembly.expressions import Expression, NotKnownYet, Value, evaluate, parse_expression
 from emulator.isa.assembly.fixups import Fixup, compute, fill_in, number_bytes
 from emulator.isa.assembly.instructions import Word, assemble_one, forms_of
@@ -196,7 +197,7 @@ class _Assembler:
         if name.text in PSEUDO_INSTRUCTIONS:
             words = PSEUDO_INSTRUCTIONS[name.text](statement, self._constant)
         elif not forms:
-            raise Mistake(self._unknown(name), name)
+            raise Mistake(self._unknown(statement), name)
         else:
             words = symbol_access(statement) or [assemble_one(statement, forms)]
         if len(self.sections.current.data) % 2:
@@ -206,9 +207,15 @@ class _Assembler:
             self.note_line()
             self._add(word, word.instruction.length, dot)
 
-    def _unknown(self, name: Token) -> str:
+    def _unknown(self, statement: Statement) -> str:
         """Say that there is no such instruction, and what may have been meant."""
-        hint = did_you_mean(name.text, (*PSEUDO_INSTRUCTIONS, *self.macros, *BY_NAME))
+        name = statement.name
+        known = (*PSEUDO_INSTRUCTIONS, *ALIAS_NAMES, *self.macros, *BY_NAME, *DIRECTIVE_NAMES)
+        hint = did_you_mean(name.text, known)
+        if ";" in statement.line.code[: name.column]:
+            hint = "; `;` begins another statement, a comment begins with `#`"
+        elif not hint and not statement.operands:
+            hint = f"; if it is a label, write `{name.text[:64]}:`"
         return f"there is no instruction {quote(name.text)}{hint}"
 
     def _constant(self, deferred: Deferred) -> Value:

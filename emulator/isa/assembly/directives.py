@@ -293,6 +293,7 @@ _REFUSED: Mapping[str, str] = {
     ".incbin": "a program may not read files of the computer that assembles it; write the data with .byte",
     ".include": "a program may not read files of the computer that assembles it; paste the text instead",
 }
+DIRECTIVE_NAMES = tuple(_DIRECTIVES)
 _IGNORED = frozenset({
     ".type", ".size", ".file", ".ident", ".option", ".attribute", ".loc", ".local", ".weak", ".hidden",
     ".addrsig", ".addrsig_sym", ".end",

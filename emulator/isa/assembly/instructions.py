@@ -20,7 +20,7 @@ from emulator.isa.assembly.problems import Mistake, quote
 from emulator.isa.assembly.statements import Operand, Statement
 from emulator.isa.encodings import BY_NAME, encode, value_range
 from emulator.isa.instruction import Expansion, Instruction
-from emulator.isa.registers import REGISTERS
+from emulator.isa.registers import REGISTER_NUMBERS, REGISTERS
 
 _ORDERINGS: Mapping[str, Mapping[str, int]] = {"aqrl": {"aq": 1, "rl": 1}, "aq": {"aq": 1}, "rl": {"rl": 1}}
 _REACH = {
@@ -111,8 +111,17 @@ def _best_form(statement: Statement, forms: Sequence[Form]) -> Form:
         ):
             return form
     if not fitting:
+        _check_commas(operands)
         raise Mistake(_wrong_count(statement, forms), _count_token(statement, forms[0]))
     return max(fitting, key=lambda form: _likeness(form, operands))
+
+
+def _check_commas(operands: Sequence[Operand]) -> None:
+    """Refuse `addi a0 a0 1`: a register directly followed by another word."""
+    for operand in operands:
+        second = operand.tokens[1]
+        if operand.first.text in REGISTER_NUMBERS and second.kind in ("name", "number", "local"):
+            raise Mistake(f"expected `,` after {operand.first.text}, found {quote(second.text)}", second)
 
 
 def _likeness(form: Form, operands: Sequence[Operand]) -> int:
@@ -162,14 +171,13 @@ class Resolver:
         if relation == "upper":
             return self._upper(deferred, number)
         if relation in ("hi", "lo"):
-            return _half(relation, _reachable(deferred, _signed64(number), "a 32-bit address; use la"))
-        if relation in ("pair_hi", "pair_lo"):
-            anchor = pc if relation == "pair_hi" else pc - 4
-            return _half(
-                relation[5:], _reachable(deferred, _signed64(number - anchor), "2 GiB of this instruction")
-            )
+            return _half(relation, _absolute(deferred, number))
+        if relation == "pair_hi":
+            return _half("hi", _near(deferred, number, pc))
+        if relation == "pair_lo":
+            return _half("lo", _near(deferred, number, pc - 4))
         if relation == "pcrel_hi":
-            self._offsets[pc] = _reachable(deferred, _signed64(number - pc), "2 GiB of this instruction")
+            self._offsets[pc] = _near(deferred, number, pc)
             return _half("hi", self._offsets[pc])
         if relation == "pcrel_lo":
             return self._pcrel_low(deferred, number)
@@ -198,11 +206,26 @@ def _half(half: str, number: int) -> int:
     return (high + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
-def _reachable(deferred: Deferred, offset: int, limit: str) -> int:
-    """Check that an offset fits the 32 bits that a pair of instructions can add."""
-    if not -(1 << 31) <= offset + 0x800 < 1 << 31:
-        raise Mistake(f"{quote(deferred.expression.token.text)} is not within {limit}", deferred.token)
+def _near(deferred: Deferred, address: int, pc: int) -> int:
+    """Return the offset of an address from `pc`, which must fit what a pair of instructions can add."""
+    offset = _signed64(address - pc)
+    if not _fits_pair(offset):
+        raise Mistake(f"{address:#x} is not within 2 GiB of this instruction", deferred.token)
     return offset
+
+
+def _absolute(deferred: Deferred, number: int) -> int:
+    """Return a number that %hi and %lo can split."""
+    signed = _signed64(number)
+    if not _fits_pair(signed):
+        message = f"%{deferred.relation} reaches -0x80000000 to 0x7fffffff, found {number:#x}; use la or li"
+        raise Mistake(message, deferred.token)
+    return signed
+
+
+def _fits_pair(offset: int) -> bool:
+    """Tell whether a signed upper part of 20 bits and a signed lower one of 12 can make a number."""
+    return -(1 << 31) <= offset + 0x800 < 1 << 31
 
 
 def _signed64(number: int) -> int:
