@@ -1,10 +1,12 @@
 """Record layouts: the one description of every piece of machine state.
 
-A `Layout` is at once the struct that the kernels see (a numpy dtype), the struct that the rest of the emulator sees (a
-`ctypes.Structure`; the same bytes, without numpy), the snapshot format and the WebAssembly ABI. To keep those four the
-same everywhere, every field is an unsigned 64-bit integer or an array of them; addresses of other memory are integers too.
+A `Layout` is at once the struct that the kernels see (a numpy dtype), the struct that the rest of the
+emulator sees (a `ctypes.Structure`; the same bytes, without numpy), the snapshot format and the WebAssembly
+ABI. To keep those four the same everywhere, every field is an unsigned 64-bit integer or an array of them;
+addresses of other memory are integers too.
 
-Fields after `Layout.derived_from` are caches and addresses of this process: they are never part of a snapshot or a hash.
+Fields after `Layout.derived_from` are caches and addresses of this process: they are never part of a snapshot
+or a hash.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ DTLB_ENTRIES = 512
 ITLB_ENTRIES = 256
 TLB_CONTEXTS = 63  # context 63 stays unused, so that no valid tag equals NO_ADDRESS
 
-# A TLB entry is the page's HPA, the R, W, X bits of a page-table entry, and this bit for a part of a larger page.
+# A TLB entry is the page's HPA, the R, W, X bits of a page-table entry, and this bit for a part of a larger
+# page.
 TLB_SUPER = 1
 
 # Pseudo-causes in hart.trap_cause: no trap, and the ways in which a hart waits for the host.
@@ -139,7 +142,8 @@ HART = Layout(
         *_ones("vsstatus vstvec vsscratch vsepc vscause vstval vsatp vstimecmp"),
         # LR/SC: physical address of the reservation, or NO_ADDRESS.
         *_ones("reservation"),
-        # An access that is waiting for a device: state 0 none, 1 waiting, 2 answered, 3 refused (access fault).
+        # An access that is waiting for a device: state 0 none, 1 waiting, 2 answered, 3 refused (access
+        # fault).
         *_ones("mmio_state mmio_address mmio_size mmio_write mmio_value mmio_entry"),
         # Translation caches. A tag is the virtual page ORed with its context; a page is as said at TLB_SUPER.
         ("context_stage1", TLB_CONTEXTS + 1),  # satp or vsatp of each context
@@ -179,7 +183,8 @@ EVENT = Layout("EVENT", _ones("clock kind hart a b c d e"))
 WALK = Layout(
     "WALK",
     (
-        # cause: exception code or NO_ADDRESS; hpa valid when there is none; gpa valid once the VS-stage has ended.
+        # cause: exception code or NO_ADDRESS; hpa valid when there is none; gpa valid once the VS-stage has
+        # ended.
         *_ones("cause gpa hpa page_bytes permissions count"),
         ("stage", WALK_REFERENCES),  # STAGE_VS or STAGE_G
         ("level", WALK_REFERENCES),

@@ -1,14 +1,16 @@
 """The compiled kernels as an object with five methods.
 
-`load_engine` writes the kernel module (`generate.py`) into a cache directory of ours, named by a hash of everything that it
-depends on, and imports it; numba keeps its machine code beside it, so that only the first start on a machine compiles.
+`load_engine` writes the kernel module (`generate.py`) into a cache directory of ours, named by a hash of
+everything that it depends on, and imports it; numba keeps its machine code beside it, so that only the first
+start on a machine compiles.
 
-The directory is `$VMLAB_CACHE`, else `vmlab` in the user's cache directory. With `VMLAB_JIT=0` the same module runs as plain
-Python: slow, and the oracle for the compiled kernels.
+The directory is `$VMLAB_CACHE`, else `vmlab` in the user's cache directory. With `VMLAB_JIT=0` the same
+module runs as plain Python: slow, and the oracle for the compiled kernels.
 """
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import hashlib
 import importlib.util
@@ -18,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +29,8 @@ Progress = Callable[[str, float], None]
 _PACKAGE = Path(__file__).parent.parent
 _DEPENDENCIES = ("core", "state.py", "isa/encodings.py", "isa/instruction.py", "build/generate.py")
 _ENTRIES = {"run": 3, "translate": 8, "flush": 1, "flush_fast": 1, "read": 4, "write": 4}
+# Marks a cache directory in which everything has been compiled.
+_COMPLETE = "complete"
 # Functions that numba compiles for one engine; only the progress bar depends on it.
 _FUNCTIONS = 160
 
@@ -42,7 +47,7 @@ class Engine:
         self._write = functions["write"]
 
     def run(self, hart: ctypes.Structure, host: ctypes.Structure, budget: int) -> int:
-        """Run a hart for at most `budget` cycles and return an EXIT_* reason; `hart.retired` tells the cycles used."""
+        """Run a hart for at most `budget` cycles; return an EXIT_* reason. `hart.retired` tells the cycles."""
         return self._run(ctypes.addressof(hart), ctypes.addressof(host), budget)
 
     def translate(
@@ -76,7 +81,10 @@ class Engine:
         self._read(ctypes.addressof(host), hpa, address, length)
 
     def phys_write(self, host: ctypes.Structure, hpa: int, address: int, length: int) -> bool:
-        """Copy bytes into RAM, dropping decoded code that they overwrite. False when the backing store is full."""
+        """Copy bytes into RAM, dropping decoded code that they overwrite.
+
+        False when the backing store is full.
+        """
         return bool(self._write(ctypes.addressof(host), hpa, address, length))
 
 
@@ -92,8 +100,8 @@ def load_engine(progress: Progress | None = None) -> Engine:
 
 
 def kernels_cached() -> bool:
-    """Tell whether the next `load_engine` finds compiled kernels."""
-    return any((cache_directory() / _fingerprint()).rglob("*.nbc"))
+    """Tell whether the next `load_engine` finds compiled kernels; numba is not imported to find out."""
+    return (cache_directory() / _fingerprint() / _COMPLETE).exists()
 
 
 def cache_directory() -> Path:
@@ -126,7 +134,8 @@ def _load_module(progress: Progress | None) -> ModuleType:
     if not path.exists():
         _write_atomically(path, kernel_source())
     specification = importlib.util.spec_from_file_location("vmlab_kernels", path)
-    assert specification is not None and specification.loader is not None
+    assert specification is not None
+    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     # numba names a cached function by its module, which therefore has to be known before it is complete.
     sys.modules["vmlab_kernels"] = module
@@ -136,23 +145,31 @@ def _load_module(progress: Progress | None) -> ModuleType:
     except BaseException:
         del sys.modules["vmlab_kernels"]
         raise
+    (directory / _COMPLETE).touch()
     return module
 
 
 def _fingerprint() -> str:
-    """Hash of the sources and versions that decide the machine code."""
-    from numba import __version__
-
-    digest = hashlib.blake2b(f"{__version__} {sys.version_info}".encode(), digest_size=10)
+    """Hash of the code and versions that decide the machine code; comments and docstrings do not."""
+    digest = hashlib.blake2b(f"{version('numba')} {sys.version_info}".encode(), digest_size=10)
     for name in _DEPENDENCIES:
         path = _PACKAGE / name
         for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(source.read_bytes())
+            digest.update(ast.dump(_without_docstrings(ast.parse(source.read_text()))).encode())
     return digest.hexdigest()
 
 
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return tree
+
+
 def _writable(directory: Path) -> Path:
-    """The directory itself, or where it may not be written (a container's read-only image) a copy that may."""
+    """The directory itself, or a copy where it may not be written (a container's read-only image)."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):

@@ -2,10 +2,12 @@
 
 Four things happen to the sources, and only these:
 
-* the line `dispatch()` in `run` becomes one branch for each row of the table that runs often; the rest go into
+* the line `dispatch()` in `run` becomes one branch for each row of the table that runs often; the rest go
+into
   `perform_atomic` and `perform_system`; `decode_word` is written from the same rows;
-* a call of a one-line semantic function is replaced by that line, which spares numba two hundred small compilations;
-* every integer constant becomes a `np.uint64`, because numba gives a plain literal the type int64, and int64 with uint64
+* a call of a one-line semantic function is replaced by that line, which spares numba two hundred small
+compilations; * every integer constant becomes a `np.uint64`, because numba gives a plain literal the type
+int64, and int64 with uint64
   makes float64 or a wrong comparison;
 * every function is marked for compilation.
 
@@ -37,11 +39,12 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from emulator.core.intrinsics import (
-    JIT, hart_at, host_at, load_u8, load_u16, load_u32, load_u64, store_u8, store_u16, store_u32, store_u64, walk_at,
+    JIT, hart_at, host_at, load_u8, load_u16, load_u32, load_u64, store_u8, store_u16, store_u32, store_u64,
+    walk_at,
 )
 
-# Only the C callbacks at the end are called from Python: wrappers for the other functions would cost a quarter of the
-# compile time.
+# Only the C callbacks at the end are called from Python: wrappers for the other functions would cost a
+# quarter of the compile time.
 options = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 kernel = njit(**options) if JIT else lambda function: function
 
@@ -194,7 +197,7 @@ def _constants(module: ModuleType, known: dict[str, int]) -> dict[str, int]:
 
 
 class _Inliner(ast.NodeTransformer):
-    """Replace calls of one-line functions of the rv_* modules by their line, arguments in place of parameters."""
+    """Replace calls of one-line rv_* functions by their line, arguments in place of parameters."""
 
     def __init__(self, bodies: dict[str, ast.FunctionDef]) -> None:
         self.bodies = bodies

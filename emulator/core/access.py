@@ -1,8 +1,8 @@
 """Loads, stores, atomics and fetches that the fast map could not serve.
 
-An access that cannot finish leaves its reason in `hart.trap_cause`: an exception code, or WAIT_DEVICE / WAIT_STORE. An access to
-a device is made twice: the first time it leaves a request in `hart.mmio_*` and waits; once the device has answered, the same
-instruction runs again and takes the answer.
+An access that cannot finish leaves its reason in `hart.trap_cause`: an exception code, or WAIT_DEVICE /
+WAIT_STORE. An access to a device is made twice: the first time it leaves a request in `hart.mmio_*` and
+waits; once the device has answered, the same instruction runs again and takes the answer.
 """
 
 from emulator.core.bits import sext32
@@ -13,7 +13,7 @@ from emulator.core.csr_bits import (
     STORE_ACCESS,
     STORE_MISALIGNED,
 )
-from emulator.core.intrinsics import store_u64, walk_at
+from emulator.core.intrinsics import walk_at
 from emulator.core.memory import (
     forget_code,
     frame_bytes,
@@ -27,7 +27,6 @@ from emulator.core.memory import (
 )
 from emulator.core.ptw import data_privilege, sum_of, translate
 from emulator.core.tlb import (
-    PAGE_MASK,
     TLB_R,
     TLB_W,
     data_address,
@@ -40,7 +39,6 @@ from emulator.state import (
     ACCESS_STORE,
     FAST_LOAD,
     FAST_STORE,
-    MMIO_ANSWERED,
     MMIO_NONE,
     MMIO_REFUSED,
     MMIO_WAITING,
@@ -61,7 +59,10 @@ def refuse(hart, cause, va, virt):
 
 
 def device_access(hart, hpa, size, write, value, va, virt):
-    """Ask a device, or take its answer. Returns the value read; `hart.trap_cause` says whether it is there."""
+    """Ask a device, or take its answer.
+
+    Returns the value read; `hart.trap_cause` says whether it is there.
+    """
     state = hart.mmio_state
     hart.trap_cause = NO_TRAP
     if state == MMIO_NONE or state == MMIO_WAITING:
@@ -197,7 +198,8 @@ def store_conditional(hart, host, va, value, size, context):
     if hpa == NO_ADDRESS:
         return 0
     held = hart.reservation == hpa and host.reservation_hart == hart.hart_id
-    # "Regardless of success or failure, executing an SC instruction invalidates any reservation held by this hart."
+    # "Regardless of success or failure, executing an SC instruction invalidates any reservation held by this
+    # hart."
     hart.reservation = NO_ADDRESS
     if not held:
         return 1
@@ -208,7 +210,10 @@ def store_conditional(hart, host, va, value, size, context):
 
 
 def atomic_load(hart, host, va, size, context):
-    """First half of an AMO: the old value, sign-extended. The page is then writable, so that the second half cannot fail."""
+    """First half of an AMO: the old value, sign-extended.
+
+    The page is then writable, so that the second half cannot fail.
+    """
     hpa = atomic_address(hart, host, va, size, ACCESS_STORE, context)
     if hpa == NO_ADDRESS:
         return 0
@@ -260,7 +265,7 @@ def fetch_word(hart, host, pc, context):
 
 
 def hypervisor_address(hart, host, va, access, size, by_execute):
-    """Host physical address for HLV, HLVX and HSV: translated as in VS or VU mode (hstatus.SPVP), past the TLB."""
+    """Host physical address for HLV, HLVX, HSV: as in VS or VU mode (hstatus.SPVP), past the TLB."""
     priv = (hart.hstatus >> 8) & 1
     walk = walk_at(host.walk)
     hpa = translate(hart, host, walk, va, access, priv, 1, sum_of(hart, 1), by_execute, 1)

@@ -1,4 +1,7 @@
-"""Signed views of unsigned registers. Kernels know only uint64: a signed reading is spelled out here, and nowhere else."""
+"""Signed views of unsigned registers.
+
+Kernels know only uint64: a signed reading is spelled out here, and nowhere else.
+"""
 
 SIGN = 0x8000_0000_0000_0000
 ONES = 0xFFFF_FFFF_FFFF_FFFF

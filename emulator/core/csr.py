@@ -1,7 +1,8 @@
 """Control and status registers: who may touch which, what reading gives, what writing keeps.
 
-Privileged ISA 20240411: chapter 2 (address map), 3 (M), 12 (S), 18 (H and VS). With V=1 the supervisor CSR numbers reach the
-vs* registers. Left out for now: PMP, debug triggers, floating-point CSRs; performance counters read zero.
+Privileged ISA 20240411: chapter 2 (address map), 3 (M), 12 (S), 18 (H and VS). With V=1 the supervisor CSR
+numbers reach the vs* registers. Left out for now: PMP, debug triggers, floating-point CSRs; performance
+counters read zero.
 """
 
 from emulator.core.csr_bits import (
@@ -18,7 +19,6 @@ from emulator.core.csr_bits import (
     MPP,
     MSTATUS_WRITABLE,
     S_INTERRUPTS,
-    SGEI,
     SSI,
     SSTATUS_VISIBLE,
     SSTATUS_WRITABLE,
@@ -83,7 +83,7 @@ def virtual_number(hart, number):
 
 
 def counter_refusal(hart, number):
-    """Cause for reading a counter (0xC00 to 0xC1F) here, or NO_TRAP: m-, h- and scounteren must all allow it."""
+    """Cause for reading a counter (0xC00 to 0xC1F), or NO_TRAP: m-, h- and scounteren must allow it."""
     bit = 1 << (number & 31)
     if hart.priv == PRIV_M:
         return NO_TRAP
@@ -108,14 +108,18 @@ def timer_refusal(hart, number):
 
 
 def csr_refusal(hart, number, writes):
-    """Cause for accessing CSR `number` at the current privilege, or NO_TRAP. The register is known to exist."""
+    """Cause for accessing CSR `number` at the current privilege, or NO_TRAP.
+
+    The register is known to exist.
+    """
     if writes and (number >> 10) == 3:
         return ILLEGAL_INSTRUCTION
     needs = (number >> 8) & 3
     if needs == 3:
         return NO_TRAP if hart.priv == PRIV_M else ILLEGAL_INSTRUCTION
     if hart.virt and (needs == 2 or (needs == 1 and hart.priv == PRIV_U)):
-        # "attempts to access an implemented hypervisor CSR or VS CSR when V=1", and from VU-mode a supervisor CSR
+        # "attempts to access an implemented hypervisor CSR or VS CSR when V=1", and from VU-mode a supervisor
+        # CSR
         return VIRTUAL_INSTRUCTION
     if needs != 0 and hart.priv == PRIV_U:
         return ILLEGAL_INSTRUCTION
@@ -134,7 +138,7 @@ def csr_refusal(hart, number, writes):
 
 
 def csr_read(hart, host, number):
-    """Value of a CSR (after `virtual_number`); `hart.trap_cause` is ILLEGAL_INSTRUCTION if there is no such register."""
+    """Value of a CSR (after `virtual_number`); `hart.trap_cause` is ILLEGAL_INSTRUCTION if there is none."""
     hart.trap_cause = NO_TRAP
     level = (number >> 8) & 3
     if level == 3:
@@ -287,7 +291,7 @@ def read_supervisor(hart, host, number):
 
 
 def csr_write(hart, number, value):
-    """Write a CSR that exists and may be written here; each register keeps the values that it can hold (WARL)."""
+    """Write a CSR that exists and may be written here; each keeps the values that it can hold (WARL)."""
     level = (number >> 8) & 3
     if level == 3:
         write_machine(hart, number, value)
@@ -443,7 +447,10 @@ def write_supervisor(hart, number, value):
 
 
 def csr_access(hart, host, number, writes):
-    """Read a CSR for an instruction; `hart.trap_cause` holds the exception if it may not. Returns (register, old value)."""
+    """Read a CSR for an instruction; `hart.trap_cause` holds the exception if it may not.
+
+    Returns (register, old value).
+    """
     register = virtual_number(hart, number)
     old = csr_read(hart, host, register)
     if hart.trap_cause == NO_TRAP:

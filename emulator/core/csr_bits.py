@@ -1,4 +1,4 @@
-"""Bit positions and masks of control and status registers (Privileged ISA 20240411, chapters 3, 12 and 18)."""
+"""Bits and masks of control and status registers (Privileged ISA 20240411, chapters 3, 12 and 18)."""
 
 # mstatus, sstatus, vsstatus
 SIE, MIE = 1 << 1, 1 << 3

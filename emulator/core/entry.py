@@ -16,7 +16,7 @@ def enter_run(hart, host, budget):
 
 
 def enter_translate(hart, host, walk, va, access, priv, virt, sum_bit):
-    """Explain a translation: like the walk of an access, but no A or D bit, counter or trap register changes."""
+    """Explain a translation: an access's walk that changes no A or D bit, counter or trap register."""
     state = hart_at(hart)
     references = state.walk_references
     cause, gpa, inst = state.trap_cause, state.trap_gpa, state.trap_inst

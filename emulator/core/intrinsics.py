@@ -1,7 +1,8 @@
 """Raw memory and record access: the only places where a kernel turns an integer into an address.
 
-Under numba these are single machine instructions; with `VMLAB_JIT=0` they are ctypes calls with the same meaning, so that the
-un-jitted kernels are the oracle for the compiled ones. Alignment of an address never matters.
+Under numba these are single machine instructions; with `VMLAB_JIT=0` they are ctypes calls with the same
+meaning, so that the un-jitted kernels are the oracle for the compiled ones. Alignment of an address never
+matters.
 """
 
 import ctypes
@@ -10,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np import numpy_support
 

@@ -1,7 +1,8 @@
-"""Host RAM: physical address -> frame -> backing-store slot -> bytes, with copy-on-write and coherent decoded code.
+"""Host RAM: physical address -> frame -> store slot -> bytes; copy-on-write, coherent decoded code.
 
-A store reaches a frame's bytes only through `writable_slot`, which first gives the frame a slot of its own. Everything
-that caches a host address of a frame (the fast maps) is dropped when the frame moves or gets its first decoded code.
+A store reaches a frame's bytes only through `writable_slot`, which first gives the frame a slot of its own.
+Everything that caches a host address of a frame (the fast maps) is dropped when the frame moves or gets its
+first decoded code.
 """
 
 from emulator.core.intrinsics import load_u8, load_u32, load_u64, store_u8, store_u32, store_u64
@@ -98,7 +99,10 @@ def forget_fetches(host):
 
 
 def code_page(host, frame):
-    """Address of a frame's decoded instructions, made empty if there are none yet. May evict another frame's."""
+    """Address of a frame's decoded instructions, made empty if there are none yet.
+
+    May evict another frame's.
+    """
     index = load_u32(host.frame_code + frame * 4)
     if index != 0:
         return host.code + (index - 1) * CODE_PAGE_BYTES
@@ -122,7 +126,7 @@ def code_page(host, frame):
 
 
 def forget_code(host, frame, offset, size):
-    """Drop the decoded instructions that overlap `size` bytes at `offset` of a frame, if it has decoded code."""
+    """Drop the decoded instructions that overlap `size` bytes at `offset` of a frame, if any."""
     index = load_u32(host.frame_code + frame * 4)
     if index == 0:
         return
@@ -186,7 +190,10 @@ def copy_from_ram(host, hpa, target, length):
 
 
 def copy_to_ram(host, hpa, source, length):
-    """Copy bytes at a host address into RAM, as a device or the hypervisor writes it. False when the store is full."""
+    """Copy bytes at a host address into RAM, as a device or the hypervisor writes it.
+
+    False when the store is full.
+    """
     done = 0
     while done < length:
         if not ram_write(host, hpa + done, load_u8(source + done), 1):

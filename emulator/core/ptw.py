@@ -1,8 +1,8 @@
 """The page-table walker, both stages (Privileged ISA 20240411, sections 12.3.2 and 18.5).
 
-A virtual address is translated by up to two tables. `translate` walks the VS-stage (or, with V=0, the only stage);
-each of its page-table entries lies at a *guest* physical address, which `translate_stage2` turns into a host
-physical address first. A Sv39 walk under Sv39x4 therefore makes up to 3 * 4 + 3 = 15 references.
+A virtual address is translated by up to two tables. `translate` walks the VS-stage (or, with V=0, the only
+stage); each of its page-table entries lies at a *guest* physical address, which `translate_stage2` turns into
+a host physical address first. A Sv39 walk under Sv39x4 therefore makes up to 3 * 4 + 3 = 15 references.
 
 Every reference is written into a WALK record. A walk that fails sets `hart.trap_*` and returns NO_ADDRESS.
 `commit` 0 leaves the A and D bits alone, so that a walk can be explained without changing anything.
@@ -48,7 +48,8 @@ from emulator.state import (
     WALK_REFERENCES,
 )
 
-# htinst for a guest-page fault on an implicit VS-stage access (section 18.6.3, table "pseudoinstruction values").
+# htinst for a guest-page fault on an implicit VS-stage access (section 18.6.3, table "pseudoinstruction
+# values").
 PSEUDO_READ, PSEUDO_WRITE = 0x3000, 0x3020
 
 
@@ -110,7 +111,10 @@ def malformed(pte):
 
 
 def update_bits(host, hpa, pte, access, commit):
-    """The entry with A (and for stores D) set; written to memory when `commit`. NO_ADDRESS when the store is full."""
+    """The entry with A (and for stores D) set; written to memory when `commit`.
+
+    NO_ADDRESS when the store is full.
+    """
     fresh = pte | PTE_A
     if access == ACCESS_STORE:
         fresh |= PTE_D
@@ -132,8 +136,9 @@ def stage2_fault(hart, walk, gpa, access, pseudo):
 def translate_stage2(hart, host, walk, gpa, needed, access, pseudo, by_execute, commit):
     """G-stage: translate a guest physical address to a host physical address.
 
-    `needed` is what this reference does (a load for reading a page-table entry); `access` is what the program does and
-    decides the cause; `pseudo` is the htinst value for an implicit reference, 0 for the program's own access.
+    `needed` is what this reference does (a load for reading a page-table entry); `access` is what the program
+    does and decides the cause; `pseudo` is the htinst value for an implicit reference, 0 for the program's
+    own access.
     """
     levels = levels_of(hart.hgatp >> 60)
     if levels == 0:
@@ -168,8 +173,8 @@ def translate_stage2(hart, host, walk, gpa, needed, access, pseudo, by_execute, 
 
 
 def stage2_leaf(hart, host, walk, gpa, needed, access, pseudo, by_execute, commit, pte, level, address):
-    # "all memory accesses (including those made to access data structures for VS-stage address translation) are
-    # considered to be user-level accesses, as though executed in U-mode."
+    # "all memory accesses (including those made to access data structures for VS-stage address translation)
+    # are considered to be user-level accesses, as though executed in U-mode."
     if (pte & PTE_U) == 0 or not leaf_allows(pte, needed, hart.mstatus & MXR, by_execute):
         return stage2_fault(hart, walk, gpa, access, pseudo)
     if misaligned_superpage(pte, level):
@@ -194,10 +199,11 @@ def granted(permissions, pte):
 
 
 def translate(hart, host, walk, va, access, priv, virt, sum_bit, by_execute, commit):
-    """Translate a virtual address for an access made at privilege `priv`, `virt`; return its host physical address.
+    """Translate a virtual address for an access at privilege `priv`, `virt` to a host physical address.
 
     On failure returns NO_ADDRESS with `hart.trap_cause`, `trap_gpa`, `trap_inst` set; `trap_cause` WAIT_STORE
-    means that the backing store is full. `walk.permissions` tells which accesses the entry may serve from now on.
+    means that the backing store is full. `walk.permissions` tells which accesses the entry may serve from now
+    on.
     """
     hart.trap_cause = NO_TRAP
     hart.trap_gpa = 0
@@ -232,7 +238,8 @@ def translate(hart, host, walk, va, access, priv, virt, sum_bit, by_execute, com
 
 def translate_stage1(hart, host, walk, va, access, priv, virt, sum_bit, by_execute, commit, root, levels):
     """The VS-stage, or with V=0 the only stage: va to gpa."""
-    # "bits 63-39 must all be equal to bit 38, or else a page-fault exception will occur" (and so for Sv48, Sv57)
+    # "bits 63-39 must all be equal to bit 38, or else a page-fault exception will occur" (and so for Sv48,
+    # Sv57)
     bits = 12 + 9 * levels
     upper = va >> (bits - 1)
     if upper != 0 and upper != (NO_ADDRESS >> (bits - 1)):

@@ -1,27 +1,23 @@
+# ruff: noqa: F821, F841 -- dispatch and decode_word are written by build/generate.py, and use what is assigned here
 """The interpreter: fetch a decoded instruction, do what its number says, until something needs the outside.
 
-This file is read by `build/generate.py`, which replaces the line `dispatch()` by one branch for each row of the encodings
-table and `decode_word()` by the decoder of the same table. The life of an instruction is told in DESIGN.md.
+This file is read by `build/generate.py`, which replaces the line `dispatch()` by one branch for each row of
+the encodings table and `decode_word()` by the decoder of the same table. The life of an instruction is told
+in DESIGN.md.
 
-Two loops. The outer one is the *boundary*: traps, interrupts, the budget, the translation context, the page to fetch from. The
-inner one runs decoded instructions of the current page and leaves for the boundary when any of these may have changed.
+Two loops. The outer one is the *boundary*: traps, interrupts, the budget, the translation context, the page
+to fetch from. The inner one runs decoded instructions of the current page and leaves for the boundary when
+any of these may have changed.
 """
 
 from emulator.core.access import fetch_page, fetch_word
 from emulator.core.csr import cycles_to_timer, pending
-from emulator.core.csr_bits import (
-    ILLEGAL_INSTRUCTION,
-    INSTRUCTION_ACCESS,
-    VIRTUAL_INSTRUCTION,
-)
 from emulator.core.intrinsics import load_u64, store_u64
-from emulator.core.memory import is_ram
 from emulator.core.ptw import data_privilege, sum_of
 from emulator.core.tlb import PAGE_MASK, context_of
 from emulator.core.trap import due_interrupt, take_trap
 from emulator.state import (
     CODE_ENTRIES,
-    DTLB_ENTRIES,
     EXIT_BUDGET,
     EXIT_MMIO,
     EXIT_STORE_FULL,
@@ -29,7 +25,6 @@ from emulator.state import (
     EXIT_WFI,
     FAST_BYTES,
     FAST_FETCH,
-    FAST_STORE,
     ITLB_ENTRIES,
     MMIO_NONE,
     NO_ADDRESS,
@@ -60,10 +55,10 @@ def sink(rd):
 
 
 def decode_at(hart, host, pc, page, context):
-    """Decode the instruction at `pc` into its place in the decoded page; return the address of the decoded entry.
+    """Decode the instruction at `pc` into its place in the decoded page; return the entry's address.
 
-    0 with `hart.trap_*` set when it cannot be fetched. An instruction that straddles two pages is decoded into the hart's
-    scratch entries each time, because its second half may change without this page noticing.
+    0 with `hart.trap_*` set when it cannot be fetched. An instruction that straddles two pages is decoded
+    into the hart's scratch entries each time, because its second half may change without this page noticing.
     """
     word = fetch_word(hart, host, pc, context)
     if hart.trap_cause != NO_TRAP:
@@ -112,7 +107,7 @@ def wait_reason(cause):
 
 
 def run(hart, host, budget):
-    """Run one hart for at most `budget` cycles (one for each retired instruction or taken trap); return an EXIT_* reason."""
+    """Run a hart for at most `budget` cycles, one for each instruction or trap; return an EXIT_* reason."""
     claim_reservation(hart, host)
     x = hart.x
     fast = hart.fast

@@ -1,7 +1,7 @@
 """A extension: what each atomic memory operation writes back (Unprivileged ISA 20240411, chapter 14).
 
-`old` is the value in memory, sign-extended from the operation's width; `b` is rs2. LR and SC are in `run`: they move
-values and reservations, and compute nothing.
+`old` is the value in memory, sign-extended from the operation's width; `b` is rs2. LR and SC are in `run`:
+they move values and reservations, and compute nothing.
 """
 
 from emulator.core.bits import sext32, signed_less

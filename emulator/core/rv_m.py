@@ -42,7 +42,8 @@ def div(a, b):
     if b == 0:
         return ONES
     quotient = magnitude(a) // magnitude(b)
-    # Signed overflow (-2^63 / -1) needs no case of its own: the magnitude is 2^63, which is the required result.
+    # Signed overflow (-2^63 / -1) needs no case of its own: the magnitude is 2^63, which is the required
+    # result.
     return 0 - quotient if (a ^ b) & SIGN else quotient
 
 

@@ -1,4 +1,7 @@
-"""Zba, Zbb, Zbs and Zicond: address generation, bit manipulation, conditional zeroing (Unprivileged ISA, chapters 28 and 12)."""
+"""Zba, Zbb, Zbs, Zicond: addresses, bit manipulation, conditional zeroing (Unprivileged ISA 20240411).
+
+Operations on one register get zero as their second operand.
+"""
 
 from emulator.core.bits import sext8, sext16, sext32, signed_less
 

@@ -1,4 +1,4 @@
-"""Zicsr: what a CSR instruction writes, from the old value and the operand (Unprivileged ISA 20240411, chapter 6)."""
+"""Zicsr: what a CSR instruction writes, from old value and operand (Unprivileged ISA 20240411, 6)."""
 
 
 def csrrw(old, operand):

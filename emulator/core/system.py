@@ -1,7 +1,8 @@
 """System instructions: one function each (Privileged ISA 20240411, 3.3, 12.2, 18.3; "Svinval").
 
-Every function takes `(hart, host, a, b, by_a, by_b, pc)`: the operands rs1 and rs2, whether each is a register other than
-x0, and the address of the instruction. It returns the next pc, or notes an exception in `hart.trap_cause`.
+Every function takes `(hart, host, a, b, by_a, by_b, pc)`: the operands rs1 and rs2, whether each is a
+register other than x0, and the address of the instruction. It returns the next pc, or notes an exception in
+`hart.trap_cause`.
 """
 
 from emulator.core.csr_bits import (
@@ -120,7 +121,8 @@ def hfence_gvma(hart, host, a, b, by_a, by_b, pc):
         cause = ILLEGAL_INSTRUCTION
     if cause != NO_TRAP:
         return refuse_instruction(hart, cause, pc)
-    # Entries are tagged by guest virtual page, so a guest physical address cannot pick among them: all of the VMID go.
+    # Entries are tagged by guest virtual page, so a guest physical address cannot pick among them: all of the
+    # VMID go.
     flush(hart, 1, 0, 0, 0, 0, by_b, b)
     return pc + 4
 
@@ -130,7 +132,7 @@ def hinval_gvma(hart, host, a, b, by_a, by_b, pc):
 
 
 def inval_order_refusal(hart):
-    """SFENCE.W.INVAL and SFENCE.INVAL.IR need S-mode or VS-mode; they order, and order is kept here anyway."""
+    """SFENCE.W.INVAL and SFENCE.INVAL.IR need S- or VS-mode; they order, which all is here anyway."""
     if hart.priv != PRIV_U:
         return NO_TRAP
     return VIRTUAL_INSTRUCTION if hart.virt else ILLEGAL_INSTRUCTION

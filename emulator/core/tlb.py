@@ -1,15 +1,15 @@
 """The translation lookaside buffers of a hart, and the fast map derived from them.
 
-A tag is the virtual page ORed with a context number: bits 6-11 the address space (one satp, or one vsatp under one
-hgatp), bits 3-5 the permission class of `translation_mode`, bits 0-2 zero, so that one comparison of
-`address & ~(0xFFF ^ (size - 1)) | context` with the tag also finds misaligned addresses.
+A tag is the virtual page ORed with a context number: bits 6-11 the address space (one satp, or one vsatp
+under one hgatp), bits 3-5 the permission class of `translation_mode`, bits 0-2 zero, so that one comparison
+of `address & ~(0xFFF ^ (size - 1)) | context` with the tag also finds misaligned addresses.
 
-What hardware software may see (ASIDs, VMIDs, fences) is in `flush`; an entry may be dropped at any time, so global mappings
-are treated like others and a full table of address spaces simply empties the TLBs.
+What hardware software may see (ASIDs, VMIDs, fences) is in `flush`; an entry may be dropped at any time, so
+global mappings are treated like others and a full table of address spaces simply empties the TLBs.
 """
 
-from emulator.core.intrinsics import load_u32, load_u64, store_u64, walk_at
-from emulator.core.memory import code_page, frame_bytes, frame_of, is_ram
+from emulator.core.intrinsics import load_u32, store_u64, walk_at
+from emulator.core.memory import code_page, frame_of
 from emulator.core.ptw import sum_of, translate, translation_mode
 from emulator.state import (
     ACCESS_FETCH,
@@ -170,7 +170,10 @@ def remember_data(hart, host, va, hpa, context, section, page):
 
 
 def fetch_address(hart, host, va, context):
-    """Host physical address of an instruction fetch, through the TLB. NO_ADDRESS with `hart.trap_*` set on a fault."""
+    """Host physical address of an instruction fetch, through the TLB.
+
+    NO_ADDRESS with `hart.trap_*` set on a fault.
+    """
     i = (va >> 12) & (ITLB_ENTRIES - 1)
     tag = (va & PAGE_MASK) | context
     hart.trap_cause = NO_TRAP

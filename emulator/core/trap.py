@@ -1,8 +1,10 @@
-"""Traps: which interrupt is due, where a trap goes, what it writes, and the way back (Privileged ISA 20240411, 3.1, 12.1, 18.6)."""
+"""Traps: which interrupt is due, where a trap goes, what it writes, and the way back.
+
+Privileged ISA 20240411, sections 3.1, 12.1 and 18.6.
+"""
 
 from emulator.core.csr import pending
 from emulator.core.csr_bits import (
-    BREAKPOINT,
     GVA,
     HSTATUS_GVA,
     INTERRUPT,
@@ -17,7 +19,6 @@ from emulator.core.csr_bits import (
     SPP,
     SPV,
     SPVP,
-    VS_INTERRUPTS,
 )
 from emulator.core.intrinsics import store_u64
 from emulator.state import EVENT_TRAP, NO_TRAP, PRIV_M, PRIV_S, PRIV_U
@@ -70,7 +71,8 @@ def first_interrupt(bits):
 def take_trap(hart, host, cause, pc):
     """Deliver a trap: write the target mode's CSRs and enter it. Returns the new pc.
 
-    `hart.trap_tval`, `trap_gpa`, `trap_inst`, `trap_gva` describe an exception; an interrupt has none of them.
+    `hart.trap_tval`, `trap_gpa`, `trap_inst`, `trap_gva` describe an exception; an interrupt has none of
+    them.
     """
     code = cause & 0x3F
     is_interrupt = cause >> 63
