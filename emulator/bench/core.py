@@ -2,8 +2,8 @@
 
 Each program runs in S-mode under Sv39 with 4 KiB pages as a VM's guest, so every address goes through two
 stages of translation. Where QEMU is installed it runs the same ELF file, in turns with ours, and both keep
-their best time. The instructions are counted once, in our run; QEMU's MIPS are the same instructions over
-QEMU's time.
+their best time. Times are CPU time, which a busy machine disturbs least. The instructions are counted once,
+in our run; QEMU's MIPS are the same instructions over QEMU's time.
 """
 
 import os

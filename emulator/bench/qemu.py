@@ -7,6 +7,7 @@ import os
 import selectors
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def version() -> str | None:
 
 
 def run(elf: Path, timeout_s: float = 600) -> Stopwatch:
-    """Run `elf` to its end; return the stopwatch, in seconds of the host."""
+    """Run `elf` to its end; return the stopwatch, in seconds of CPU time."""
     arguments = f"-machine virt -smp 1 -m {RAM_BYTES >> 20}M -bios default -no-reboot"
     arguments += " -display none -monitor none -serial stdio"
     with subprocess.Popen(
@@ -49,7 +50,16 @@ def _watch(process: subprocess.Popen[bytes], deadline: float) -> Stopwatch:
             if not selector.select(deadline - time.perf_counter()):
                 raise BenchError("bench: QEMU did not finish in time")
             data = os.read(process.stdout.fileno(), 4096)
-            stopwatch.feed(data.decode("ascii", "replace"), time.perf_counter())
+            stopwatch.feed(data.decode("ascii", "replace"), _cpu_seconds(process.pid))
             if not data:
                 break
     return stopwatch
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time of another process; where the system has no such clock, the time of day."""
+    if sys.platform != "linux":
+        return time.perf_counter()
+    # clock_getcpuclockid(3), which Python does not offer: the complement of the ID above three bits of kind.
+    scheduled = 2
+    return time.clock_gettime(~pid << 3 | scheduled)

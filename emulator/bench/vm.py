@@ -23,7 +23,7 @@ CYCLE_LIMIT = 1 << 40
 
 @dataclass
 class VmRun:
-    """What was seen: seconds of the host, and instructions that the guest retired meanwhile."""
+    """What was seen: seconds of CPU time, and instructions that the guest retired meanwhile."""
 
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     counter: Stopwatch = field(default_factory=Stopwatch)
@@ -40,7 +40,7 @@ class VmRun:
         if console.length > self.shown:
             _, text = console.since(self.shown)
             self.shown = console.length
-            self.stopwatch.feed(text, time.perf_counter())
+            self.stopwatch.feed(text, time.process_time())
             self.counter.feed(text, vcpu.retired)
         return self.stopwatch.finished
 
