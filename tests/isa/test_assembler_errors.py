@@ -181,7 +181,7 @@ HOSTILE = [
     (".word " + "-" * 60000 + "1", "nested more than 64 deep"),
     (".word " + "1+" * 30000 + "1", "more than 4096 terms"),
     ("".join(f".equ a{i}, a{i + 1}\n" for i in range(1000)), "through too many others"),
-    ("nop;" * 15000 + "\n" + "nop;\n" * 90000, "more than 100000 statements"),
+    ((".text;" * 10_000 + "\n") * 11, "more than 100000 statements"),
     ("#" + "x" * 70000, "line is longer than 65536"),
     ("nop\n" * 300_000, "the program is longer than 1 MiB"),
     ("/* " * 20000, "never closed"),
