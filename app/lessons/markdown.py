@@ -279,18 +279,41 @@ def _listed_lines(lines: Sequence[str], wanted: str) -> tuple[int, int]:
 
 def listing_html(name: str, lines: Sequence[str], first: int, caption: str = "") -> str:
     """Return lines of a program as HTML with their line numbers; `caption` is safe HTML."""
-    numbered = "\n".join(
-        f'<span class="line" data-line="{number}">'
-        f'<span class="number" aria-hidden="true">{number:>4}</span>  {html.escape(text)}</span>'
-        for number, text in enumerate(lines, first)
-    )
+    numbered = "".join(_line_html(number, text) for number, text in enumerate(lines, first))
     label = html.escape(f"{name}, lines {first} to {first + len(lines) - 1}")
     text = f": {caption}" if caption else ""
     return (
         f'<figure class="listing" data-program="{html.escape(name)}"><figcaption>{label}{text}</figcaption>'
         f'<pre tabindex="0" role="region" aria-label="{label}">'
-        f'<code class="language-asm">{numbered}\n</code></pre></figure>\n'
+        f'<code class="language-asm">{numbered}</code></pre></figure>\n'
     )
+
+
+def _line_html(number: int, text: str) -> str:
+    """Return one line, its parts closer than in the file, so that a narrow column holds more of it."""
+    code, comment = _split_comment(text)
+    if code[:1].isspace() and code.strip():
+        mnemonic, _, operands = code.strip().partition(" ")
+        code = f"    {mnemonic:5} {operands.strip()}".rstrip()
+    code = code.rstrip() + ("  " if code.strip() and comment else "")
+    shown_comment = f'<span class="comment">{html.escape(comment)}</span>' if comment else ""
+    shown_number = f'<span class="number" aria-hidden="true">{number:>4}  </span>'
+    return (
+        f'<span class="line" data-line="{number}">{shown_number}{html.escape(code)}{shown_comment}\n</span>'
+    )
+
+
+def _split_comment(text: str) -> tuple[str, str]:
+    """Return what stands before the first `#` that is not in quotes, and the rest."""
+    quote = ""
+    for at, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character == "#":
+            return text[:at], text[at:]
+    return text, ""
 
 
 def _question_html(question: Question) -> str:
