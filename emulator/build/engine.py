@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import ctypes
 import hashlib
+import importlib
 import importlib.util
 import os
 import shutil
@@ -47,7 +48,7 @@ class Engine:
         self._write = functions["write"]
 
     def run(self, hart: ctypes.Structure, host: ctypes.Structure, budget: int) -> int:
-        """Run a hart for at most `budget` cycles; return an EXIT_* reason. `hart.retired` tells the cycles."""
+        """Run a hart for at most `budget` cycles; return an EXIT_* reason. `hart.retired` has the cycles."""
         return self._run(ctypes.addressof(hart), ctypes.addressof(host), budget)
 
     def translate(
@@ -194,25 +195,19 @@ class _CompileEvents:
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
         self._done = 0
-        self._listener: Any = None
+        self._events: Any = importlib.import_module("numba.core.event")
+        self._listener: Any = self._events.RecordingListener()
+        self._listener.on_start = self._compiled
 
-    def __enter__(self) -> _CompileEvents:
-        from numba.core import event
-
-        if self._progress is not None:
-            self._listener = event.RecordingListener()
-            self._listener.on_start = self._compiled
-            self._listener.on_end = lambda event: None
-            event.register("numba:compile", self._listener)
-        return self
+    def __enter__(self) -> None:
+        self._events.register("numba:compile", self._listener)
 
     def __exit__(self, *exception: object) -> None:
-        from numba.core import event
+        self._events.unregister("numba:compile", self._listener)
 
-        if self._listener is not None:
-            event.unregister("numba:compile", self._listener)
-
-    def _compiled(self, event: Any) -> None:
-        assert self._progress is not None
+    def _compiled(self, _event: object) -> None:
         self._done += 1
-        self._progress("Compiling the emulator core (once per machine)", min(self._done / _FUNCTIONS, 0.99))
+        if self._progress is not None:
+            self._progress(
+                "Compiling the emulator core (once per machine)", min(self._done / _FUNCTIONS, 0.99)
+            )
