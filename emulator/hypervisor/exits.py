@@ -89,14 +89,14 @@ def _unexpected(hypervisor: Hypervisor, vcpu: Vcpu, reason: str) -> str:
 def _guest_page_fault(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int) -> str:
     vm = vcpu.vm
     vm.fault_count += 1
+    text = f"{describe(cause).name} at GPA {faults.guest_physical_address(hart):#x}"
     action = _allowed_action(vm.settings.on_fault, cause)
-    fault = faults.capture(hypervisor, vcpu, hart, cause, action, hypervisor.trace.next_event)
-    text = f"{describe(cause).name} at GPA {fault.gpa:#x}"
-    hypervisor.record_fault(fault, text)
+    if vm.fault_count <= faults.STORIES_PER_START or action == "crash":
+        fault = faults.capture(hypervisor, vcpu, hart, cause, action, hypervisor.trace.next_event)
+        hypervisor.record_fault(fault, text)
     if action == "skip":
-        # The low two bits of an instruction tell its length; a load or store was fetched, so the word is
-        # known.
-        length = 4 if fault.instruction is None or fault.instruction & 3 == 3 else 2
+        # The low two bits of an instruction tell its length. It was fetched, so it can be fetched again.
+        length = 4 if faults.fetch_halfword(hypervisor.host, hart, hart.pc) & 3 == 3 else 2
         hart.pc = (hart.pc + length) & NO_ADDRESS
     elif action == "inject":
         inject_exception(hart, faults.ACCESS_FAULTS[cause], hart.stval)

@@ -48,7 +48,8 @@ ACCESS_FAULTS = {
     LOAD_GUEST_PAGE: LOAD_ACCESS,
     STORE_GUEST_PAGE: STORE_ACCESS,
 }
-STORIES_KEPT = 64  # the newest faults of a lab
+STORIES_KEPT = 64  # the newest of a lab
+STORIES_PER_START = 16  # of a VM that goes on after its faults: the first ones, and the one that stops it
 KEPT_BYTES = HART.offset("reservation")
 PROVED_FAULTS = 8  # for so many faults after a start the neighbours' frames are digested
 
@@ -97,11 +98,11 @@ def fetch_instruction(host: Host, registers: Any, pc: int) -> int | None:
 
     None if it cannot be fetched.
     """
-    low = _fetch_halfword(host, registers, pc)
-    if low is None or low & 3 != 3:
-        return low
-    high = _fetch_halfword(host, registers, (pc + 2) & NO_ADDRESS)
-    return None if high is None else high << 16 | low
+    low = fetch_halfword(host, registers, pc)
+    if low < 0 or low & 3 != 3:
+        return None if low < 0 else low
+    high = fetch_halfword(host, registers, (pc + 2) & NO_ADDRESS)
+    return None if high < 0 else high << 16 | low
 
 
 def walk_guest(host: Host, registers: Any, gva: int, access: int) -> Any:
@@ -110,10 +111,11 @@ def walk_guest(host: Host, registers: Any, gva: int, access: int) -> Any:
     return host.translate(registers, gva, access, registers.priv, 1, sum_bit)
 
 
-def _fetch_halfword(host: Host, registers: Any, pc: int) -> int | None:
+def fetch_halfword(host: Host, registers: Any, pc: int) -> int:
+    """Return the 2 bytes at a guest's pc as a number, -1 if they cannot be fetched."""
     walk = walk_guest(host, registers, pc, ACCESS_FETCH)
     if walk.cause != NO_ADDRESS:
-        return None
+        return -1
     return int.from_bytes(host.read(walk.hpa, 2), "little")
 
 
@@ -187,10 +189,10 @@ def capture(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int, action: O
 
 def _table_gpas(hypervisor: Hypervisor, walk: Any) -> dict[int, int]:
     """Return the GPAs of the frames that hold the entries of a walk, as far as a guest can see them."""
-    gpas = hypervisor.partition.gpas
     count = min(walk.count, WALK_REFERENCES)
     frames = [(walk.address[index] - RAM_BASE) // PAGE_BYTES for index in range(count)]
-    return {hfn: gpas[hfn] for hfn in frames if hfn in gpas}
+    placed = ((hfn, hypervisor.partition.gpa(hfn)) for hfn in frames)
+    return {hfn: gpa for hfn, gpa in placed if gpa is not None}
 
 
 def guest_physical_address(hart: Any) -> int:

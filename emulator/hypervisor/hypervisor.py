@@ -83,6 +83,7 @@ class Hypervisor:
         self.pcpus = [Pcpu(index, hart) for index, hart in enumerate(host.harts)]
         self.turn = 0
         self.quantum_end = clock + QUANTUM_CYCLES
+        self._others = self._position_of_others()
         self.next_serial = 1
         # Why the last `run_to` came back early: stopped by a watch, or because nothing can happen any more.
         self.stopped = False
@@ -98,7 +99,11 @@ class Hypervisor:
 
         The sum of all pCPU clocks, in cycles, and what came before them.
         """
-        return self._base + sum(pcpu.hart.clock for pcpu in self.pcpus)
+        return self._others + self.pcpus[self.turn].hart.clock
+
+    def _position_of_others(self) -> int:
+        """Return the position without the clock of the pCPU whose turn it is."""
+        return self._base + sum(pcpu.hart.clock for pcpu in self.pcpus if pcpu.index != self.turn)
 
     def position_of(self, clock: int) -> int:
         """Return the position at which the mean of all clocks is `clock`."""
@@ -152,6 +157,8 @@ class Hypervisor:
         if self.turn == len(self.pcpus):
             self.turn = 0
             self.quantum_end += QUANTUM_CYCLES
+        self._others = self._position_of_others()
+        if self.turn == 0:
             self._skip_idle_quanta(position)
 
     def _skip_idle_quanta(self, position: int) -> None:
@@ -171,6 +178,7 @@ class Hypervisor:
             for pcpu in self.pcpus:
                 self._idle_until(pcpu, start + quanta * QUANTUM_CYCLES)
             self.quantum_end += quanta * QUANTUM_CYCLES
+            self._others = self._position_of_others()
 
     def _run_turn(self, pcpu: Pcpu, limit: int) -> None:
         """Run one pCPU until its clock reaches `limit`."""
@@ -329,17 +337,8 @@ class Hypervisor:
 
     def end_exit(self, vcpu: Vcpu, reason: str, text: str, pc: int) -> None:
         """Log an exit that has been handled."""
-        self.trace.log(
-            "exit",
-            reason,
-            text,
-            self.position,
-            self.now,
-            vcpu.vm.name,
-            vcpu.index,
-            self.turn,
-            {"pc": f"{pc:#018x}", "cycles": costs.of(reason)},
-        )
+        vm, pcpu = vcpu.vm.name, self.turn
+        self.trace.log_exit(reason, text, self.position, self.now, vm, vcpu.index, pcpu, pc, costs.of(reason))
 
     def charge_extra(self, vcpu: Vcpu, cycles: int) -> None:
         """Charge the pCPU of a loaded vCPU for work beyond the exit itself."""

@@ -207,7 +207,7 @@ def _give_memory(hypervisor: Hypervisor, vm: Vm) -> None:
         raise LifecycleError(f"cannot start {vm.name}: {error}; shut a VM off") from error
     vm.gstage = gstage
     vm.frames = partition.take(vm.settings.memory // PAGE_BYTES, ram_code(vm.index))
-    partition.gpas.update((hfn, RAM_BASE + page * PAGE_BYTES) for page, hfn in enumerate(vm.frames))
+    partition.place(vm.frames, RAM_BASE)
     gstage.map(RAM_BASE, vm.frames)
 
 

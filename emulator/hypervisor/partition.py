@@ -9,13 +9,15 @@ the order is fixed.
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from math import gcd
 
 from emulator.errors import VmLabError
 from emulator.hypervisor.trace import Revision
+from emulator.state import PAGE_BYTES
 
 FREE, HYPERVISOR = 0, 1
 RUN_FRAMES = 16
@@ -43,14 +45,17 @@ class Partition:
     def __init__(self, frames: int, revision: Revision) -> None:
         """All `frames` are free."""
         self.codes = bytearray(frames)
-        self.gpas: dict[int, int] = {}  # HFN of a guest RAM frame -> its GPA
+        self.free_count = frames
         self._revision = revision
+        self._guest_page = array("Q", bytes(8 * frames))  # GPA of a guest RAM frame, plus 1
+        # Ranks are places in the order of allocation. A rank may be offered twice, or be that of a frame
+        # taken as part of a root; only the frame's code says whether it is free.
         self._order = _scattered(frames)
-        self._rank = [0] * frames
+        self._rank = array("I", bytes(4 * frames))
         for rank, hfn in enumerate(self._order):
             self._rank[hfn] = rank
-        self._free = list(range(frames))  # a heap of ranks; may hold ranks of frames taken as part of a root
-        self.free_count = frames
+        self._untouched = 0  # the first rank that was never handed out
+        self._returned: list[int] = []  # a heap of ranks
         self._changes: deque[tuple[int, int, int, int]] = deque(maxlen=CHANGES_KEPT)
         self._forgotten = 0
 
@@ -60,13 +65,31 @@ class Partition:
             raise OutOfFramesError(f"{count} frames are needed and {self.free_count} are free")
         frames: list[int] = []
         while len(frames) < count:
-            hfn = self._order[heapq.heappop(self._free)]
+            hfn = self._order[self._next_rank()]
             if self.codes[hfn] == FREE:
                 self.codes[hfn] = code
                 frames.append(hfn)
         self.free_count -= count
         self._note(frames)
         return frames
+
+    def _next_rank(self) -> int:
+        """Remove and return the lowest rank that may be free."""
+        if self._returned and self._returned[0] < self._untouched:
+            return heapq.heappop(self._returned)
+        self._untouched += 1
+        return self._untouched - 1
+
+    def place(self, frames: Sequence[int], gpa: int) -> None:
+        """Take note that a guest sees these frames, in this order, from a GPA on."""
+        for page, hfn in enumerate(frames):
+            self._guest_page[hfn] = gpa + page * PAGE_BYTES + 1
+
+    def gpa(self, hfn: int) -> int | None:
+        """Return where a guest sees a frame of its RAM; None for any other frame or number."""
+        if not 0 <= hfn < len(self._guest_page) or not self._guest_page[hfn]:
+            return None
+        return self._guest_page[hfn] - 1
 
     def take_root(self, code: int) -> list[int]:
         """Return 4 adjacent frames aligned to 16 KiB, from the top of RAM. Raises OutOfFramesError."""
@@ -88,8 +111,8 @@ class Partition:
         for hfn in frames:
             assert self.codes[hfn] != FREE
             self.codes[hfn] = FREE
-            self.gpas.pop(hfn, None)
-            heapq.heappush(self._free, self._rank[hfn])
+            self._guest_page[hfn] = 0
+            heapq.heappush(self._returned, self._rank[hfn])
         self.free_count += len(frames)
         self._note(frames)
 
@@ -111,14 +134,14 @@ class Partition:
             self._changes.append((number, first, count, self.codes[first]))
 
 
-def _scattered(frames: int) -> list[int]:
+def _scattered(frames: int) -> array[int]:
     """Return all HFNs in the order of allocation: runs of 16, each about 0.618 of the host after the last."""
     runs = -(-frames // RUN_FRAMES)
     stride = max(1, round(runs * 0.618))
     while gcd(stride, runs) != 1:
         stride += 1
     order = (index * stride % runs * RUN_FRAMES for index in range(runs))
-    return [hfn for first in order for hfn in range(first, min(first + RUN_FRAMES, frames))]
+    return array("I", (hfn for first in order for hfn in range(first, min(first + RUN_FRAMES, frames))))
 
 
 def _runs(frames: list[int]) -> Iterator[tuple[int, int]]:

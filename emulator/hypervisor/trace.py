@@ -13,8 +13,10 @@ from typing import Literal
 
 SliceKind = Literal["run", "hypervisor", "idle"]
 EventKind = Literal["action", "state", "exit", "fault", "console"]
+# event id, revision, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles charged
+ExitRecord = tuple[int, int, int, int, str, str, str, int, int, int, int]
 
-SLICES_KEPT = 20_000  # per pCPU
+SLICES_KEPT = 4_000  # per pCPU
 EXITS_KEPT = 500
 EVENTS_KEPT = 2_000
 OVERLAP_LOOK_BACK = 8
@@ -73,11 +75,12 @@ class Trace:
         """Begin an empty history."""
         self.revision = revision
         self.lanes: list[deque[Slice]] = [deque(maxlen=SLICES_KEPT) for _ in range(pcpus)]
-        self.exits: deque[Event] = deque(maxlen=EXITS_KEPT)
+        self.exits: deque[ExitRecord] = deque(maxlen=EXITS_KEPT)
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.together: set[tuple[str, str]] = set()
         self.next_event = next_event
         self._next_slice = 1
+        self._last: list[Slice | None] = [None] * pcpus
 
     def slice(
         self, pcpu: int, vm: str | None, vcpu: int | None, kind: SliceKind, start: int, end: int
@@ -85,22 +88,23 @@ class Trace:
         """Add `start`..`end` to a lane, growing its last slice when that is of the same kind and vCPU."""
         if end == start:
             return
-        lane = self.lanes[pcpu]
-        revision = self.revision.advance()
-        last = lane[-1] if lane else None
+        self.revision.value += 1
+        last = self._last[pcpu]
         if (
             last is not None
-            and last.end == start
             and last.kind == kind
             and last.vcpu == vcpu
             and last.vm == vm
+            and last.end == start
         ):
             last.end = end
-            last.revision = revision
+            last.revision = self.revision.value
         else:
-            lane.append(Slice(self._next_slice, revision, pcpu, vm, vcpu, kind, start, end))
+            last = Slice(self._next_slice, self.revision.value, pcpu, vm, vcpu, kind, start, end)
+            self.lanes[pcpu].append(last)
+            self._last[pcpu] = last
             self._next_slice += 1
-        if kind == "run" and vm is not None:
+        if kind == "run" and vm is not None and len(self.lanes) > 1:
             self._note_overlaps(pcpu, vm, start, end)
 
     def _note_overlaps(self, pcpu: int, vm: str, start: int, end: int) -> None:
@@ -111,8 +115,28 @@ class Trace:
                 other = lane[-back]
                 if other.end <= start:
                     break
-                if other.kind == "run" and other.vm is not None and other.vm != vm and other.start < end:
+                if other.vm != vm and other.vm is not None and other.kind == "run" and other.start < end:
                     self.together.add((vm, other.vm) if vm < other.vm else (other.vm, vm))
+
+    def log_exit(
+        self,
+        reason: str,
+        text: str,
+        position: int,
+        clock: int,
+        vm: str,
+        vcpu: int,
+        pcpu: int,
+        pc: int,
+        cycles: int,
+    ) -> None:
+        """Add an exit to the log. Exits are many: what is known is put aside and told when somebody asks."""
+        self.revision.value += 1
+        number = self.next_event
+        self.next_event = number + 1
+        self.exits.append(
+            (number, self.revision.value, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles)
+        )
 
     def log(
         self,
@@ -141,20 +165,27 @@ class Trace:
             detail or {},
         )
         self.next_event += 1
-        (self.exits if kind == "exit" else self.events).append(event)
+        self.events.append(event)
         return event
 
-    def slices_since(self, revision: int) -> Iterator[Slice]:
-        """Yield the slices that are new or have grown since a revision, pCPU by pCPU, oldest first."""
+    def slices_since(self, revision: int, most: int = SLICES_KEPT) -> Iterator[Slice]:
+        """Yield the slices that are new or have grown since a revision, oldest first, `most` of each pCPU."""
         for lane in self.lanes:
             count = 0
             for one in reversed(lane):
-                if one.revision <= revision:
+                if one.revision <= revision or count == most:
                     break
                 count += 1
             yield from list(lane)[len(lane) - count :]
 
-    def events_since(self, revision: int) -> list[Event]:
-        """Return the entries that are newer than a revision, oldest first."""
-        new = [event for log in (self.exits, self.events) for event in log if event.revision > revision]
-        return sorted(new, key=lambda event: event.id)
+    def events_since(self, revision: int, most_exits: int = EXITS_KEPT) -> list[Event]:
+        """Return the entries that are newer than a revision, oldest first; `most_exits` of them exits."""
+        exits = [_exit_event(one) for one in list(self.exits)[-most_exits:] if one[1] > revision]
+        others = [event for event in self.events if event.revision > revision]
+        return sorted(exits + others, key=lambda event: event.id)
+
+
+def _exit_event(one: ExitRecord) -> Event:
+    number, revision, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles = one
+    detail: dict[str, str | int] = {"pc": f"{pc:#018x}", "cycles": cycles}
+    return Event(number, revision, position, clock, "exit", vm, vcpu, pcpu, reason, text, detail)

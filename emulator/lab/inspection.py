@@ -229,7 +229,7 @@ def _locate(lab: Lab, vcpu: Vcpu | None, at: int, space: AddressSpace) -> tuple[
         end = RAM_BASE + lab.hypervisor.host.memory_bytes
         if not RAM_BASE <= at < end:
             return None, None, f"host RAM is {RAM_BASE:#x} to {end - 1:#x}"
-        return lab.hypervisor.partition.gpas.get((at - RAM_BASE) // PAGE_BYTES), at, ""
+        return lab.hypervisor.partition.gpa((at - RAM_BASE) // PAGE_BYTES), at, ""
     if space == "gpa":
         if not vcpu.vm.contains(at):
             last = RAM_BASE + vcpu.vm.settings.memory - 1
@@ -251,7 +251,7 @@ def walk(lab: Lab, vm: str, index: int, gva: int, access: AccessKind) -> WalkVie
         raise LabError(f"access is {access!r}; must be fetch, load or store", "access")
     record = lab.hypervisor.registers(vcpu)
     found = walk_guest(lab.hypervisor.host, record, gva, ACCESSES[access])
-    view = walk_view(lab.hypervisor.partition.gpas, vm, index, record.vsatp, gva, access, found)
+    view = walk_view(lab.hypervisor.partition.gpa, vm, index, record.vsatp, gva, access, found)
     if view["hfn"] is not None:
         owner, name, _ = owner_of(lab, view["hfn"])
         view["owner"] = name or owner
@@ -276,7 +276,7 @@ def frame(lab: Lab, hfn: int) -> FrameView:
     if not 0 <= hfn < host.frames:
         raise LabError(f"there is no frame {hfn}; the host has frames 0 to {host.frames - 1}", "hfn")
     owner, name, role = owner_of(lab, hfn)
-    gpa = lab.hypervisor.partition.gpas.get(hfn)
+    gpa = lab.hypervisor.partition.gpa(hfn)
     content = host.read_frame(hfn)
     return {
         "hfn": hfn,

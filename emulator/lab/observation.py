@@ -171,9 +171,9 @@ class Observation(TypedDict):
     host: HostView
     vms: list[VmView]
     frames: FramesView
-    lanes: list[LaneSlice]
+    lanes: list[LaneSlice]  # the newest 1000 of each pCPU at most
     consoles: list[ConsoleDelta]
-    events: list[EventView]
+    events: list[EventView]  # the newest 100 exits at most, and everything else
     answers: dict[str, str | int | float | bool | list[str]]  # question id -> what the student answered
     together: list[tuple[str, str]]  # pairs of VMs that were on pCPUs at the same virtual time, ever
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from emulator.lab.lab import Lab
 
 MARKS_KEPT = 4096
+SLICES_SHOWN = 1000  # of each pCPU in one observation, the newest
+EXITS_SHOWN = 100
 WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
 
 
@@ -76,9 +78,9 @@ def observe(lab: Lab, cursor: int | None, whole_since: int) -> Observation:
         "host": _host(lab),
         "vms": [_vm(lab, vm) for vm in lab.hypervisor.vms.values()],
         "frames": _frames(lab, since),
-        "lanes": [_slice(one) for one in lab.hypervisor.trace.slices_since(since)],
+        "lanes": [_slice(one) for one in lab.hypervisor.trace.slices_since(since, SLICES_SHOWN)],
         "consoles": _consoles(lab, since),
-        "events": [event_view(lab, event) for event in lab.hypervisor.trace.events_since(since)],
+        "events": [event_view(lab, event) for event in lab.hypervisor.trace.events_since(since, EXITS_SHOWN)],
         "answers": dict(lab.answers),
         "together": sorted(lab.hypervisor.trace.together),
     }

@@ -60,7 +60,7 @@ def story(lab: Lab, event: int) -> FaultView:
         "stval": address(fault.stval),
         "registers": registers,
         "walk": walk_view(
-            fault.table_gpas, fault.vm_name, fault.vcpu, record.vsatp, fault.gva, access, fault.walk
+            fault.table_gpas.get, fault.vm_name, fault.vcpu, record.vsatp, fault.gva, access, fault.walk
         ),
         "original_trap": _original(fault),
         "neighbours": [

@@ -5,7 +5,7 @@ Privileged ISA 20240411, sections 12.3 (Sv39) and 18.5 (two-stage translation).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 from emulator.core.csr_bits import INSTRUCTION_GUEST_PAGE, LOAD_GUEST_PAGE, STORE_GUEST_PAGE
@@ -28,15 +28,16 @@ ACCESS_NAMES: dict[int, AccessKind] = {ACCESS_FETCH: "fetch", ACCESS_LOAD: "load
 GUEST_PAGE_FAULTS = (INSTRUCTION_GUEST_PAGE, LOAD_GUEST_PAGE, STORE_GUEST_PAGE)
 VsMode = Literal["Bare", "Sv39", "Sv48", "Sv57"]
 VS_MODES: dict[int, VsMode] = {8: "Sv39", 9: "Sv48", 10: "Sv57"}
+GpaOf = Callable[[int], int | None]  # where a guest sees the frame with this HFN
 FLAG_NAMES = "VRWXUGAD"
 V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
 ROOT_MASK = (16 << 10) - 1
 
 
 def walk_view(
-    gpas: Mapping[int, int], vm: str, vcpu: int, vsatp: int, gva: int, access: AccessKind, walk: Any
+    gpa_of: GpaOf, vm: str, vcpu: int, vsatp: int, gva: int, access: AccessKind, walk: Any
 ) -> WalkView:
-    """Return a WALK record as data. `gpas` tells where guests see the frames that hold their tables.
+    """Return a WALK record as data; `gpa_of` tells where a guest sees the frames that hold its tables.
 
     `owner` is left None: the walk does not know whom a frame belongs to.
     """
@@ -50,7 +51,7 @@ def walk_view(
         "access": access,
         "vs_mode": VS_MODES.get(vsatp >> 60, "Bare"),
         "g_mode": "Sv39x4",
-        "steps": [_step(gpas, vm, walk, index, count, levels, access) for index in range(count)],
+        "steps": [_step(gpa_of, vm, walk, index, count, levels, access) for index in range(count)],
         "gpa": None if walk.gpa == NO_ADDRESS else address(walk.gpa),
         "hpa": None if failed else address(walk.hpa),
         "hfn": None if failed else (walk.hpa - RAM_BASE) // PAGE_BYTES,
@@ -63,12 +64,12 @@ def walk_view(
 
 
 def _step(
-    gpas: Mapping[int, int], vm: str, walk: Any, index: int, count: int, levels: int, access: AccessKind
+    gpa_of: GpaOf, vm: str, walk: Any, index: int, count: int, levels: int, access: AccessKind
 ) -> WalkStep:
     is_g = walk.stage[index] == STAGE_G
     level, pte_hpa, pte = walk.level[index], walk.address[index], walk.pte[index]
     table_hpa = pte_hpa & ~(ROOT_MASK if is_g and level == 2 else PAGE_BYTES - 1)
-    table_gpa = None if is_g else gpas.get((table_hpa - RAM_BASE) // PAGE_BYTES)
+    table_gpa = None if is_g else gpa_of((table_hpa - RAM_BASE) // PAGE_BYTES)
     outcome = _outcome(walk, index, count, pte)
     return {
         "stage": "G" if is_g else "VS",

@@ -35,6 +35,14 @@ MAX_CODE_PAGES = 1024
 ZERO_PAGE = bytes(PAGE_BYTES)
 
 
+def page_digest(content: bytes) -> bytes:
+    """Return the digest of one frame's content, 16 bytes."""
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+ZERO_DIGEST = page_digest(ZERO_PAGE)
+
+
 class PhysicalAddressError(VmLabError):
     """An address is not in host RAM: '0x1000 (8 bytes) is not in RAM, which is 0x80000000 to 0x807fffff'."""
 
@@ -164,10 +172,10 @@ class Host:
         return walk
 
     def digest_frames(self, frames: Iterable[int]) -> str:
-        """Return a digest over the contents of frames, in the order given."""
+        """Return a digest over the contents of frames, in the order given: the digest of their digests."""
         digest = hashlib.blake2b(digest_size=16)
         for hfn in frames:
-            digest.update(self.read_frame(hfn))
+            digest.update(page_digest(self.read_frame(hfn)) if self._frame_slot[hfn] else ZERO_DIGEST)
         return digest.hexdigest()
 
     def state_parts(self) -> Iterator[bytes]:

