@@ -13,8 +13,8 @@ from emulator.isa.assembly.lexer import Line, Token
 from emulator.isa.assembly.problems import Mistake, quote
 from emulator.isa.assembly.statements import Operand
 
-LINE_LIMIT = 100_000
-STATEMENT_LIMIT = 100_000
+LINE_LIMIT = 60_000
+STATEMENT_LIMIT = 40_000
 CHARACTER_LIMIT = 32 << 20
 LENGTH_LIMIT = 64 << 10
 ARGUMENT_LIMIT = 1024
