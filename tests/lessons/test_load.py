@@ -6,6 +6,7 @@ import pytest
 
 from app.lessons import LessonErrors, load_course, load_lesson
 from app.lessons.load import config_path
+from app.lessons.markdown import listing_html
 from tests.lessons.conftest import BODY, FRONT, PROGRAM, WriteLesson
 
 
@@ -127,6 +128,21 @@ def test_a_listing_shows_the_paragraph_of_a_label_with_its_line_numbers(write_le
     assert "hello.s, lines 6 to 7: One <em>word</em>." in html
     assert 'data-line="7"' in html
     assert "wfi" not in html
+
+
+def test_a_listing_sets_code_and_comment_apart() -> None:
+    lines = ["        li      a0, '#'         # a0 = \"#\"", "label:", "# <b>", '        .ascii  "a  # b"']
+    html = listing_html("x.s", lines, 9)
+    assert '    li    a0, &#x27;#&#x27;  <span class="comment"># a0 = &quot;#&quot;</span>\n' in html
+    assert '<span class="comment"># &lt;b&gt;</span>' in html
+    assert "    .ascii &quot;a  # b&quot;\n" in html
+    assert [f'data-line="{number}"' in html for number in (9, 12, 13)] == [True, True, False]
+
+
+def test_quotes_are_set_typographically_but_not_in_code(write_lesson: WriteLesson) -> None:
+    html = load_lesson(write_lesson(body='She says "no" and `"yes"`.\n')).steps[0].html
+    assert "“no”" in html
+    assert '"yes"' in html
 
 
 def test_a_question_of_a_number_needs_a_number(write_lesson: WriteLesson) -> None:
