@@ -41,7 +41,7 @@ def index() -> str:
         {"lesson": lesson, "progress": _progress(lesson, lesson.id in progress, progress.get(lesson.id))}
         for lesson in context().course.lessons
     ]
-    return render_template("lessons/index.html", entries=entries)
+    return render_template("lessons/index.html", entries=entries, broken=context().course.broken)
 
 
 @blueprint.get("/lessons/<lesson_id>/")
