@@ -32,20 +32,28 @@ def main(args: argparse.Namespace) -> int:
     from app.lessons import load_course
     from app.web import default_settings, server
     from app.web.store import data_directory, open_database
-    from emulator.build.engine import load_engine
 
     _check_port(args.host, args.port)
     settings = default_settings(data_directory(args.data), args.lessons, args.workers)
     open_database(settings.data).close()
-    load_course(settings.lessons)
-    load_engine(progress=_show_progress)
+    for errors in load_course(settings.lessons).broken.values():
+        print(f"this lesson is left out:\n{errors}", file=sys.stderr, flush=True)
+    _compile_kernels()
     serve = server.serve_with_werkzeug if os.name == "nt" else server.serve_with_gunicorn
     serve(settings, args.host, args.port, lambda: _announce(args.host, args.port))
     return 0
 
 
-def _show_progress(text: str, fraction: float) -> None:
-    print(f"{fraction:4.0%} {text}", file=sys.stderr, flush=True)
+def _compile_kernels() -> None:
+    """Compile the kernels on the first start on this machine, and show how far that is."""
+    from app.progress import ProgressLine
+    from emulator.build.engine import kernels_cached, load_engine
+
+    if not kernels_cached():
+        print("Compiling the emulator for this machine, the first time only", file=sys.stderr, flush=True)
+        progress = ProgressLine()
+        load_engine(progress=progress)
+        progress.finish()
 
 
 def _announce(host: str, port: int) -> None:
