@@ -23,7 +23,7 @@ from emulator.core.csr_bits import (
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import HOLDS_MEMORY, OnFault, Vm
 from emulator.machine.elf import Executable
-from emulator.machine.host import Host
+from emulator.machine.host import Host, Trap
 from emulator.state import (
     ACCESS_FETCH,
     ACCESS_LOAD,
@@ -87,6 +87,7 @@ class Fault:
     walk: Any
     action: OnFault
     original: tuple[int, int, int] | None
+    traps: list[Trap]  # the guest's own, before this one, since it was loaded
     proofs: list[Proof]
     memory: int  # bytes of RAM the VM had
     executable: Executable  # what the VM ran then
@@ -180,6 +181,7 @@ def capture(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int, action: O
         walk=walk,
         action=action,
         original=original_trap(hart, cause),
+        traps=host.traps(vcpu.pcpu, hypervisor.pcpus[vcpu.pcpu].loaded_at)[:-1],
         memory=vm.settings.memory,
         executable=vm.settings.executable,
         table_gpas=_table_gpas(hypervisor, walk),

@@ -35,13 +35,23 @@ class Pcpu:
     Which vCPU is loaded, until when, and how it spent its time.
     """
 
-    __slots__ = ("current", "hart", "hypervisor_cycles", "idle_cycles", "index", "run_cycles", "slice_end")
+    __slots__ = (
+        "current",
+        "hart",
+        "hypervisor_cycles",
+        "idle_cycles",
+        "index",
+        "loaded_at",
+        "run_cycles",
+        "slice_end",
+    )
 
     def __init__(self, index: int, hart: Any) -> None:
         """Take over an idle hart."""
         self.index = index
         self.hart = hart
         self.current: Vcpu | None = None
+        self.loaded_at = 0  # clock when `current` was loaded
         self.slice_end = 0
         self.run_cycles = 0
         self.hypervisor_cycles = 0
@@ -229,6 +239,7 @@ class Hypervisor:
         vcpu.state = VcpuState.RUNNING
         virtual_cpu.enter(vcpu, pcpu.index, self.host)
         pcpu.current = vcpu
+        pcpu.loaded_at = start
         self._charge(pcpu, vcpu, costs.WORLD_SWITCH)
         pcpu.slice_end = pcpu.hart.clock + self.scheduler.timeslice(vcpu)
         if self.dispatch_watch is not None and self.dispatch_watch(vcpu):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.core.csr_bits import HEDELEG_WRITABLE, MEDELEG_WRITABLE, S_INTERRUPTS, SPV, SPVP, VS_INTERRUPTS
 from emulator.machine.host import Host
-from emulator.state import HART, NO_ADDRESS, PRIV_S
+from emulator.state import HART, MMIO_NONE, NO_ADDRESS, PRIV_S
 
 if TYPE_CHECKING:
     from emulator.hypervisor.vm import Vm
@@ -172,5 +172,6 @@ def leave(vcpu: Vcpu, host: Host) -> None:
     hart.virt = 0
     hart.priv = PRIV_S
     hart.hgatp = 0
+    hart.mmio_state = MMIO_NONE
     vcpu.pcpu = None
     vcpu.ready_at = hart.clock

@@ -18,7 +18,7 @@ from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import HOLDS_MEMORY, Vm, VmSettings, VmState
 from emulator.lab import actions, conditions, inspection, observing, stories
-from emulator.lab.config import HostConfig, LabConfig, VmConfig, nearest
+from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig, nearest
 from emulator.lab.errors import LabError
 from emulator.lab.observation import (
     AccessKind,
@@ -110,7 +110,13 @@ class Lab:
             self.define(vm)
         for vm in self.config_at_start.vms:
             if vm.autostart:
-                self.start(self.vm(vm.name))
+                self._autostart(vm.name)
+
+    def _autostart(self, name: str) -> None:
+        try:
+            self.start(self.vm(name))
+        except lifecycle.LifecycleError as error:
+            raise LabError(str(error), "vms") from error
 
     def _new_hypervisor(self, clock: int, position: int, next_event: int) -> Hypervisor:
         config = self.host_config
@@ -204,6 +210,8 @@ class Lab:
         """Define a VM. Raises LabError if its name is taken or its program is unknown."""
         if config.name in self.hypervisor.vms:
             raise LabError(f"there is a VM {config.name!r} already; choose another name", "name")
+        if len(self.hypervisor.vms) >= MAX_VMS:
+            raise LabError(f"a lab holds at most {MAX_VMS} VMs; undefine one first")
         self.require_program(config.program, "program")
         self.vm_configs[config.name] = config
         return self.hypervisor.define(_settings(config))

@@ -297,6 +297,17 @@ class OriginalTrap(TypedDict):
     explanation: str
 
 
+class TrapView(TypedDict):
+    """A trap that the guest handled itself, without an exit."""
+
+    at_ns: int
+    cause: int  # without the interrupt bit
+    cause_name: str
+    interrupt: bool
+    pc: str
+    value: str
+
+
 class NeighbourDigest(TypedDict):
     """Proof of isolation: digests over all RAM frames of another VM, taken around the access.
 
@@ -345,6 +356,7 @@ class FaultView(TypedDict):
     registers: RegistersView
     walk: WalkView
     original_trap: OriginalTrap | None
+    traps: list[TrapView]  # the guest's own traps before it, since it was last loaded: the newest 7 at most
     neighbours: list[NeighbourDigest]
     action: Literal["crash", "skip", "inject"]  # what the hypervisor did
     explanation: str  # for a student

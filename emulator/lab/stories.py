@@ -11,9 +11,10 @@ from emulator.hypervisor.faults import Fault
 from emulator.isa.causes import describe
 from emulator.lab.errors import LabError
 from emulator.lab.inspection import registers_view
-from emulator.lab.observation import FaultView, OriginalTrap, SourceLine
+from emulator.lab.observation import FaultView, OriginalTrap, SourceLine, TrapView
 from emulator.lab.observing import address
 from emulator.lab.walks import ACCESS_NAMES, walk_view
+from emulator.machine.host import Trap
 from emulator.state import HART, PRIV_S, RAM_BASE
 
 if TYPE_CHECKING:
@@ -63,12 +64,24 @@ def story(lab: Lab, event: int) -> FaultView:
             fault.table_gpas.get, fault.vm_name, fault.vcpu, record.vsatp, fault.gva, access, fault.walk
         ),
         "original_trap": _original(fault),
+        "traps": [_trap(lab, trap) for trap in fault.traps],
         "neighbours": [
             {"vm": p.vm, "before": p.before, "after": p.after, "unchanged": p.before == p.after}
             for p in fault.proofs
         ],
         "action": fault.action,
         "explanation": _explanation(fault),
+    }
+
+
+def _trap(lab: Lab, trap: Trap) -> TrapView:
+    return {
+        "at_ns": lab.to_ns(trap.clock),
+        "cause": trap.cause & 0x3F,
+        "cause_name": describe(trap.cause).name,
+        "interrupt": bool(trap.cause >> 63),
+        "pc": address(trap.pc),
+        "value": address(trap.value),
     }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from emulator.core.csr_bits import MISA
 from emulator.errors import VmLabError
@@ -41,6 +41,19 @@ def page_digest(content: bytes) -> bytes:
 
 
 ZERO_DIGEST = page_digest(ZERO_PAGE)
+
+
+class Trap(NamedTuple):
+    """A trap from the kernels' event ring: cause, pc and value as in `scause`, `sepc`, `stval`.
+
+    `mode` is where it went: privilege, plus 4 for V=1.
+    """
+
+    clock: int
+    cause: int
+    pc: int
+    value: int
+    mode: int
 
 
 class PhysicalAddressError(VmLabError):
@@ -138,6 +151,21 @@ class Host:
         """Return the 4096 bytes of a frame."""
         slot = self._frame_slot[hfn]
         return ctypes.string_at(self.record.store + slot * PAGE_BYTES, PAGE_BYTES) if slot else ZERO_PAGE
+
+    def traps(self, hart: int, since: int, most: int = 8) -> list[Trap]:
+        """Return the newest traps that a hart has taken since its clock showed `since`, oldest first."""
+        record = self.record
+        found: list[Trap] = []
+        for number in range(record.event_count - 1, -1, -1):
+            if len(found) == most or record.event_count - number > record.event_capacity:
+                break
+            offset = number % record.event_capacity * EVENT.size
+            event = self._arenas["events"].record(EVENT.struct, offset)
+            if event.hart == hart:
+                if event.clock < since:
+                    break
+                found.append(Trap(event.clock, event.a, event.b, event.c, event.d))
+        return found[::-1]
 
     def discard(self, frames: Iterable[int]) -> None:
         """Zero frames and give their backing store back; every hart forgets all translations."""

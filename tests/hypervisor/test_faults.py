@@ -92,6 +92,55 @@ def test_missing_trap_handler_is_told_from_a_wild_jump(bench: Bench) -> None:
     assert bench.hypervisor.faults[jump.faults[0]].original is None
 
 
+def test_guests_own_traps_before_the_fault_are_told(bench: Bench) -> None:
+    vm = bench.vm("""
+        la t0, handler
+        csrw stvec, t0
+        ebreak
+        ebreak
+        ld a1, (zero)
+        .balign 4
+handler:
+        csrr t0, sepc
+        lhu t1, (t0)
+        andi t1, t1, 3
+        addi t0, t0, 2
+        addi t1, t1, -3
+        bnez t1, 1f
+        addi t0, t0, 2
+1:      csrw sepc, t0
+        sret
+    """)
+    bench.run()
+    traps = bench.hypervisor.faults[vm.faults[0]].traps
+    assert [trap.cause for trap in traps] == [3, 3]
+    assert traps[0].pc < traps[1].pc
+    assert all(trap.mode == 5 for trap in traps)
+
+
+def test_table_that_leads_out_of_ram_stops_the_vm_and_no_other(bench: Bench) -> None:
+    """No table of ours does.
+
+    If one did, a device access would be pending in the hart. The next guest finds none.
+    """
+    vm = bench.vm(WAIT, start=True)
+    neighbour = bench.vm("1: addi s0, s0, 1\n j 1b", "b")
+    bench.run(10_000)
+    assert vm.gstage is not None
+    leaf_table = vm.gstage.frames[-1]
+    bench.host.write(0x8000_0000 + leaf_table * 4096 + 8, (0x1000 >> 2 | 0xDF).to_bytes(8, "little"))
+    bench.hypervisor.host.flush_all()
+    vm.vcpus[0].context.x[10] = 0x8000_1000
+    vm.vcpus[0].context.pc = 0x8000_0000
+    bench.host.write(vm.hpa(0x8000_0000), bytes.fromhex("03350500"))  # ld a0, (a0)
+    bench.hypervisor.wake(vm.vcpus[0], bench.hypervisor.now)
+    bench.run()
+    assert vm.state is VmState.CRASHED
+    assert vm.exits["mmio"] == 1
+    assert neighbour.state is VmState.RUNNING
+    assert neighbour.vcpus[0].retired > 300_000
+
+
 def test_page_table_outside_memory_ends_at_the_wall_too(bench: Bench) -> None:
     vm = bench.vm("li t0, (8 << 60) | (0x90000000 >> 12)\n csrw satp, t0\n sfence.vma\n nop")
     bench.run()
