@@ -100,7 +100,7 @@ function extensions(area, label) {
     look,
     // Tab is left to the page: Escape is not needed to get out.
     keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap]),
-    EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),
+    EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", tabindex: "0" }),
     EditorView.updateListener.of((update) => update.docChanged && (area.value = update.state.doc.toString())),
   ];
 }

@@ -68,7 +68,7 @@ function noteOf(run, state) {
   if (run.mode === "until") return ["until", "Running until it happens \u2026 press Pause to stop earlier."];
   const on = state.vms?.some((vm) => vm.state !== "shut off" && vm.state !== "crashed");
   if (run.mode === "paused" && run.reason) return [run.reason, `Time stopped: ${run.reason}.`];
-  if (run.mode === "running" && state.vms && !on) return ["none", "Time is running, but no VM is. Press Run on a VM."];
+  if (run.mode === "running" && state.vms && !on) return ["none", "Nothing is left to run: no VM is on. Press Run on a VM."];
   if (run.mode === "running" && run.waiting) return ["waiting", "Nothing is left to run: every vCPU is off, paused, or waits for something that will not come by itself."];
   if (run.mode === "running") return ["running", run.achieved ? `Running: ${numbers.time(run.achieved * 1e9)} of virtual time per second.` : "Running."];
   if (on) return ["paused", "Time stands still. Press Run here to let it pass, or step."];

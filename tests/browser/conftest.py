@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.serving import Server
 from tests.browser.workbench import CHROMEBOOK
 
+# The machine may be busy; nothing here waits longer than it must.
+PATIENCE_MS = 30_000
 SCREENSHOTS = Path(__file__).with_name("screenshots")
 
 
@@ -40,6 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, built_assets: None) -> Iter
 def browser(chromium_path: str) -> Iterator[Browser]:
     """One Chromium with a profile of its own."""
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
         yield chromium
@@ -67,7 +70,7 @@ class Complaints(list[str]):
 def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
     """A new student on a Chromebook: no cookies, a window of 1366 x 768."""
     student = browser.new_context(base_url=server.url, viewport=CHROMEBOOK, reduced_motion="reduce")
-    student.set_default_timeout(20_000)
+    student.set_default_timeout(PATIENCE_MS)
     yield student
     student.close()
 

@@ -84,7 +84,7 @@ def define_vm(bench: Workbench, name: str, memory: str, program: str) -> None:
     row.locator("[name$=-name]").fill(name)
     row.locator("[name$=-memory]").fill(memory)
     row.locator("[name$=-program]").select_option(program)
-    panel.locator("text=Apply").click()
+    panel.get_by_role("button", name="Apply").click()
     expect(bench.card(name)).to_be_visible()
 
 
@@ -92,5 +92,5 @@ def configure(bench: Workbench, field: str, value: str) -> None:
     """Change one field of the host in the configuration form."""
     panel = bench.open("config")
     panel.locator(f"[name={field}]").fill(value)
-    panel.locator("text=Apply").click()
+    panel.get_by_role("button", name="Apply").click()
     expect(panel.locator("#config-error")).to_be_empty()

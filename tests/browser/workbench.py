@@ -28,6 +28,7 @@ class Workbench:
         self.page = page
         page.goto(f"/lessons/{lesson}/")
         expect(page.locator('[data-slot="connection"]')).to_have_text("live")
+        expect(page.locator('[data-slot="time"]')).not_to_have_text("–")
 
     # VMs
 
@@ -71,10 +72,15 @@ class Workbench:
         expect(self.page.locator("#run-toggle")).to_contain_text("Run")
 
     def run_for(self, milliseconds: float, speed: str = "max") -> None:
-        """Run until at least so much virtual time has passed, then pause."""
+        """Run until at least so much virtual time has passed or nothing is left to run, then pause."""
         goal = self.now_ns() + milliseconds * 1e6
         self.run(speed)
-        until(self.page, lambda: self.now_ns() >= goal, f"{milliseconds} ms of virtual time")
+        note = self.page.locator('[data-slot="note"]')
+        until(
+            self.page,
+            lambda: self.now_ns() >= goal or note.inner_text().startswith("Nothing is left to run"),
+            f"{milliseconds} ms of virtual time",
+        )
         self.pause()
 
     def now_ns(self) -> int:
@@ -124,7 +130,7 @@ class Workbench:
         source = self.source(vm)
         assert source.count(old) == 1, f"{old!r} in the program of VM {vm}"
         self.write(source.replace(old, new))
-        self.page.click("text=Assemble & restart")
+        self.page.get_by_role("button", name="Assemble & restart").click()
 
     def reasons(self, vm: str) -> dict[str, int]:
         """Exits by reason, from the table."""
@@ -172,7 +178,7 @@ class Workbench:
     def check(self) -> dict[str, bool]:
         """Check my work: title -> passed."""
         self.page.locator("#results").evaluate("element => element.replaceChildren()")
-        self.page.click("text=Check my work")
+        self.page.get_by_role("button", name="Check my work").click()
         expect(self.page.locator("#results .results")).to_be_visible()
         rows = self.page.locator("#results .results > li").all()
         titles = [row.locator("h3").inner_text() for row in rows]
