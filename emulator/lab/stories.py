@@ -21,11 +21,7 @@ if TYPE_CHECKING:
     from emulator.lab.lab import Lab
 
 DEEDS = {"fetch": "fetch an instruction from", "load": "read", "store": "write"}
-ACTIONS = {
-    "crash": "The hypervisor stopped the VM.",
-    "skip": "The hypervisor let the VM go on behind the instruction, which did nothing.",
-    "inject": "The hypervisor gave the guest an access fault to handle, as a real machine would.",
-}
+PAGE_TABLE_ACCESS = (0x3000, 0x3020)  # htinst of an access to a VS-stage page-table entry
 
 
 def story(lab: Lab, event: int) -> FaultView:
@@ -104,23 +100,34 @@ def _original(fault: Fault) -> OriginalTrap | None:
         "pc": address(pc),
         "value": address(value),
         "explanation": (
-            f"The guest itself took a trap at pc {pc:#x}: {known.name}. {known.explanation} It had set"
-            " no trap handler (stvec is 0), so it jumped to address 0, where it has no memory."
+            f"The guest itself took a trap{_at(fault, pc)}: {known.name}. {known.explanation} It had set no"
+            " trap handler that it could reach, so it jumped to where it has no memory."
         ),
     }
 
 
 def _explanation(fault: Fault) -> str:
-    vm, access = fault.vm_name, ACCESS_NAMES[fault.access]
-    last = RAM_BASE + fault.memory - 1
-    through = "" if fault.gva == fault.gpa else f", which its page table turned into GPA {fault.gpa:#x}"
-    if fault.htinst in (0x3000, 0x3020):
-        through = f"; its own page table lies at GPA {fault.gpa:#x}, where it has no memory"
-    deed = f"{vm} tried to {DEEDS[access]} address {fault.gva:#x}{through}."
-    wall = (
-        f"The memory of {vm} is GPA {RAM_BASE:#x} to {last:#x}; the table that the hypervisor made for it"
-        " maps nothing else, so the MMU found no host address and refused before any memory was touched."
+    """Return the story in one sentence; what the hypervisor did about it is in `action`."""
+    vm, memory = fault.vm_name, f"{RAM_BASE:#x} to {RAM_BASE + fault.memory - 1:#x}"
+    if fault.original is not None:
+        cause, pc, _ = fault.original
+        return (
+            f"VM {vm} took a trap of its own ({describe(cause).name}{_at(fault, pc)}) without having set a"
+            f" trap handler, so it jumped to address {fault.gva:#x}, where it has no memory."
+        )
+    if fault.htinst in PAGE_TABLE_ACCESS:
+        return (
+            f"The page table of VM {vm} lies at GPA {fault.gpa:#x}, outside its memory ({memory}), so the"
+            f" MMU could not even look up address {fault.gva:#x}."
+        )
+    through = "" if fault.gva == fault.gpa else f" (its own page table turns it into GPA {fault.gpa:#x})"
+    deed = DEEDS[ACCESS_NAMES[fault.access]]
+    return (
+        f"VM {vm} tried to {deed} address {fault.gva:#x}{through}, but its memory is GPA {memory}:"
+        " its G-stage table has no entry there, and the MMU refused before any memory was touched."
     )
-    sentences = [deed, wall, ACTIONS[fault.action]]
-    original = _original(fault)
-    return " ".join([original["explanation"], *sentences] if original else sentences)
+
+
+def _at(fault: Fault, pc: int) -> str:
+    line = fault.executable.lines.get(pc)
+    return f" at pc {pc:#x}" if line is None else f" in line {line} of {fault.executable.name}"

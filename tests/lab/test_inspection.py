@@ -153,7 +153,7 @@ def test_guest_without_a_trap_handler_gets_both_stories(make_lab: MakeLab) -> No
     (story,) = lab.faults("a")
     assert story["original_trap"] is not None
     assert story["original_trap"]["cause_name"] == "illegal instruction"
-    assert "stvec is 0" in story["explanation"]
+    assert "illegal instruction in line 1 of spin.s" in story["explanation"]
 
 
 def test_listing_pairs_source_and_code(make_lab: MakeLab) -> None:
