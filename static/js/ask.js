@@ -1,13 +1,16 @@
 // Ask the server for something (POST) and show what went wrong. One request_id per click, kept over retries, so that an
 // action is applied once even if its answer was lost.
-import { h } from "./element.js";
+import { h, sentence } from "./element.js";
 
 const TRIES = 6;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A fresh id for one click; randomUUID is missing on plain http. */
 export function requestId() {
-  return crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("-");
+  return (
+    crypto.randomUUID?.() ??
+    Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("-")
+  );
 }
 
 /** An answer that is an error: `error` is the Error object of app/web/README.md. */
@@ -28,7 +31,11 @@ export async function ask(url, fields) {
   for (let attempt = 1; ; attempt++) {
     let response = null;
     try {
-      response = await fetch(url, { method: "POST", body, headers: { "Content-Type": "application/json", Accept: "application/json" } });
+      response = await fetch(url, {
+        method: "POST",
+        body,
+        headers: { "Content-Type": "application/json", Accept: "application/json" },
+      });
     } catch {
       if (attempt === TRIES) throw new Refused(unreachable());
     }
@@ -41,8 +48,16 @@ export async function ask(url, fields) {
   }
 }
 
-const unreachable = () => ({ title: "The server did not answer", message: "Nothing was lost: what you did before this is saved.", remedy: "Try again in a moment." });
-const unreadable = (status) => ({ title: `The server answered with status ${status}`, message: "", remedy: "Reload the page." });
+const unreachable = () => ({
+  title: "The server did not answer",
+  message: "Nothing was lost: what you did before this is saved.",
+  remedy: "Try again in a moment.",
+});
+const unreadable = (status) => ({
+  title: `The server answered with status ${status}`,
+  message: "",
+  remedy: "Reload the page.",
+});
 
 /** GET JSON, or null when there is no such thing (or no connection). */
 export async function look(url, signal) {
@@ -57,14 +72,18 @@ export async function look(url, signal) {
 /** Show an error above the workbench until it is dismissed or another takes its place. @param {any} error */
 export function showMessage(error) {
   const region = document.getElementById("messages");
-  const close = h("button", { class: "plain small", type: "button", onclick: () => region.replaceChildren() }, "Dismiss");
+  const close = h(
+    "button",
+    { class: "plain small", type: "button", onclick: () => region.replaceChildren() },
+    "Dismiss",
+  );
   region.replaceChildren(
     h(
       "div",
       { class: "message fade" },
       h("h2", {}, error.title || "That did not work"),
-      error.message ? h("p", {}, error.message) : null,
-      error.remedy ? h("p", {}, error.remedy) : null,
+      error.message ? h("p", {}, ...sentence(error.message)) : null,
+      error.remedy ? h("p", {}, ...sentence(error.remedy)) : null,
       close,
     ),
   );

@@ -11,7 +11,7 @@ export function startConfiguration(lab) {
   let shown = "";
   place.addEventListener("input", () => (edited = true));
   place.addEventListener("htmx:after:swap", () => {
-    edited = false;
+    edited = markWrong(place);
     drawBadges(place, lab);
   });
   place.addEventListener("click", (event) => {
@@ -19,14 +19,21 @@ export function startConfiguration(lab) {
     event.target.closest("[data-remove-row]")?.closest("tr").remove();
   });
   lab.on("state", ({ host, vms }) => {
-    const now = JSON.stringify([host.pcpus.length, host.memory_bytes, host.timeslice_ns, vms.map((vm) => [vm.name, vm.index, vm.memory_bytes, vm.vcpus.length, vm.program])]);
+    const now = JSON.stringify([
+      host.pcpus.length,
+      host.memory_bytes,
+      host.timeslice_ns,
+      vms.map((vm) => [vm.name, vm.index, vm.memory_bytes, vm.vcpus.length, vm.program]),
+    ]);
     if (shown && now !== shown && !edited && place.querySelector("form")) htmx.trigger(place, "refresh");
     shown = now;
   });
 }
 
 function addRow(place) {
-  const used = [...place.querySelectorAll("#config-vms [name$='-name']")].map((input) => Number(input.name.split("-")[1]));
+  const used = [...place.querySelectorAll("#config-vms [name$='-name']")].map((input) =>
+    Number(input.name.split("-")[1]),
+  );
   const index = Math.max(-1, ...used) + 1;
   const row = document.getElementById("config-vm").content.firstElementChild.cloneNode(true);
   for (const input of row.querySelectorAll("[name]")) input.name = input.name.replace("NEW", index);
@@ -41,4 +48,18 @@ function drawBadges(place, lab) {
     const vm = lab.vm(mark.dataset.badgeOf);
     if (vm) mark.replaceChildren(badge(vm.index));
   }
+}
+
+/** Mark the field that an error is about (`vms[0].memory`, `host.timeslice`); return whether there is an error. */
+function markWrong(place) {
+  for (const field of place.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  const message = place.querySelector("#config-error .message");
+  const where = message?.dataset.where ?? "";
+  const name = where.replace(/^vms\[(\d+)\]\.(\w+)$/, "vms-$1-$2").replace(/^host\./, "");
+  const field = name && place.querySelector(`[name="${CSS.escape(name)}"]`);
+  if (field) {
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", "config-error");
+  }
+  return Boolean(message);
 }

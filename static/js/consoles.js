@@ -16,15 +16,19 @@ export function startConsoles(lab) {
   const consoles = new Map();
   startTabs(tabs, (panel) => consoles.get(panel.dataset.vm)?.open());
   lab.on("state", ({ vms }) => {
-    for (const [name, console] of consoles) if (!vms.some((vm) => vm.name === name)) (console.remove(), consoles.delete(name));
-    for (const vm of vms) if (!consoles.has(vm.name)) consoles.set(vm.name, new Console(vm, lab, tabs, panels));
+    for (const [name, console] of consoles)
+      if (!vms.some((vm) => vm.name === name)) (console.remove(), consoles.delete(name));
+    for (const vm of vms)
+      if (!consoles.has(vm.name)) consoles.set(vm.name, new Console(vm, lab, tabs, panels));
     for (const vm of vms) consoles.get(vm.name).update(vm);
-    if (!tabs.querySelector("[aria-selected=true]") && tabs.firstElementChild) choose(tabs.firstElementChild, (panel) => consoles.get(panel.dataset.vm)?.open());
+    if (!tabs.querySelector("[aria-selected=true]") && tabs.firstElementChild)
+      choose(tabs.firstElementChild, (panel) => consoles.get(panel.dataset.vm)?.open());
   });
   const early = [];
   lab.on("consoles", ({ full, consoles: deltas }) => {
     if (full) for (const console of consoles.values()) console.clear();
-    for (const delta of deltas) consoles.has(delta.vm) ? consoles.get(delta.vm).take(delta) : early.push(delta);
+    for (const delta of deltas)
+      consoles.has(delta.vm) ? consoles.get(delta.vm).take(delta) : early.push(delta);
   });
   lab.on("state", () => {
     for (const delta of early.splice(0)) consoles.get(delta.vm)?.take(delta);
@@ -38,16 +42,51 @@ class Console {
     this.text = "";
     this.terminal = null;
     const id = `console-${vm.name}`;
-    this.tab = h("button", { type: "button", role: "tab", id: `${id}-tab`, "aria-controls": id, "aria-selected": "false", tabindex: "-1" }, badge(vm.index), ` ${vm.name}`);
+    this.tab = h(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `${id}-tab`,
+        "aria-controls": id,
+        "aria-selected": "false",
+        tabindex: "-1",
+      },
+      badge(vm.index),
+      ` ${vm.name}`,
+    );
     this.host = h("div", { class: "terminal-host" });
-    this.plain = h("pre", { class: "console-text", tabindex: "0", role: "region", "aria-label": `Console of VM ${vm.name} as text` });
+    this.plain = h("pre", {
+      class: "console-text",
+      tabindex: "0",
+      role: "region",
+      "aria-label": `Console of VM ${vm.name} as text`,
+    });
     this.twin = h("details", { class: "twin" }, h("summary", {}, "As plain text"), this.plain);
     this.note = h("span", { class: "quiet" });
-    this.input = h("input", { type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-label": `Line to send to VM ${vm.name}` });
-    const form = h("form", { class: "console-input" }, this.input, h("button", { type: "submit", class: "small" }, "Send line"), this.note);
+    this.input = h("input", {
+      type: "text",
+      autocomplete: "off",
+      autocapitalize: "off",
+      spellcheck: "false",
+      "aria-label": `Line to send to VM ${vm.name}`,
+    });
+    const form = h(
+      "form",
+      { class: "console-input" },
+      this.input,
+      h("button", { type: "submit", class: "small" }, "Send line"),
+      this.note,
+    );
     form.addEventListener("submit", (event) => this.send(event));
     this.twin.addEventListener("toggle", () => this.showPlain());
-    this.panel = h("div", { id, role: "tabpanel", "aria-labelledby": `${id}-tab`, hidden: true, dataset: { vm: vm.name } }, h("div", { class: "terminal-box" }, this.host), form, this.twin);
+    this.panel = h(
+      "div",
+      { id, role: "tabpanel", "aria-labelledby": `${id}-tab`, hidden: true, dataset: { vm: vm.name } },
+      h("div", { class: "terminal-box" }, this.host),
+      form,
+      this.twin,
+    );
     tabs.append(this.tab);
     panels.append(this.panel);
   }
@@ -103,7 +142,9 @@ class Console {
 
   async post(text) {
     try {
-      this.lab.takeState((await ask(`${this.lab.url}/actions`, { verb: "console_input", vm: this.name, text })).state);
+      this.lab.takeState(
+        (await ask(`${this.lab.url}/actions`, { verb: "console_input", vm: this.name, text })).state,
+      );
     } catch (failure) {
       if (!(failure instanceof Refused)) throw failure;
       showMessage(failure.error);

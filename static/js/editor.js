@@ -4,7 +4,14 @@ import { HighlightStyle, StreamLanguage, syntaxHighlighting } from "@codemirror/
 import { lintGutter, setDiagnostics } from "@codemirror/lint";
 import { searchKeymap } from "@codemirror/search";
 import { EditorState, StateEffect, StateField } from "@codemirror/state";
-import { Decoration, drawSelection, EditorView, highlightActiveLineGutter, keymap, lineNumbers } from "@codemirror/view";
+import {
+  Decoration,
+  drawSelection,
+  EditorView,
+  highlightActiveLineGutter,
+  keymap,
+  lineNumbers,
+} from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
 /** RISC-V assembly, line by line: label, directive, mnemonic, operands, comment. */
@@ -32,7 +39,13 @@ const colours = HighlightStyle.define([
   { tag: tags.comment, color: "var(--ink-soft)", fontStyle: "italic" },
   { tag: tags.keyword, fontWeight: "650" },
   { tag: tags.meta, color: "var(--ink-soft)" },
-  { tag: tags.labelName, fontWeight: "650", textDecoration: "underline", textUnderlineOffset: "3px", textDecorationColor: "var(--edge)" },
+  {
+    tag: tags.labelName,
+    fontWeight: "650",
+    textDecoration: "underline",
+    textUnderlineOffset: "3px",
+    textDecorationColor: "var(--edge)",
+  },
 ]);
 
 const look = EditorView.theme({
@@ -40,10 +53,19 @@ const look = EditorView.theme({
   ".cm-gutters": { backgroundColor: "var(--surface)", color: "var(--ink-soft)", border: "0" },
   ".cm-activeLineGutter": { backgroundColor: "var(--raised)" },
   ".cm-cursor": { borderLeftColor: "var(--ink)" },
-  "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "color-mix(in oklab, var(--focus) 30%, transparent)" },
+  "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
+    backgroundColor: "color-mix(in oklab, var(--focus) 30%, transparent)",
+  },
   ".cm-stands": { backgroundColor: "var(--raised)", boxShadow: "inset 3px 0 var(--ink)" },
   // The package's own marker is a data: image, which the page's content security policy forbids.
-  ".cm-lint-marker-error": { content: "normal", backgroundColor: "var(--fault)", borderRadius: "50%", width: "0.6em", height: "0.6em", margin: "0.45em 0.2em" },
+  ".cm-lint-marker-error": {
+    content: "normal",
+    backgroundColor: "var(--fault)",
+    borderRadius: "50%",
+    width: "0.6em",
+    height: "0.6em",
+    margin: "0.45em 0.2em",
+  },
   ".cm-lintRange-error": { backgroundImage: "none", textDecoration: "underline wavy var(--fault)" },
   ".cm-tooltip": { backgroundColor: "var(--surface)", color: "var(--ink)", border: "1px solid var(--edge)" },
   ".cm-panels": { backgroundColor: "var(--ground)", color: "var(--ink)" },
@@ -71,7 +93,13 @@ export function openEditor(area) {
   return {
     text: () => view.state.doc.toString(),
     setText: (text) => view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } }),
-    mark: (diagnostics) => view.dispatch(setDiagnostics(view.state, diagnostics.map((diagnostic) => range(view.state.doc, diagnostic)))),
+    mark: (diagnostics) =>
+      view.dispatch(
+        setDiagnostics(
+          view.state,
+          diagnostics.map((diagnostic) => range(view.state.doc, diagnostic)),
+        ),
+      ),
     goto(line, column) {
       const { from, to } = range(view.state.doc, { line, column, length: 0 });
       view.dispatch({ selection: { anchor: from, head: to }, scrollIntoView: true });
@@ -81,7 +109,11 @@ export function openEditor(area) {
       if (stands === lines.join()) return;
       stands = lines.join();
       const marks = [...new Set(lines)].sort((a, b) => a - b).filter((line) => line <= view.state.doc.lines);
-      view.dispatch({ effects: stand.of(marks.map((line) => Decoration.line({ class: "cm-stands" }).range(view.state.doc.line(line).from))) });
+      view.dispatch({
+        effects: stand.of(
+          marks.map((line) => Decoration.line({ class: "cm-stands" }).range(view.state.doc.line(line).from)),
+        ),
+      });
     },
   };
 }
@@ -110,5 +142,5 @@ function range(doc, { line, column, length, message, hint }) {
   const there = doc.line(Math.min(Math.max(1, line), doc.lines));
   const from = Math.min(there.from + Math.max(0, column - 1), there.to);
   const to = Math.min(from + Math.max(1, length || 1), Math.max(there.to, from));
-  return { from, to, severity: "error", message: hint ? `${message}; ${hint}` : message ?? "" };
+  return { from, to, severity: "error", message: hint ? `${message}; ${hint}` : (message ?? "") };
 }

@@ -15,9 +15,16 @@ export function h(tag, attributes = {}, ...children) {
     else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.filter((child) => child !== null && child !== false).map((child) => (child instanceof Node ? child : String(child))));
+  element.append(
+    ...children
+      .filter((child) => child !== null && child !== false)
+      .map((child) => (child instanceof Node ? child : String(child))),
+  );
   return element;
 }
+
+/** A sentence whose `words` in backquotes are code, as nodes. @param {string} text */
+export const sentence = (text) => text.split("`").map((part, i) => (i % 2 ? h("code", {}, part) : part));
 
 /** Set an element's text only where it differs, so that selections and readers are left alone. */
 export function setText(element, text) {

@@ -12,7 +12,8 @@ const SHOWN = 200;
 export function startExits(lab) {
   const log = document.getElementById("log");
   const filter = document.getElementById("log-filter");
-  const wanted = () => new Set([...filter.querySelectorAll("input:checked")].flatMap((input) => input.value.split(" ")));
+  const wanted = () =>
+    new Set([...filter.querySelectorAll("input:checked")].flatMap((input) => input.value.split(" ")));
   const redraw = () => fillLog(log, lab, wanted());
   // The first events come before the state that says which VMs there are.
   let stale = true;
@@ -27,13 +28,16 @@ export function startExits(lab) {
   });
   lab.on("events", ({ events, full }) => {
     full ? (stale = true) : addToLog(log, lab, wanted(), events);
-    if (!full) for (const event of events) if (event.kind === "fault") announce(`fault ${event.vm}`, event.text);
+    if (!full)
+      for (const event of events) if (event.kind === "fault") announce(`fault ${event.vm}`, event.text);
   });
   startExplaining(lab);
 }
 
 function fillTable(body, vms) {
-  const rows = vms.flatMap((vm) => Object.entries(vm.exits).map(([reason, count]) => ({ vm, reason, count })));
+  const rows = vms.flatMap((vm) =>
+    Object.entries(vm.exits).map(([reason, count]) => ({ vm, reason, count })),
+  );
   const most = Math.max(1, ...rows.map((row) => row.count));
   body.closest("table").hidden = rows.length === 0;
   document.getElementById("no-exits").hidden = rows.length > 0;
@@ -48,7 +52,11 @@ function fillTable(body, vms) {
         h("td", {}, badge(vm.index), " ", vm.name),
         h("th", { scope: "row" }, reason),
         h("td", { class: "number", title: numbers.exact(count) }, numbers.count(count)),
-        h("td", { class: "wide" }, h("span", { class: "bar", style: `width: ${((100 * count) / most).toFixed(1)}%` })),
+        h(
+          "td",
+          { class: "wide" },
+          h("span", { class: "bar", style: `width: ${((100 * count) / most).toFixed(1)}%` }),
+        ),
       ),
     ),
   );
@@ -70,7 +78,10 @@ function addToLog(log, lab, kinds, events) {
 
 function line(event, lab) {
   const vm = event.vm === null ? null : lab.vm(event.vm);
-  const explain = event.kind === "fault" ? h("button", { type: "button", class: "small", dataset: { explain: event.id } }, "Explain") : null;
+  const explain =
+    event.kind === "fault"
+      ? h("button", { type: "button", class: "small", dataset: { explain: event.id } }, "Explain")
+      : null;
   return h(
     "li",
     { class: event.kind },
@@ -84,12 +95,19 @@ function showFaults(vms) {
   const faults = vms.filter((vm) => vm.fault !== null);
   const alarm = document.getElementById("fault-count");
   alarm.hidden = faults.length === 0;
-  setText(alarm, numbers.plural(faults.reduce((sum, vm) => sum + vm.faults, 0), "fault"));
+  setText(
+    alarm,
+    numbers.plural(
+      faults.reduce((sum, vm) => sum + vm.faults, 0),
+      "fault",
+    ),
+  );
   const place = document.getElementById("fault");
   if (place.dataset.event && !faults.some((vm) => vm.fault >= Number(place.dataset.event))) hide(place);
   // The newest fault explains itself until the student picks one.
   const newest = Math.max(...faults.map((vm) => vm.fault));
-  if (faults.length && place.dataset.picked !== "yes" && place.dataset.event !== String(newest)) load(newest, place);
+  if (faults.length && place.dataset.picked !== "yes" && place.dataset.event !== String(newest))
+    load(newest, place);
 }
 
 function hide(place) {
@@ -113,7 +131,9 @@ function startExplaining(lab) {
 async function load(id, place, picked = false) {
   place.dataset.event = String(id);
   if (picked) place.dataset.picked = "yes";
-  const response = await fetch(`${labUrl}/fault?event=${id}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  const response = await fetch(`${labUrl}/fault?event=${id}`, { headers: { "HX-Request": "true" } }).catch(
+    () => null,
+  );
   if (!response?.ok || place.dataset.event !== String(id)) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   place.replaceChildren(...page.body.childNodes);

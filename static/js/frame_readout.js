@@ -1,7 +1,8 @@
 // The frame map's cursor: hover or arrow keys say who owns a frame; the table says it for all of them.
 import { look } from "./ask.js";
 import { h, setAttribute } from "./element.js";
-import { FrameMap, frameAt, place, runs } from "./frame_map.js";
+import { frameAt, place, runs } from "./frame_layout.js";
+import { FrameMap } from "./frame_map.js";
 import * as numbers from "./numbers.js";
 import { onTheme, vmClass, vmLetter } from "./patterns.js";
 
@@ -33,11 +34,19 @@ export function startFrameMap(lab) {
   };
   const describe = (hfn) => {
     if (hfn === null) {
-      readout.replaceChildren(...summary(lab), h("br"), h("span", { class: "quiet" }, "Point at a square or use the arrow keys; a click holds it."));
+      readout.replaceChildren(
+        ...summary(lab),
+        h("br"),
+        h("span", { class: "quiet" }, "Point at a square or use the arrow keys; a click holds it."),
+      );
       return;
     }
     const entry = lab.legend.get(lab.owners[hfn]);
-    readout.replaceChildren(...sentence(entry, hfn), h("br"), h("span", { class: "quiet more-facts" }, "\u00a0"));
+    readout.replaceChildren(
+      ...sentence(entry, hfn),
+      h("br"),
+      h("span", { class: "quiet more-facts" }, "\u00a0"),
+    );
     setAttribute(canvas, "aria-valuenow", hfn);
     setAttribute(canvas, "aria-valuetext", `Frame ${numbers.frameNumber(hfn)}: ${ownerText(entry)}`);
     const asked = (details = new AbortController());
@@ -71,9 +80,9 @@ export function startFrameMap(lab) {
     if (table.closest("details").open) fillTable(table, lab);
   });
   table.closest("details").addEventListener("toggle", () => fillTable(table, lab));
-  new ResizeObserver(() => map.ask()).observe(canvas.parentElement);
-  onTheme(() => map.ask());
-  document.fonts.ready.then(() => map.ask());
+  new ResizeObserver(() => map.repaint()).observe(canvas.parentElement);
+  onTheme(() => map.repaint());
+  document.fonts.ready.then(() => map.repaint());
   describe(null);
 }
 
@@ -86,8 +95,12 @@ function summary(lab) {
     sum.frames += count;
     sums.set(vm ?? owner, sum);
   }
-  const order = [...sums.values()].sort((a, b) => (a.vm_index ?? 1e3) - (b.vm_index ?? 1e3) || a.owner.localeCompare(b.owner) * -1);
-  return order.map(({ owner, vm_index, frames }) => h("span", { class: "share" }, owner === "vm" ? badge(vm_index) : owner, " ", numbers.size(frames * 4096)));
+  const order = [...sums.values()].sort(
+    (a, b) => (a.vm_index ?? 1e3) - (b.vm_index ?? 1e3) || a.owner.localeCompare(b.owner) * -1,
+  );
+  return order.map(({ owner, vm_index, frames }) =>
+    h("span", { class: "share" }, owner === "vm" ? badge(vm_index) : owner, " ", numbers.size(frames * 4096)),
+  );
 }
 
 function sentence(entry, hfn) {
@@ -95,7 +108,12 @@ function sentence(entry, hfn) {
     entry.owner === "vm"
       ? [badge(entry.vm_index), ` VM ${entry.vm}: ${entry.role}`]
       : [entry.owner === "free" ? "free" : "hypervisor"];
-  return [h("b", {}, "Frame ", h("span", { class: "mono" }, numbers.frameNumber(hfn))), " ", ...who, h("span", { class: "quiet content" })];
+  return [
+    h("b", {}, "Frame ", h("span", { class: "mono" }, numbers.frameNumber(hfn))),
+    " ",
+    ...who,
+    h("span", { class: "quiet content" }),
+  ];
 }
 
 async function fill(lab, readout, hfn, signal) {
@@ -106,7 +124,9 @@ async function fill(lab, readout, hfn, signal) {
   if (frame.gpa) parts.push(`GPA ${numbers.address(frame.gpa)}`, `permissions ${frame.permissions}`);
   else if (frame.owner !== "free") parts.push("no guest can reach it");
   facts.textContent = parts.join(" \u00b7 ");
-  readout.querySelector(".content").textContent = frame.zero ? ", all zero" : `, content ${frame.digest.slice(0, 8)}`;
+  readout.querySelector(".content").textContent = frame.zero
+    ? ", all zero"
+    : `, content ${frame.digest.slice(0, 8)}`;
 }
 
 /** Where a key leads from the cursor; PageUp and PageDown go to the previous and next owner. */
@@ -132,7 +152,11 @@ function fillTable(table, lab) {
     return h(
       "tr",
       {},
-      h("td", { class: "mono" }, `${numbers.frameNumber(first)} \u2013 ${numbers.frameNumber(first + count - 1)}`),
+      h(
+        "td",
+        { class: "mono" },
+        `${numbers.frameNumber(first)} \u2013 ${numbers.frameNumber(first + count - 1)}`,
+      ),
       h("td", { class: "number" }, String(count)),
       h("td", { class: "number" }, numbers.size(count * 4096)),
       h("td", {}, ...(entry.owner === "vm" ? [badge(entry.vm_index), ` VM ${entry.vm}`] : [entry.owner])),

@@ -4,7 +4,12 @@ import { announce } from "./announcer.js";
 import { setText } from "./element.js";
 import * as numbers from "./numbers.js";
 
-const CONNECTION = { connecting: "connecting", live: "live", lost: "connection lost, retrying", gone: "over" };
+const CONNECTION = {
+  connecting: "connecting",
+  live: "live",
+  lost: "connection lost, retrying",
+  gone: "over",
+};
 
 const slot = (name) => document.querySelector(`#host-bar [data-slot="${name}"]`);
 
@@ -63,14 +68,28 @@ function drawNote(run, state) {
 }
 
 function noteOf(run, state) {
-  if (run.mode === "rebuilding") return ["rebuilding", `Bringing your lab back to where it was: ${numbers.percent(run.rebuilt ?? 0, 1)}`];
-  if (run.mode === "failed") return ["failed", `This lab cannot go on: ${run.reason}. Start it again with \u201cStart the lab over\u201d under Configuration.`];
+  if (run.mode === "rebuilding")
+    return ["rebuilding", `Bringing your lab back to where it was: ${numbers.percent(run.rebuilt ?? 0, 1)}`];
+  if (run.mode === "failed")
+    return [
+      "failed",
+      `This lab cannot go on: ${run.reason}. Start it again with \u201cStart the lab over\u201d under Configuration.`,
+    ];
   if (run.mode === "until") return ["until", "Running until it happens \u2026 press Pause to stop earlier."];
   const on = state.vms?.some((vm) => vm.state !== "shut off" && vm.state !== "crashed");
   if (run.mode === "paused" && run.reason) return [run.reason, `Time stopped: ${run.reason}.`];
-  if (run.mode === "running" && state.vms && !on) return ["none", "Nothing is left to run: no VM is on. Press Run on a VM."];
-  if (run.mode === "running" && run.waiting) return ["waiting", "Nothing is left to run: every vCPU is off, paused, or waits for something that will not come by itself."];
-  if (run.mode === "running") return ["running", run.achieved ? `Running: ${numbers.time(run.achieved * 1e9)} of virtual time per second.` : "Running."];
+  if (run.mode === "running" && state.vms && !on)
+    return ["none", "Nothing is left to run: no VM is on. Press Run on a VM."];
+  if (run.mode === "running" && run.waiting)
+    return [
+      "waiting",
+      "Nothing is left to run: every vCPU is off, paused, or waits for something that will not come by itself.",
+    ];
+  if (run.mode === "running")
+    return [
+      "running",
+      run.achieved ? `Running: ${numbers.time(run.achieved * 1e9)} of virtual time per second.` : "Running.",
+    ];
   if (on) return ["paused", "Time stands still. Press Run here to let it pass, or step."];
   return ["off", "No VM is on. Press Run on a VM, then Run here."];
 }

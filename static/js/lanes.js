@@ -27,7 +27,13 @@ export function shares(slices, from, to) {
     if (cycles <= 0) continue;
     const owner = slice.kind === "run" ? slice.vm : slice.kind;
     const key = `${slice.pcpu}/${slice.kind}/${owner}`;
-    const sum = sums.get(key) ?? { key, pcpu: slice.pcpu, vm: slice.kind === "run" ? slice.vm : null, kind: slice.kind, cycles: 0 };
+    const sum = sums.get(key) ?? {
+      key,
+      pcpu: slice.pcpu,
+      vm: slice.kind === "run" ? slice.vm : null,
+      kind: slice.kind,
+      cycles: 0,
+    };
     sum.cycles += cycles;
     sums.set(key, sum);
   }
@@ -66,7 +72,11 @@ export class Lanes {
 
   /** The window [from, to] in cycles. Until somebody zooms it holds all that ran, but at most twelve timeslices. */
   window() {
-    if (!this.zoomed) this.span = Math.max(LEAST_SPAN, Math.min(this.now * 1.02, ((this.lab.state?.host?.timeslice_ns ?? 1e6) * this.hz * 12) / 1e9));
+    if (!this.zoomed)
+      this.span = Math.max(
+        LEAST_SPAN,
+        Math.min(this.now * 1.02, ((this.lab.state?.host?.timeslice_ns ?? 1e6) * this.hz * 12) / 1e9),
+      );
     if (this.following) this.from = Math.max(0, this.now - this.span);
     return [this.from, this.from + this.span];
   }
@@ -101,7 +111,8 @@ export class Lanes {
   /** What each pCPU did at a time: [slice or undefined]. */
   slicesAt(cycles) {
     const found = Array.from(this.lab.state?.host?.pcpus ?? [], () => undefined);
-    for (const slice of this.lab.slices.values()) if (slice.start_cycles <= cycles && cycles < slice.end_cycles) found[slice.pcpu] = slice;
+    for (const slice of this.lab.slices.values())
+      if (slice.start_cycles <= cycles && cycles < slice.end_cycles) found[slice.pcpu] = slice;
     return found;
   }
 
@@ -121,7 +132,12 @@ export class Lanes {
     const place = (cycles) => GUTTER + ((cycles - from) / (to - from)) * (this.width - GUTTER);
     this.drawGrid(pcpus, from, to, place);
     for (const slice of this.lab.slices.values()) {
-      if (slice.end_cycles > from && slice.start_cycles < to) this.drawSlice(slice, Math.max(GUTTER, place(slice.start_cycles)), Math.min(this.width, place(slice.end_cycles)));
+      if (slice.end_cycles > from && slice.start_cycles < to)
+        this.drawSlice(
+          slice,
+          Math.max(GUTTER, place(slice.start_cycles)),
+          Math.min(this.width, place(slice.end_cycles)),
+        );
     }
     this.drawCursor(place);
   }
@@ -206,9 +222,22 @@ export class Lanes {
 
 /** A tick's label with as many digits as tell it from its neighbours. */
 export function tickLabel(ns, stepNs) {
-  const [factor, unit] = [[1e9, "s"], [1e6, "ms"], [1e3, "\u00b5s"], [1, "ns"]].find(([factor]) => stepNs >= factor * 0.999 || factor === 1);
-  const coarse = [[1e9, "s"], [1e6, "ms"], [1e3, "\u00b5s"], [1, "ns"]];
-  const chosen = ns / factor >= 100000 ? coarse[Math.max(0, coarse.findIndex(([other]) => other === factor) - 1)] : [factor, unit];
+  const [factor, unit] = [
+    [1e9, "s"],
+    [1e6, "ms"],
+    [1e3, "\u00b5s"],
+    [1, "ns"],
+  ].find(([factor]) => stepNs >= factor * 0.999 || factor === 1);
+  const coarse = [
+    [1e9, "s"],
+    [1e6, "ms"],
+    [1e3, "\u00b5s"],
+    [1, "ns"],
+  ];
+  const chosen =
+    ns / factor >= 100000
+      ? coarse[Math.max(0, coarse.findIndex(([other]) => other === factor) - 1)]
+      : [factor, unit];
   const digits = Math.max(0, Math.ceil(-Math.log10(stepNs / chosen[0]) - 1e-9));
   return `${(ns / chosen[0]).toFixed(digits)} ${chosen[1]}`;
 }

@@ -70,19 +70,22 @@ function keys(lanes, point) {
 
 function stay(lanes, point, cycles) {
   const [from, to] = lanes.window();
-  if (cycles < from || cycles > to) lanes.pan(cycles < from ? cycles - from - lanes.span / 10 : cycles - to + lanes.span / 10);
+  if (cycles < from || cycles > to)
+    lanes.pan(cycles < from ? cycles - from - lanes.span / 10 : cycles - to + lanes.span / 10);
   point(cycles);
 }
 
 function changeAfter(lanes, at) {
   let best = lanes.now;
-  for (const slice of lanes.lab.slices.values()) if (slice.start_cycles > at && slice.start_cycles < best) best = slice.start_cycles;
+  for (const slice of lanes.lab.slices.values())
+    if (slice.start_cycles > at && slice.start_cycles < best) best = slice.start_cycles;
   return best;
 }
 
 function changeBefore(lanes, at) {
   let best = 0;
-  for (const slice of lanes.lab.slices.values()) if (slice.start_cycles < at && slice.start_cycles > best) best = slice.start_cycles;
+  for (const slice of lanes.lab.slices.values())
+    if (slice.start_cycles < at && slice.start_cycles > best) best = slice.start_cycles;
   return best;
 }
 
@@ -90,7 +93,9 @@ function doing(slice, hz) {
   if (!slice) return "nothing yet";
   const length = numbers.time(numbers.nanoseconds(slice.end_cycles - slice.start_cycles, hz));
   if (slice.kind === "run") return `VM ${slice.vm} vCPU ${slice.vcpu} for ${length}`;
-  return slice.kind === "idle" ? `idle for ${length}` : `hypervisor for ${length}${slice.vm ? `, on behalf of VM ${slice.vm}` : ""}`;
+  return slice.kind === "idle"
+    ? `idle for ${length}`
+    : `hypervisor for ${length}${slice.vm ? `, on behalf of VM ${slice.vm}` : ""}`;
 }
 
 function describe(readout, canvas, lanes, lab) {
@@ -121,7 +126,9 @@ function summary(lanes, lab) {
     const key = share.vm ? `VM ${share.vm}` : share.kind;
     sums.set(key, (sums.get(key) ?? 0) + share.cycles);
   }
-  const parts = [...sums].sort((a, b) => b[1] - a[1]).map(([key, cycles]) => `${key} ${numbers.percent(cycles, total)}`);
+  const parts = [...sums]
+    .sort((a, b) => b[1] - a[1])
+    .map(([key, cycles]) => `${key} ${numbers.percent(cycles, total)}`);
   return `Shown: ${numbers.time(numbers.nanoseconds(end - from, lanes.hz))}. ${parts.join(", ")}.`;
 }
 
@@ -129,7 +136,7 @@ function fillTable(table, lanes, lab) {
   const [from, to] = lanes.window();
   const end = Math.min(to, lanes.now);
   const rows = shares(lab.slices.values(), from, end).map((share) => {
-    const index = share.vm === null ? null : lab.vm(share.vm)?.index ?? 0;
+    const index = share.vm === null ? null : (lab.vm(share.vm)?.index ?? 0);
     const part = share.cycles / Math.max(1, end - from);
     return h(
       "tr",
@@ -138,9 +145,21 @@ function fillTable(table, lanes, lab) {
       h("td", {}, ...(index === null ? [share.kind] : [badge(index), ` VM ${share.vm}`])),
       h("td", { class: "number" }, numbers.time(numbers.nanoseconds(share.cycles, lanes.hz))),
       h("td", { class: "number" }, numbers.percent(part, 1)),
-      h("td", {}, share.kind === "idle" ? "" : h("span", { class: `bar ${index === null ? "" : `vm-${vmClass(index)}`}`, style: `width: ${(8 * part).toFixed(2)}rem` })),
+      h(
+        "td",
+        {},
+        share.kind === "idle"
+          ? ""
+          : h("span", {
+              class: `bar ${index === null ? "" : `vm-${vmClass(index)}`}`,
+              style: `width: ${(8 * part).toFixed(2)}rem`,
+            }),
+      ),
     );
   });
   table.replaceChildren(...rows);
-  setText(document.getElementById("lanes-table-caption"), `From ${numbers.time(numbers.nanoseconds(from, lanes.hz))} to ${numbers.time(numbers.nanoseconds(end, lanes.hz))} of virtual time`);
+  setText(
+    document.getElementById("lanes-table-caption"),
+    `From ${numbers.time(numbers.nanoseconds(from, lanes.hz))} to ${numbers.time(numbers.nanoseconds(end, lanes.hz))} of virtual time`,
+  );
 }

@@ -20,8 +20,18 @@ function scaled(value, steps) {
   return `${three(value / factor)} ${unit}`;
 }
 
-const TIME = [[1e9, "s"], [1e6, "ms"], [1e3, "\u00b5s"], [1, "ns"]];
-const BYTES = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]];
+const TIME = [
+  [1e9, "s"],
+  [1e6, "ms"],
+  [1e3, "\u00b5s"],
+  [1, "ns"],
+];
+const BYTES = [
+  [2 ** 30, "GiB"],
+  [2 ** 20, "MiB"],
+  [2 ** 10, "KiB"],
+  [1, "B"],
+];
 
 /** Virtual time. @param {number} ns */
 export const time = (ns) => scaled(ns, TIME);
@@ -32,7 +42,11 @@ export const size = (bytes) => scaled(bytes, BYTES);
 /** A count: 27, 1.23 k, 4.56 M. @param {number} n */
 export function count(n) {
   if (n < 1000) return String(n);
-  return scaled(n, [[1e9, "G"], [1e6, "M"], [1e3, "k"]]);
+  return scaled(n, [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ]);
 }
 
 /** A share of a whole. @param {number} part @param {number} whole */

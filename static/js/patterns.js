@@ -29,7 +29,9 @@ export const patternBit = (index, x, y) => BITS[index % 8][(y & 7) * 8 + (x & 7)
 /** Read a colour token as [r, g, b]; works for light-dark() and color-mix(). */
 function readToken(probe, expression) {
   probe.style.color = expression;
-  const canvas = readToken.canvas ?? (readToken.canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true }));
+  const canvas =
+    readToken.canvas ??
+    (readToken.canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true }));
   canvas.fillStyle = getComputedStyle(probe).color;
   canvas.fillRect(0, 0, 1, 1);
   return Array.from(canvas.getImageData(0, 0, 1, 1).data.subarray(0, 3));
@@ -48,7 +50,21 @@ export class Palette {
       const [r, g, b] = readToken(probe, expression);
       return { css: `rgb(${r} ${g} ${b})`, word: ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0 };
     };
-    for (const name of ["paper", "ground", "surface", "ink", "ink-soft", "rule", "edge", "focus", "fault", "hypervisor", "hypervisor-soft", "free", "vm-ink"]) {
+    for (const name of [
+      "paper",
+      "ground",
+      "surface",
+      "ink",
+      "ink-soft",
+      "rule",
+      "edge",
+      "focus",
+      "fault",
+      "hypervisor",
+      "hypervisor-soft",
+      "free",
+      "vm-ink",
+    ]) {
       this[name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase())] = read(`var(--${name})`);
     }
     this.vms = Array.from({ length: 8 }, (_, i) => ({

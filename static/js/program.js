@@ -1,7 +1,7 @@
 // The guest program: choose a VM, edit its source, assemble and restart. A plain text area works without this file;
 // CodeMirror takes its place when the panel first comes up. The assembler's errors are marked where they are.
 import { ask, clearMessage, Refused } from "./ask.js";
-import { h, setText } from "./element.js";
+import { h, sentence, setText } from "./element.js";
 import { vmLetter } from "./patterns.js";
 
 /** States in which a new program does not start by itself. */
@@ -15,6 +15,8 @@ export function startProgram(lab) {
   const choice = form.querySelector("select[name=vm]");
   const drafts = new Map();
   let loaded = choice.value;
+
+  let actions = 0;
 
   const switchTo = async (name) => {
     if (loaded !== name) drafts.set(loaded, editor.text);
@@ -40,16 +42,23 @@ export function startProgram(lab) {
   lab.on("state", ({ vms }) => {
     const names = vms.map((vm) => vm.name);
     if (names.join() !== [...choice.options].map((option) => option.value).join()) {
-      choice.replaceChildren(...vms.map((vm) => h("option", { value: vm.name }, `${vmLetter(vm.index)}  ${vm.name}`)));
+      choice.replaceChildren(
+        ...vms.map((vm) => h("option", { value: vm.name }, `${vmLetter(vm.index)}  ${vm.name}`)),
+      );
       if (names.includes(loaded)) choice.value = loaded;
       else if (names.length) switchTo(names[0]);
     }
     drawPc(editor, lab, loaded);
+    // Fewer actions than before: the lab was started over, with the programs of the lesson.
+    if (lab.state.actions < actions) (drafts.clear(), switchTo(loaded));
+    actions = lab.state.actions;
   });
 }
 
 async function fetchSource(lab, name) {
-  const response = await fetch(`${lab.url}/program?vm=${encodeURIComponent(name)}`, { headers: { Accept: "application/json" } }).catch(() => null);
+  const response = await fetch(`${lab.url}/program?vm=${encodeURIComponent(name)}`, {
+    headers: { Accept: "application/json" },
+  }).catch(() => null);
   return response?.ok ? ((await response.json()).source ?? "") : "";
 }
 
@@ -60,7 +69,8 @@ async function assemble(lab, form, editor, name) {
   setText(done, "");
   try {
     lab.takeState((await ask(`${lab.url}/program`, { vm: name, source: editor.text })).state);
-    if (OFF.has(lab.vm(name)?.state)) lab.takeState((await ask(`${lab.url}/actions`, { verb: "start", vm: name })).state);
+    if (OFF.has(lab.vm(name)?.state))
+      lab.takeState((await ask(`${lab.url}/actions`, { verb: "start", vm: name })).state);
     clearMessage();
     showDiagnostics(form, editor, []);
     setText(done, `Assembled; VM ${name} started with it.`);
@@ -81,20 +91,33 @@ function showDiagnostics(form, editor, diagnostics, error = null) {
     h(
       "li",
       {},
-      h("button", { type: "button", onclick: () => editor.goto(diagnostic.line, diagnostic.column) }, `line ${diagnostic.line}, column ${diagnostic.column}`),
-      h("span", {}, diagnostic.message),
+      h(
+        "button",
+        { type: "button", onclick: () => editor.goto(diagnostic.line, diagnostic.column) },
+        `line ${diagnostic.line}, column ${diagnostic.column}`,
+      ),
+      h("span", {}, ...sentence(diagnostic.message)),
       diagnostic.hint ? h("span", { class: "hint" }, diagnostic.hint) : null,
     ),
   );
   place.replaceChildren(
-    h("div", { class: "message" }, h("h3", {}, error.title || "This program does not assemble"), items.length ? null : h("p", {}, error.message), error.remedy ? h("p", {}, error.remedy) : null, items.length ? h("ul", { class: "diagnostics" }, ...items) : null),
+    h(
+      "div",
+      { class: "message" },
+      h("h3", {}, error.title || "This program does not assemble"),
+      items.length ? null : h("p", {}, ...sentence(error.message)),
+      error.remedy ? h("p", {}, error.remedy) : null,
+      items.length ? h("ul", { class: "diagnostics" }, ...items) : null,
+    ),
   );
   return undefined;
 }
 
 /** Mark the line on which each vCPU stands, while nothing was edited. */
 function drawPc(editor, lab, name) {
-  const lines = (lab.vm(name)?.vcpus ?? []).filter((vcpu) => vcpu.line && vcpu.state !== "off").map((vcpu) => vcpu.line);
+  const lines = (lab.vm(name)?.vcpus ?? [])
+    .filter((vcpu) => vcpu.line && vcpu.state !== "off")
+    .map((vcpu) => vcpu.line);
   editor.standAt(lines);
 }
 
@@ -135,7 +158,14 @@ class Editor {
 
   goto(line, column) {
     if (this.view) return this.view.goto(line, column);
-    const start = this.area.value.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0) + column - 1;
+    const start =
+      this.area.value
+        .split("\n")
+        .slice(0, line - 1)
+        .join("\n").length +
+      (line > 1 ? 1 : 0) +
+      column -
+      1;
     this.area.focus();
     return this.area.setSelectionRange(start, start + 1);
   }

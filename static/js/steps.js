@@ -14,7 +14,9 @@ export function startSteps() {
     const now = atEnd ? steps.length - 1 : passed;
     if (now === last) return;
     last = now;
-    links.forEach((link, i) => (i === now ? link.setAttribute("aria-current", "step") : link.removeAttribute("aria-current")));
+    links.forEach((link, i) =>
+      i === now ? link.setAttribute("aria-current", "step") : link.removeAttribute("aria-current"),
+    );
   };
   text.addEventListener("scroll", mark, { passive: true });
   addEventListener("scroll", mark, { passive: true });

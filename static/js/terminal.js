@@ -5,7 +5,14 @@ import { palette } from "./patterns.js";
 
 function theme() {
   const { surface, ink, inkSoft, edge } = palette();
-  return { background: surface.css, foreground: ink.css, cursor: ink.css, cursorAccent: surface.css, selectionBackground: edge.css, brightBlack: inkSoft.css };
+  return {
+    background: surface.css,
+    foreground: ink.css,
+    cursor: ink.css,
+    cursorAccent: surface.css,
+    selectionBackground: edge.css,
+    brightBlack: inkSoft.css,
+  };
 }
 
 /**

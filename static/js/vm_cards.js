@@ -25,9 +25,12 @@ export function startVmCards(lab) {
   lab.on("state", (state) => {
     const names = new Set(state.vms.map((vm) => vm.name));
     for (const card of list.querySelectorAll(".vm-card")) if (!names.has(card.dataset.vm)) card.remove();
-    for (const vm of state.vms) {
-      draw(card(list, vm), vm, state.host);
-      if (states.has(vm.name) && states.get(vm.name) !== vm.state) announce(`vm ${vm.name}`, `VM ${vm.name} is ${vm.state}.`);
+    for (const [place, vm] of state.vms.entries()) {
+      const element = card(list, vm);
+      if (list.children[place] !== element) list.insertBefore(element, list.children[place]);
+      draw(element, vm, state.host);
+      if (states.has(vm.name) && states.get(vm.name) !== vm.state)
+        announce(`vm ${vm.name}`, `VM ${vm.name} is ${vm.state}.`);
       states.set(vm.name, vm.state);
     }
     document.getElementById("no-vms").hidden = state.vms.length > 0;
@@ -40,7 +43,8 @@ export function startVmCards(lab) {
     }
   });
   document.addEventListener("click", (event) => {
-    for (const open of document.querySelectorAll("details.more[open]")) if (!open.contains(event.target) || event.target.closest(".more button")) open.open = false;
+    for (const open of document.querySelectorAll("details.more[open]"))
+      if (!open.contains(event.target) || event.target.closest(".more button")) open.open = false;
   });
   document.addEventListener("keydown", (event) => {
     const open = event.key === "Escape" && document.querySelector("details.more[open]");
@@ -87,7 +91,8 @@ function drawVerbs(element, vm) {
     const inMenu = Boolean(button.closest(".more"));
     button.hidden = rank < 0 || inMenu !== rank >= SHOWN;
     if (button.value === "undefine") button.hidden = vm.state !== "shut off" || !inMenu;
-    if (button.value === "start") setText(button.querySelector("span"), vm.state === "crashed" ? "Run again" : "Run");
+    if (button.value === "start")
+      setText(button.querySelector("span"), vm.state === "crashed" ? "Run again" : "Run");
   }
   const menu = element.querySelector("details.more");
   menu.hidden = ![...menu.querySelectorAll("button")].some((button) => !button.hidden);
@@ -96,14 +101,18 @@ function drawVerbs(element, vm) {
 function vcpuSentence(vcpu, hz) {
   const where = vcpu.state === "running" ? `on pCPU ${vcpu.pcpu ?? vcpu.last_pcpu}` : "";
   const ran = vcpu.run_cycles ? `ran ${numbers.time(numbers.nanoseconds(vcpu.run_cycles, hz))}` : "";
-  const waited = vcpu.ready_cycles ? `waited ${numbers.time(numbers.nanoseconds(vcpu.ready_cycles, hz))}` : "";
+  const waited = vcpu.ready_cycles
+    ? `waited ${numbers.time(numbers.nanoseconds(vcpu.ready_cycles, hz))}`
+    : "";
   return [[vcpu.state, where].filter(Boolean).join(" "), ran, waited].filter(Boolean).join(", ");
 }
 
 function drawVcpus(list, vm, hz) {
   while (list.children.length > vm.vcpus.length) list.lastChild.remove();
   for (const vcpu of vm.vcpus) {
-    const item = list.children[vcpu.index] ?? list.appendChild(h("li", {}, h("b", {}, `vCPU ${vcpu.index}`), " ", h("span")));
+    const item =
+      list.children[vcpu.index] ??
+      list.appendChild(h("li", {}, h("b", {}, `vCPU ${vcpu.index}`), " ", h("span")));
     setText(item.querySelector("span"), vcpuSentence(vcpu, hz));
     item.title = `pc ${numbers.address(vcpu.pc)}${vcpu.line ? `, line ${vcpu.line}` : ""}, ${vcpu.mode}-mode`;
   }
@@ -112,6 +121,11 @@ function drawVcpus(list, vm, hz) {
 function drawCrash(element, vm) {
   element.hidden = vm.fault === null;
   if (vm.fault === null) return;
-  setText(element.querySelector("span"), vm.state === "crashed" ? "It reached outside its memory" : numbers.plural(vm.faults, "access") + " outside its memory");
+  setText(
+    element.querySelector("span"),
+    vm.state === "crashed"
+      ? "It reached outside its memory"
+      : numbers.plural(vm.faults, "access") + " outside its memory",
+  );
   element.querySelector("button").dataset.why = vm.fault;
 }

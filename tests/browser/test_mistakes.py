@@ -37,6 +37,7 @@ def test_an_impossible_memory_size_is_refused_in_the_form(
     panel.get_by_role("button", name="Apply").click()
     expect(panel.locator("#config-error")).to_contain_text("vms[0].memory")
     expect(panel.locator("#config-error")).to_contain_text("4 KiB")
+    assert panel.locator("[aria-invalid=true]").get_attribute("name") == "vms-0-memory"
     bench.picture(screenshots, "mistake-configuration")
     assert violations(page, axe_source) == []
 
