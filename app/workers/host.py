@@ -27,6 +27,7 @@ STEP_SECONDS = 0.05
 SAVE_SECONDS = 1.0
 KEEP_SECONDS = 600.0
 MAX_LABS = 200
+IDLE_SECONDS = 60.0
 
 Examine = Callable[[str, Lab], JsonObject]
 
@@ -79,13 +80,20 @@ class SessionHost:
         self._save(self._seats.get(message.lab))
 
     def work(self) -> float:
-        """Give each lab one slice, serve the readers, and return the seconds until the next round."""
-        for lab, seat in list(self._seats.items()):
+        """Give the next lab that can run a slice; return the seconds until there is more to do.
+
+        Labs take turns, and readers are served on the way. There is only one slice per call, so that a
+        request never waits for a whole round.
+        """
+        for lab in list(self._seats):
+            seat = self._seats.pop(lab)
+            self._seats[lab] = seat
             try:
-                self._serve(seat)
+                if self._serve(seat):
+                    return 0.0
             except Exception:  # noqa: BLE001  one lab's bug must not take the others with it
                 self._give_up(lab, stop=True)
-        return min((self._delay(seat) for seat in self._seats.values()), default=60.0)
+        return min((self._delay(seat) for seat in self._seats.values()), default=IDLE_SECONDS)
 
     # Requests
 
@@ -163,18 +171,21 @@ class SessionHost:
 
     # Work
 
-    def _serve(self, seat: Seat) -> None:
+    def _serve(self, seat: Seat) -> bool:
+        """Do what is due for one lab; return whether it took a slice of time."""
         session = seat.session
         session.notice_nobody(bool(seat.publisher))
-        if session.busy() and session.delay() <= 0:
+        due = session.busy() and session.delay() <= 0
+        if due:
             session.work(SLICE_SECONDS)
         seat.publisher.publish(self._clock(), self._send)
         self._save(seat)
+        return due
 
     def _delay(self, seat: Seat) -> float:
         """Return the seconds until this lab needs the worker again."""
         session = seat.session
-        work = session.delay() if session.busy() else 60.0
+        work = session.delay() if session.busy() else IDLE_SECONDS
         return min(work, seat.publisher.delay(self._clock()))
 
     def _save(self, seat: Seat | None) -> None:

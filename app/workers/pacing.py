@@ -30,6 +30,7 @@ MAX_CHUNK = 2_000_000
 MIN_CHUNK = 256
 FIRST_CHUNK = 1024
 MAX_LAG_SECONDS = 0.25
+TICK_SECONDS = 0.02
 METER_SECONDS = 1.0
 
 
@@ -75,11 +76,13 @@ class Pacer:
         return due
 
     def wait(self, wall: float, position: int) -> float:
-        """Return the seconds until the next cycle is due."""
+        """Return the seconds until it is worth waking up: for a tick of cycles, and at least for one."""
         factor = SPEEDS[self.speed]
         if factor is None:
             return 0.0
-        return max(0.0, self._wall + (position + 1 - self._position) / (factor * self.rate) - wall)
+        per_second = factor * self.rate
+        worth = max(1.0, TICK_SECONDS * per_second)
+        return max(0.0, self._wall + (position + worth - self._position) / per_second - wall)
 
     def mark(self, wall: float, position: int) -> None:
         """Take note of the progress, for `achieved`."""

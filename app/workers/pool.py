@@ -33,6 +33,7 @@ MAX_WAITING = 256
 QUICK_DEATH_SECONDS = 5.0
 STUCK_SECONDS = 120.0
 RESTART_SECONDS = 5.0
+START_SECONDS = 60.0
 # Asking again after the worker died does no harm: these change nothing that is kept.
 REPEATABLE = frozenset({"observe", "state", "config", "inspect", "examine", "control"})
 
@@ -154,10 +155,11 @@ class Pool:
             return lock
 
     def call(
-        self, lab: str, kind: str, body: JsonObject | None = None, seconds: float = CALL_SECONDS
+        self, lab: str, kind: str, body: JsonObject | None = None, seconds: float | None = None
     ) -> JsonObject:
         """Ask the lab's worker and return its answer, opening the lab there if need be.
 
+        Without `seconds` a worker that is just starting is given the time to.
         Raise CallFailed for a refusal, WorkerLost when the worker died meanwhile, Overloaded, LabUnknown.
         """
         message = Message(kind, lab, body=body or {})
@@ -222,10 +224,12 @@ class Pool:
             connection.request(slot.as_it_was(record).to_message())
         return connection.request(message)
 
-    def _ask(self, lab: str, message: Message, seconds: float) -> JsonObject:
+    def _ask(self, lab: str, message: Message, seconds: float | None) -> JsonObject:
         with self.lock(lab):
             future = self._send(lab, message)
-        return self._answer(future, seconds)
+        if seconds is None:
+            self._slot(lab).ready.wait(START_SECONDS)
+        return self._answer(future, CALL_SECONDS if seconds is None else seconds)
 
     def _forget(self, lab: str) -> None:
         connection = self._slot(lab).connection

@@ -20,6 +20,17 @@ def test_the_slowest_speed_waits_for_its_next_cycle() -> None:
     assert pacer.due(0.051, 0) == 1
 
 
+def test_a_slow_lab_wakes_its_worker_fifty_times_a_second() -> None:
+    pacer = Pacer("0.01", RATE, 0.0, 0)
+    position, wall, wakes = 0, 0.0, 0
+    while wall < 1.0:
+        wall += pacer.wait(wall, position) + 1e-9
+        position = pacer.due(wall, position) or 0
+        wakes += 1
+    assert wakes in range(49, 53)
+    assert abs(position - RATE // 100) < RATE // 1000
+
+
 def test_a_lab_that_cannot_keep_up_does_not_sprint_later() -> None:
     pacer = Pacer("1", RATE, 0.0, 0)
     due = pacer.due(100.0, 0)
