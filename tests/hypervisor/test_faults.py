@@ -1,5 +1,7 @@
 """Accesses outside a VM's memory, and what a VM's `on_fault` makes of them."""
 
+from collections.abc import Callable
+
 from emulator.hypervisor.faults import ACCESS_FAULTS, PROVED_FAULTS, STORIES_PER_START
 from emulator.hypervisor.vm import VmState
 from emulator.state import HART, STAGE_G
@@ -118,13 +120,14 @@ handler:
     assert all(trap.mode == 5 for trap in traps)
 
 
-def test_table_that_leads_out_of_ram_stops_the_vm_and_no_other(bench: Bench) -> None:
+def test_table_that_leads_out_of_ram_stops_the_vm_and_no_other(make_bench: Callable[..., Bench]) -> None:
     """No table of ours does.
 
     If one did, a device access would be pending in the hart. The next guest finds none.
     """
-    vm = bench.vm(WAIT, start=True)
-    neighbour = bench.vm("1: addi s0, s0, 1\n j 1b", "b")
+    bench = make_bench(pcpus=1)
+    vm = bench.vm(WAIT)
+    neighbour = bench.vm("la s0, data\n 1: ld s1, (s0)\n sd s1, (s0)\n j 1b\n .data\n data: .dword 5", "b")
     bench.run(10_000)
     assert vm.gstage is not None
     leaf_table = vm.gstage.frames[-1]

@@ -1,5 +1,7 @@
 """Several vCPUs in one VM: starting, stopping, signalling each other."""
 
+from collections.abc import Callable
+
 from emulator.hypervisor.vcpu import VcpuState
 from emulator.hypervisor.vm import VmState
 from tests.hypervisor.bench import Bench
@@ -89,6 +91,55 @@ done:   .dword 0
         for name in ("done", "counter")
     ]
     assert values == [2, 6000]
+
+
+def test_time_of_a_vcpu_never_goes_back_whoever_wakes_it(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(pcpus=3)
+    vm = bench.vm(
+        """
+        bnez a0, partner
+        li s1, 1
+1:      mv a0, s1               # start vCPUs 1 to 3
+        la a1, partner
+        sbi HSM, 0
+        addi s1, s1, 1
+        li t0, 4
+        bltu s1, t0, 1b
+        li a0, 0
+partner:
+        mv s0, a0
+        addi s0, s0, 1
+        andi s0, s0, 3          # whom to wake: the next one
+        csrwi sie, 2
+        rdtime s2
+        li t0, 700
+        mul s4, a0, t0          # everybody is busy for another time
+2:      mv t0, s4
+3:      addi t0, t0, -1
+        bgtz t0, 3b
+        rdtime s3
+        bltu s3, s2, back
+        mv s2, s3
+        li a0, 1
+        sll a0, a0, s0
+        li a1, 0
+        sbi IPI, 0
+        wfi
+        csrci sip, 2
+        rdtime s3
+        bltu s3, s2, back
+        mv s2, s3
+        addi s5, s5, 1
+        j 2b
+back:   li a0, '!'
+        putchar
+        shutdown
+    """,
+        vcpus=4,
+    )
+    bench.run(6_000_000)
+    assert vm.console.text() == ""
+    assert min(bench.hypervisor.registers(vcpu).x[21] for vcpu in vm.vcpus) > 100
 
 
 def test_vcpu_stops_itself_and_can_be_started_again(bench: Bench) -> None:

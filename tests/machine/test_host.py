@@ -79,6 +79,23 @@ def test_discarded_code_is_not_executed_from_a_cache(host: Host) -> None:
     assert (hart.x[10], hart.x[11]) == (8, 4)
 
 
+def test_store_to_a_discarded_frame_never_reaches_who_has_its_memory_now(host: Host) -> None:
+    hart = host.harts[0]
+    hart.priv, hart.hosted = 3, 0
+    host.write(RAM_BASE, bytes.fromhex("2330b500"))  # sd a1, (a0)
+    hart.x[10], hart.x[11] = RAM_BASE + 5 * PAGE_BYTES, 0x4141
+    for _ in range(2):
+        hart.pc = RAM_BASE
+        host.run(0, 1)
+    assert host.read_frame(5)[:2] == b"AA"
+    host.discard([5])
+    host.write(RAM_BASE + 6 * PAGE_BYTES, b"mine")
+    hart.pc = RAM_BASE
+    host.run(0, 1)
+    assert host.read_frame(5)[:2] == b"AA"
+    assert host.read_frame(6) == b"mine".ljust(PAGE_BYTES, b"\0")
+
+
 def test_state_does_not_say_how_often_a_frame_was_written(host: Host, engine: Any) -> None:
     other = Host(2, BYTES, 100_000_000, engine)
     host.write(RAM_BASE, b"first")
