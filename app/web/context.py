@@ -18,6 +18,7 @@ from app.web.work import LabWork
 from app.workers.pool import Pool
 
 COOKIE = "vmlab_session"
+REPLIES_SECONDS = 7 * 24 * 3600
 COOKIE_SECONDS = 180 * 24 * 3600
 
 
@@ -47,6 +48,7 @@ def build_context(settings: Settings) -> Context:
     course = load_course(settings.lessons)
     database = open_database(settings.data)
     labs = LabStore(database, time.time)
+    labs.forget_replies(REPLIES_SECONDS)
     pool = Pool(settings.worker_command, settings.workers, labs)
     pool.start()
     return Context(

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
+from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from app.web.forms import reply_form
@@ -65,6 +66,7 @@ def add_error_handlers(app: Flask) -> None:
     app.register_error_handler(CallFailed, lambda error: show(_from_refusal(error)))
     app.register_error_handler(LabUnknown, lambda _: show(not_found()))
     app.register_error_handler(WorkerLost, lambda _: show(busy("The worker of this lab is being restarted.")))
+    app.register_error_handler(DBAPIError, _database_failed)
     app.register_error_handler(Overloaded, lambda error: show(busy(f"{error}.")))
 
 
@@ -91,6 +93,11 @@ def show(problem: Problem) -> Response:
     if problem.retry_after is not None:
         response.headers["Retry-After"] = str(problem.retry_after)
     return response
+
+
+def _database_failed(error: DBAPIError) -> Response:
+    current_app.logger.error("the database failed: %s", error)
+    return show(busy("The server cannot write to its database."))
 
 
 def _from_http(error: HTTPException) -> Problem:

@@ -15,6 +15,7 @@ from typing import Any
 
 from app.workers.control import parse_control, steer
 from app.workers.inspection import inspect
+from app.workers.memory import CHECK_SECONDS, DEFAULT_BYTES, pause_largest, used_bytes
 from app.workers.protocol import JsonObject, Message
 from app.workers.publishing import Publisher, Send, state_of, whole
 from app.workers.record import LabRecord
@@ -55,12 +56,21 @@ class Seat:
 class SessionHost:
     """Many labs in one process."""
 
-    def __init__(self, build: BuildLab, examine: Examine, clock: Clock, send: Send) -> None:
-        """Hold no lab yet; `send` takes every message that leaves."""
+    def __init__(
+        self,
+        build: BuildLab,
+        examine: Examine,
+        clock: Clock,
+        send: Send,
+        memory_limit: int = DEFAULT_BYTES,
+    ) -> None:
+        """Hold no lab yet; `send` takes every message that leaves; `memory_limit` is in bytes."""
         self._build = build
         self._examine = examine
         self._clock = clock
         self._send = send
+        self._memory_limit = memory_limit
+        self._memory_checked = clock()
         self._seats: dict[str, Seat] = {}
 
     def handle(self, message: Message) -> None:
@@ -85,6 +95,7 @@ class SessionHost:
         Labs take turns, and readers are served on the way. There is only one slice per call, so that a
         request never waits for a whole round.
         """
+        self._watch_memory()
         for lab in list(self._seats):
             seat = self._seats.pop(lab)
             self._seats[lab] = seat
@@ -201,14 +212,30 @@ class SessionHost:
             self._send(Message("progress", session.id, body=body))
 
     def _make_room(self) -> None:
-        """Close labs that nobody uses; they are rebuilt when they are wanted again."""
+        """Close labs that have not been used for long, and more if there are too many."""
         wall = self._clock()
-        idle = [seat for seat in self._seats.values() if not seat.publisher and not seat.session.busy()]
-        idle.sort(key=lambda seat: seat.session.used_at)
-        for seat in idle:
+        for seat in self._unused():
             crowded = len(self._seats) >= MAX_LABS
             if crowded or wall - seat.session.used_at >= KEEP_SECONDS:
                 del self._seats[seat.session.id]
+
+    def _watch_memory(self) -> None:
+        """Close or pause labs while they hold more memory than there is for them."""
+        if self._clock() - self._memory_checked < CHECK_SECONDS:
+            return
+        self._memory_checked = self._clock()
+        excess = sum(used_bytes(seat.session) for seat in self._seats.values()) - self._memory_limit
+        for seat in self._unused():
+            if excess > 0:
+                excess -= used_bytes(seat.session)
+                del self._seats[seat.session.id]
+        if excess > 0:
+            pause_largest(seat.session for seat in self._seats.values())
+
+    def _unused(self) -> list[Seat]:
+        """Return the labs that can be closed, as nobody reads and nothing runs, longest unused first."""
+        idle = [seat for seat in self._seats.values() if not seat.publisher and not seat.session.busy()]
+        return sorted(idle, key=lambda seat: seat.session.used_at)
 
     # Failures
 

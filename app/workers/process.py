@@ -16,6 +16,7 @@ import time
 from typing import BinaryIO
 
 from app.workers.host import Examine, SessionHost
+from app.workers.memory import worker_limit
 from app.workers.protocol import Message, ProtocolError, read, write
 from app.workers.session import BuildLab
 
@@ -25,7 +26,9 @@ NICE = 10
 def serve(build: BuildLab, examine: Examine, requests: BinaryIO, replies: BinaryIO) -> None:
     """Serve labs until `requests` ends; never returns normally."""
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    host = SessionHost(build, examine, time.monotonic, lambda message: _send(replies, message))
+    host = SessionHost(
+        build, examine, time.monotonic, lambda message: _send(replies, message), worker_limit()
+    )
     threading.Thread(target=_read_requests, args=(requests, inbox), name="requests", daemon=True).start()
     _send(replies, Message("hello", body={"pid": os.getpid()}))
     delay = 0.0

@@ -1,6 +1,10 @@
 """What a student does to a lab is applied, committed and acknowledged, once."""
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
 
 from app.web.context import Context
 from tests.web.conftest import Student
@@ -114,3 +118,33 @@ def test_steps_stop_after_one_instruction_and_at_the_next_exit(student: Student)
     assert before is not None
     retired = [view["vms"][1]["vcpus"][0]["retired"] for view in (before, stepped)]
     assert retired[1] - retired[0] == 1
+
+
+@pytest.fixture
+def full_disk(server: Context) -> Iterator[None]:
+    """Let the database refuse every new action."""
+    with server.database.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full_disk BEFORE INSERT ON action_log BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+    yield
+    with server.database.write() as connection:
+        connection.exec_driver_sql("DROP TRIGGER IF EXISTS full_disk")
+
+
+def test_an_action_that_cannot_be_committed_is_undone(student: Student, full_disk: None) -> None:
+    response = student.post("actions", verb="start", vm="a")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert state_of(student, "a") == "shut off"
+
+
+def test_an_action_goes_through_when_the_worker_is_killed_just_before(
+    student: Student, server: Context
+) -> None:
+    student.done("actions", verb="start", vm="a")
+    pid = server.pool.pid_of(student.lab)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    reply = student.done("actions", verb="start", vm="b")
+    assert reply["seq"] == 2
+    assert [state_of(student, vm) for vm in "ab"] == ["running", "running"]

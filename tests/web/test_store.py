@@ -73,6 +73,17 @@ def test_an_action_and_its_reply_are_committed_together_or_not_at_all(labs: LabS
     assert len(record.log) == 1
 
 
+def test_old_replies_are_forgotten_and_new_ones_kept(database: Database, row: LabRow) -> None:
+    now = 1000.0
+    labs = LabStore(database, lambda: now)
+    labs.keep_reply(row.id, Reply("old", "d", {}))
+    now = 2000.0
+    labs.keep_reply(row.id, Reply("new", "d", {}))
+    labs.forget_replies(older_than=500)
+    assert labs.reply_to(row.id, "old") is None
+    assert labs.reply_to(row.id, "new") is not None
+
+
 def test_a_restart_empties_the_log_but_for_the_answers(labs: LabStore, row: LabRow) -> None:
     labs.append(row, 5, {"verb": "start"}, lambda _: None)
     labs.append(row, 7, {"verb": "answer", "question": "q", "value": 3}, lambda _: None)

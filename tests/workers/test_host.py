@@ -23,11 +23,11 @@ def engine() -> Engine:
 class Bench:
     """A host whose clock moves a little whenever it is read, and everything it has sent."""
 
-    def __init__(self, build: Callable[[LabRecord], Lab]) -> None:
+    def __init__(self, build: Callable[[LabRecord], Lab], memory: int = 1 << 30) -> None:
         self.now = 0.0
         self.tick = 0.0005
         self.sent: list[Message] = []
-        self.host = SessionHost(build, self.examine, self.clock, self.sent.append)
+        self.host = SessionHost(build, self.examine, self.clock, self.sent.append, memory)
 
     def clock(self) -> float:
         self.now += self.tick
@@ -255,3 +255,24 @@ def test_labs_that_nobody_uses_make_room(bench: Bench) -> None:
         bench.open(record(f"lab{number}"))
     assert bench.ask("ping").body["labs"] <= MAX_LABS
     assert bench.ask("state", "lab0").body["fault"] == "missing"
+
+
+def test_memory_is_taken_from_unused_labs_first_and_then_the_largest_is_paused(engine: Engine) -> None:
+    def start_all(memory: int) -> Bench:
+        bench = Bench(lambda wanted: build_lab(wanted, engine), memory)
+        bench.start(record("unused"), "a", "b")
+        bench.start(record("small"), "a")
+        bench.start(record("large"), "a", "b")
+        return bench
+
+    roomy = start_all(1 << 30)
+    sizes = [roomy.state(lab)["host"]["store_used_bytes"] for lab in ("small", "large")]
+    assert sizes[0] < sizes[1]
+    bench = start_all(sum(sizes) - 1)
+    bench.run("small")
+    bench.run("large")
+    bench.now += 2
+    bench.work(1)
+    assert bench.ask("state", "unused").body["fault"] == "missing"
+    assert bench.state("small")["run"]["mode"] == "running"
+    assert "memory" in bench.state("large")["run"]["reason"]

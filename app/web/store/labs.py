@@ -181,6 +181,11 @@ class LabStore:
         with self._database.write() as connection:
             self._write_reply(connection, lab, reply)
 
+    def forget_replies(self, older_than: float) -> None:
+        """Drop the replies to requests that nobody will retry any more; `older_than` is in seconds."""
+        with self._database.write() as connection:
+            connection.execute(delete(schema.request).where(schema.request.c.at < self._now() - older_than))
+
     # Answers and results
 
     def answers(self, lab: str) -> dict[str, Any]:
