@@ -105,17 +105,26 @@ export function openEditor(area) {
       view.dispatch({ selection: { anchor: from, head: to }, scrollIntoView: true });
       view.focus();
     },
-    standAt(lines) {
+    /** Mark the lines on which vCPUs stand; `follow` brings the first one up, unless somebody is typing. */
+    standAt(lines, follow) {
       if (stands === lines.join()) return;
       stands = lines.join();
-      const marks = [...new Set(lines)].sort((a, b) => a - b).filter((line) => line <= view.state.doc.lines);
+      const known = [...new Set(lines)].sort((a, b) => a - b).filter((line) => line <= view.state.doc.lines);
+      const starts = known.map((line) => view.state.doc.line(line).from);
       view.dispatch({
-        effects: stand.of(
-          marks.map((line) => Decoration.line({ class: "cm-stands" }).range(view.state.doc.line(line).from)),
-        ),
+        effects: stand.of(starts.map((from) => Decoration.line({ class: "cm-stands" }).range(from))),
       });
+      if (follow && starts.length && !view.hasFocus) bringUp(view, starts[0]);
     },
   };
+}
+
+/** Scroll the editor, and only the editor, so that a position is in view. */
+function bringUp(view, position) {
+  const { top, height } = view.lineBlockAt(position);
+  const box = view.scrollDOM;
+  const inside = top >= box.scrollTop && top + height <= box.scrollTop + box.clientHeight;
+  if (!inside) box.scrollTop = top - box.clientHeight / 2;
 }
 
 function extensions(area, label) {

@@ -20,9 +20,9 @@ export function startHostBar(lab) {
   lab.on("state", (state) => {
     drawClock(state);
     drawHost(state);
-    drawRun(state.run, state);
+    drawRun(state.run, state, lab.events);
   });
-  lab.on("run", (state) => drawRun(state.run, state));
+  lab.on("run", (state) => drawRun(state.run, state, lab.events));
   lab.on("connection", ({ connection, reason }) => drawConnection(connection, reason));
 }
 
@@ -41,7 +41,7 @@ function drawHost({ host }) {
 
 let said = "";
 
-function drawRun(run, state) {
+function drawRun(run, state, events) {
   if (!run) return;
   const moving = run.mode === "running" || run.mode === "until";
   const ready = run.mode !== "rebuilding" && run.mode !== "failed";
@@ -54,11 +54,11 @@ function drawRun(run, state) {
   for (const button of document.querySelectorAll("#host-bar [data-step]")) button.disabled = !ready || moving;
   const speed = document.getElementById("speed");
   if (document.activeElement !== speed) speed.value = run.speed;
-  drawNote(run, state);
+  drawNote(run, state, events);
 }
 
-function drawNote(run, state) {
-  const [subject, sentence] = noteOf(run, state);
+function drawNote(run, state, events) {
+  const [subject, sentence] = noteOf(run, state, events);
   setText(slot("note"), sentence);
   const bar = document.querySelector("#run-note progress");
   bar.hidden = run.mode !== "rebuilding";
@@ -67,7 +67,20 @@ function drawNote(run, state) {
   said = subject;
 }
 
-function noteOf(run, state) {
+/** Why time stopped by itself, in words: after a step it says where the step led. */
+function reasonOf(reason, { vms = [] }, events) {
+  if (reason === "condition met: exit")
+    return `Stopped at a VM exit: ${events.findLast((event) => event.kind !== "action")?.text ?? ""}.`;
+  if (reason !== "condition met: instruction") return `Time stopped: ${reason}.`;
+  const lines = vms.flatMap((vm) =>
+    vm.vcpus
+      .filter((vcpu) => vcpu.state === "running" && vcpu.line)
+      .map((vcpu) => `VM ${vm.name}, ${vm.program} line ${vcpu.line}`),
+  );
+  return lines.length ? `One instruction later. Next: ${lines.join("; ")}.` : "One instruction later.";
+}
+
+function noteOf(run, state, events) {
   if (run.mode === "rebuilding")
     return ["rebuilding", `Bringing your lab back to where it was: ${numbers.percent(run.rebuilt ?? 0, 1)}`];
   if (run.mode === "failed")
@@ -77,7 +90,8 @@ function noteOf(run, state) {
     ];
   if (run.mode === "until") return ["until", "Running until it happens \u2026 press Pause to stop earlier."];
   const on = state.vms?.some((vm) => vm.state !== "shut off" && vm.state !== "crashed");
-  if (run.mode === "paused" && run.reason) return [run.reason, `Time stopped: ${run.reason}.`];
+  if (run.mode === "paused" && run.reason)
+    return [`${run.reason} ${state.position}`, reasonOf(run.reason, state, events)];
   if (run.mode === "running" && state.vms && !on)
     return ["none", "Nothing is left to run: no VM is on. Press Run on a VM."];
   if (run.mode === "running" && run.waiting)

@@ -1,6 +1,6 @@
 // The guest program: choose a VM, edit its source, assemble and restart. A plain text area works without this file;
 // CodeMirror takes its place when the panel first comes up. The assembler's errors are marked where they are.
-import { ask, clearMessage, Refused } from "./ask.js";
+import { ask, clearMessage, look, Refused } from "./ask.js";
 import { h, sentence, setText } from "./element.js";
 import { vmLetter } from "./patterns.js";
 
@@ -13,27 +13,39 @@ export function startProgram(lab) {
   const form = document.getElementById("program-form");
   const editor = new Editor(form.querySelector("textarea"));
   const choice = form.querySelector("select[name=vm]");
+  const submit = form.querySelector("button[type=submit]");
+  const done = document.getElementById("program-done");
   const drafts = new Map();
+  editor.onUpgrade = () => lab.state?.vms && drawPc(editor, lab, loaded);
   let loaded = choice.value;
-
   let actions = 0;
 
   const switchTo = async (name) => {
-    if (loaded !== name) drafts.set(loaded, editor.text);
+    if (loaded !== name && !submit.disabled) drafts.set(loaded, editor.text);
     loaded = name;
     choice.value = name;
-    editor.text = drafts.get(name) ?? (await fetchSource(lab, name));
-    showDiagnostics(form, editor, []);
-    setText(document.getElementById("program-done"), "");
+    showDiagnostics(editor, []);
+    setText(done, "");
+    await bring(name, drafts.get(name));
+  };
+  // Nothing can be assembled while the program of another VM may still stand in the editor.
+  const bring = async (name, draft) => {
+    submit.disabled = true;
+    if (draft === undefined) editor.text = "";
+    const text = draft ?? (await fetchSource(lab, name));
+    if (loaded !== name) return;
+    if (text === null)
+      return setText(done, "The program could not be fetched. Choose the VM again to retry.");
+    editor.text = text;
+    submit.disabled = false;
   };
   choice.addEventListener("change", () => switchTo(choice.value));
   panel.addEventListener("shown", () => editor.upgrade());
   let asked = false;
   panel.addEventListener("shown", () => (asked ||= Boolean(choice.value) && (switchTo(choice.value), true)));
-  form.querySelector("#program-revert").addEventListener("click", async () => {
-    editor.text = await fetchSource(lab, loaded);
+  form.querySelector("#program-revert").addEventListener("click", () => {
     drafts.delete(loaded);
-    showDiagnostics(form, editor, []);
+    switchTo(loaded);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -55,11 +67,10 @@ export function startProgram(lab) {
   });
 }
 
+/** The source of a VM's program, or null if the server does not answer. */
 async function fetchSource(lab, name) {
-  const response = await fetch(`${lab.url}/program?vm=${encodeURIComponent(name)}`, {
-    headers: { Accept: "application/json" },
-  }).catch(() => null);
-  return response?.ok ? ((await response.json()).source ?? "") : "";
+  const program = await look(`${lab.url}/program?vm=${encodeURIComponent(name)}`);
+  return program && (program.source ?? "");
 }
 
 async function assemble(lab, form, editor, name) {
@@ -72,18 +83,18 @@ async function assemble(lab, form, editor, name) {
     if (OFF.has(lab.vm(name)?.state))
       lab.takeState((await ask(`${lab.url}/actions`, { verb: "start", vm: name })).state);
     clearMessage();
-    showDiagnostics(form, editor, []);
+    showDiagnostics(editor, []);
     setText(done, `Assembled; VM ${name} started with it.`);
   } catch (failure) {
     if (!(failure instanceof Refused)) throw failure;
-    showDiagnostics(form, editor, failure.error.diagnostics ?? [], failure.error);
+    showDiagnostics(editor, failure.error.diagnostics ?? [], failure.error);
   } finally {
     button.removeAttribute("aria-busy");
   }
 }
 
 /** List the errors under the editor, each with a button that goes there, and mark them in the text. */
-function showDiagnostics(form, editor, diagnostics, error = null) {
+function showDiagnostics(editor, diagnostics, error = null) {
   const place = document.getElementById("program-errors");
   editor.mark(diagnostics);
   if (!error) return place.replaceChildren();
@@ -118,7 +129,7 @@ function drawPc(editor, lab, name) {
   const lines = (lab.vm(name)?.vcpus ?? [])
     .filter((vcpu) => vcpu.line && vcpu.state !== "off")
     .map((vcpu) => vcpu.line);
-  editor.standAt(lines);
+  editor.standAt(lines, lab.state.run?.mode !== "running");
 }
 
 /** The text area, or the CodeMirror view that took its place. */
@@ -135,6 +146,7 @@ class Editor {
     const { openEditor } = await import("./editor.js");
     this.view = openEditor(this.area);
     this.view.mark(this.marks);
+    this.onUpgrade?.();
   }
 
   get text() {
@@ -152,8 +164,8 @@ class Editor {
     this.view?.mark(diagnostics);
   }
 
-  standAt(lines) {
-    this.view?.standAt(lines);
+  standAt(lines, follow) {
+    this.view?.standAt(lines, follow);
   }
 
   goto(line, column) {

@@ -111,3 +111,4 @@ def test_step_buttons_move_by_one_instruction_and_to_the_next_exit(page: Page) -
     expect(page.locator('[data-slot="position"]')).not_to_have_text(str(position))
     assert bench.position() > position
     assert bench.exits("a") == exits
+    expect(page.locator('[data-slot="note"]')).to_contain_text("Next: VM a, hello.s line")

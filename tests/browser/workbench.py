@@ -114,9 +114,8 @@ class Workbench:
         self.open("program")
         self.page.select_option("#program-vm", vm)
         expect(self.page.locator(".cm-content")).to_be_visible()
-        area = self.page.locator("#program-source")
-        until(self.page, lambda: area.input_value() != "", f"the program of VM {vm}")
-        return area.input_value()
+        expect(self.page.get_by_role("button", name="Assemble & restart")).to_be_enabled()
+        return self.page.locator("#program-source").input_value()
 
     def write(self, text: str) -> None:
         """Replace the text in the editor."""
