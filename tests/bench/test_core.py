@@ -8,7 +8,7 @@ import pytest
 from app import cli
 from emulator.bench import core, programs, vm
 from emulator.bench.programs import INTEGER, PRIVILEGED, Program
-from emulator.bench.stopwatch import BenchError
+from emulator.bench.stopwatch import BenchError, Stopwatch
 from emulator.build.engine import Engine, load_engine
 
 QUICK = [program for program in INTEGER if program.name != "coldcode"]
@@ -22,6 +22,13 @@ def engine() -> Engine:
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("bench")
+
+
+class NeverSeen(Stopwatch):
+    """A run that was over when its console was read."""
+
+    def elapsed(self) -> float:
+        return 0.0
 
 
 def ignore(text: str) -> None:
@@ -61,11 +68,21 @@ def test_wrong_check_value_is_an_error(cache: Path, engine: Engine, monkeypatch:
         list(core.measure(QUICK[:1], "s", 1, cache, engine, ignore))
 
 
+def test_peer_too_quick_to_be_timed_is_left_out(
+    cache: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elf = programs.build_guest(QUICK[0], "s", cache)
+    check = vm.run(elf, engine).stopwatch.check
+    monkeypatch.setattr(core.qemu, "version", lambda: "QEMU")
+    monkeypatch.setattr(core.qemu, "run", lambda _: NeverSeen(check=check))
+    program, mean = core.measure(QUICK[:1], "s", 1, cache, engine, ignore)
+    assert (program.peer_value, mean.peer_value) == (None, None)
+
+
 @pytest.mark.slow
 def test_command_prints_json_with_the_names_that_dashboards_read(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.delenv("VMLAB_CACHE", raising=False)
     assert cli.main(["bench", "core", "--size", "s", "--repeat", "1", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     expected = [f"core.{program.name}.mips" for program in INTEGER]
