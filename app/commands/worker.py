@@ -19,11 +19,11 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Serve labs until standard input ends."""
-    from app.workers.process import prepare_process, serve, take_pipes
+    from app.workers.process import leave_interrupts_to_parent, serve, take_pipes
     from app.workers.record import build_lab
     from emulator.build.engine import load_engine
 
-    prepare_process()
+    leave_interrupts_to_parent()
     requests, replies = take_pipes()
     engine = load_engine()
     serve(lambda record: build_lab(record, engine), examiner(args.lessons), requests, replies)

@@ -30,6 +30,8 @@ def serve(build: BuildLab, examine: Examine, requests: BinaryIO, replies: Binary
         build, examine, time.monotonic, lambda message: _send(replies, message), worker_limit()
     )
     threading.Thread(target=_read_requests, args=(requests, inbox), name="requests", daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(NICE)  # labs give way to the page; only the start-up before this was urgent
     _send(replies, Message("hello", body={"pid": os.getpid()}))
     delay = 0.0
     while True:
@@ -37,10 +39,8 @@ def serve(build: BuildLab, examine: Examine, requests: BinaryIO, replies: Binary
         delay = host.work()
 
 
-def prepare_process() -> None:
-    """Step behind the web process, and leave Ctrl-C to it."""
-    if hasattr(os, "nice"):
-        os.nice(NICE)
+def leave_interrupts_to_parent() -> None:
+    """Ignore Ctrl-C, which a terminal sends to every process: the web process decides when to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

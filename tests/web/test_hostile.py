@@ -14,7 +14,16 @@ from app.web.errors import Problem
 from app.web.security import Limiter
 from tests.web.conftest import SAME_SITE, Student
 
+VIEWS = ("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program")
 POSTS = ("actions", "control", "program", "config", "reset", "check", "answers")
+
+
+@pytest.fixture
+def running(student: Student) -> Student:
+    """A student whose VM a has run for a while."""
+    student.done("actions", verb="start", vm="a")
+    student.run_to(1_000_000)
+    return student
 
 
 def send(student: Student, what: str, body: bytes, kind: str = "application/json") -> int:
@@ -173,6 +182,27 @@ def test_no_control_whatever_its_fields_is_an_internal_error(
     student: Student, verb: str, fields: dict[str, Any]
 ) -> None:
     assert student.post("control", verb=verb, **fields).status_code in (200, 400, 422)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(
+    view=st.sampled_from([*VIEWS, "state", "config"]),
+    query=st.dictionaries(
+        st.sampled_from(["vm", "vcpu", "address", "space", "length", "gva", "access", "hfn", "event"]),
+        st.text(max_size=20)
+        | st.integers(0, 2**64).map(hex)
+        | st.sampled_from(["a", "0", "1", "gva", "gpa", "hpa", "load", "0x80000000", "0x8003ffff", "524288"]),
+    ),
+)
+def test_no_view_whatever_its_arguments_is_an_internal_error(
+    running: Student, view: str, query: dict[str, str]
+) -> None:
+    assert running.get(view, **query).status_code in (200, 404, 422)
 
 
 def test_one_student_cannot_keep_the_server_busy(
