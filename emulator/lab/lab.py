@@ -17,7 +17,7 @@ from emulator.hypervisor import lifecycle
 from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import HOLDS_MEMORY, Vm, VmSettings, VmState
-from emulator.lab import actions, conditions, inspection, observing, stories
+from emulator.lab import actions, conditions, inspection, listing, observing, registers, stories
 from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig, nearest
 from emulator.lab.errors import LabError
 from emulator.lab.observation import (
@@ -71,7 +71,7 @@ class Lab:
         self.config_at_start = config
         self._whole_since = 0  # an older cursor gets everything
         self.views = observing.Views()
-        self.registers_seen = inspection.SeenRegisters()
+        self.registers_seen = registers.SeenRegisters()
         self.programs: dict[str, Program] = dict(programs)
         for index, vm in enumerate(config.vms):
             self.require_program(vm.program, f"vms[{index}].program")
@@ -279,7 +279,7 @@ class Lab:
 
     def registers(self, vm: str, vcpu: int) -> RegistersView:
         """Return a vCPU's registers. Raises LabError."""
-        return inspection.registers(self, vm, vcpu)
+        return registers.registers(self, vm, vcpu)
 
     def memory(self, vm: str | None, vcpu: int, address: int, space: AddressSpace, length: int) -> MemoryView:
         """Return memory by GVA or GPA of a VM, or by HPA. Raises LabError."""
@@ -303,7 +303,7 @@ class Lab:
 
     def listing(self, vm: str) -> ListingView:
         """Return a VM's program with addresses. Raises LabError."""
-        return inspection.listing(self, vm)
+        return listing.listing(self, vm)
 
     def console(self, vm: str) -> str:
         """Return what a VM has written since its start. Raises LabError."""

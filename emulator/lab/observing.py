@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from emulator.hypervisor import partition
-from emulator.hypervisor.hypervisor import QUANTUM_CYCLES, Pcpu
+from emulator.hypervisor.pcpu import Pcpu
+from emulator.hypervisor.runloop import QUANTUM_CYCLES
 from emulator.hypervisor.trace import Event, Slice
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import Vm, VmState

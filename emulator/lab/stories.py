@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from emulator.hypervisor.faults import Fault
 from emulator.isa.causes import describe
 from emulator.lab.errors import LabError
-from emulator.lab.inspection import registers_view
 from emulator.lab.observation import FaultView, OriginalTrap, SourceLine, TrapView
 from emulator.lab.observing import address
+from emulator.lab.registers import registers_view
 from emulator.lab.walks import ACCESS_NAMES, walk_view
 from emulator.machine.host import Trap
 from emulator.state import HART, PRIV_S, RAM_BASE

@@ -1,0 +1,339 @@
+"""The run loop: vCPUs on pCPUs, in deterministic virtual time.
+
+Every pCPU has a clock in cycles. They are interleaved in index order: each has a *turn* in which it runs
+until its clock reaches the end of the quantum, then the next one. The sum of all clocks is the *position*;
+it grows with everything that happens. All decisions are made from state, never from where a run was
+stopped, so that a run in one piece and a run in many give the same history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from emulator.core.csr_bits import VSTI
+from emulator.hypervisor import costs
+from emulator.hypervisor import vcpu as virtual_cpu
+from emulator.hypervisor.pcpu import Pcpu
+from emulator.hypervisor.scheduler import RoundRobin
+from emulator.hypervisor.trace import Trace
+from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
+from emulator.hypervisor.vm import ACTIVE, Vm
+from emulator.machine.host import Host
+from emulator.state import EXIT_BUDGET
+
+QUANTUM_CYCLES = 10_000
+WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
+ExitWatch = Callable[[Vcpu, str], bool]
+
+
+class RunLoop:
+    """Runs the vCPUs of `vms`. What an exit means is decided by `handle_exit`, which a subclass has."""
+
+    def __init__(self, host: Host, timeslice_cycles: int, trace: Trace, clock: int, position: int) -> None:
+        """Take over a host, whose clocks are set to `clock`, at a position."""
+        self.host = host
+        self._base = position - clock * len(host.harts)
+        for hart in host.harts:
+            hart.clock = clock
+        self.scheduler = RoundRobin(timeslice_cycles)
+        self.trace = trace
+        self.vms: dict[str, Vm] = {}
+        self.pcpus = [Pcpu(index, hart) for index, hart in enumerate(host.harts)]
+        self.turn = 0
+        self.quantum_end = clock + QUANTUM_CYCLES
+        self._others = self._position_of_others()
+        # Why the last `run_to` came back early: stopped by a watch, or because nothing can happen any more.
+        self.stopped = False
+        self.finished = False
+        self.exit_watch: ExitWatch | None = None
+        self.dispatch_watch: Callable[[Vcpu], bool] | None = None
+
+    def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
+        """Handle why a hart came back, charge for it, and return the exit reason."""
+        raise NotImplementedError
+
+    # Time
+
+    @property
+    def position(self) -> int:
+        """The instant the host stands at.
+
+        The sum of all pCPU clocks, in cycles, and what came before them.
+        """
+        return self._others + self.pcpus[self.turn].hart.clock
+
+    def _position_of_others(self) -> int:
+        """Return the position without the clock of the pCPU whose turn it is."""
+        return self._base + sum(pcpu.hart.clock for pcpu in self.pcpus if pcpu.index != self.turn)
+
+    def position_of(self, clock: int) -> int:
+        """Return the position at which the mean of all clocks is `clock`."""
+        return self._base + clock * len(self.pcpus)
+
+    @property
+    def mean_clock(self) -> int:
+        """The mean of all pCPU clocks, in cycles: the time that people are shown."""
+        return (self.position - self._base) // len(self.pcpus)
+
+    @property
+    def now(self) -> int:
+        """The clock of the pCPU whose turn it is, in cycles."""
+        return self.pcpus[self.turn].hart.clock
+
+    @property
+    def now_ticks(self) -> int:
+        """The same in ticks of the `time` counter."""
+        return self.now // self.host.record.cycles_per_tick
+
+    def clock_of(self, vcpu: Vcpu) -> int:
+        """Return the clock of the pCPU that holds a vCPU, else the time now."""
+        return self.now if vcpu.pcpu is None else self.pcpus[vcpu.pcpu].hart.clock
+
+    # Running
+
+    def run_to(self, position: int) -> None:
+        """Run to a position; come back early if a watch says so or nothing can happen any more.
+
+        The last exit may overshoot by its cost.
+        """
+        self.stopped = False
+        self.finished = False
+        while not self.stopped:
+            room = position - self.position
+            if room <= 0:
+                return
+            pcpu = self.pcpus[self.turn]
+            self._run_turn(pcpu, min(self.quantum_end, pcpu.hart.clock + room))
+            if pcpu.hart.clock >= self.quantum_end:
+                self._next_turn(position)
+
+    def can_progress(self) -> bool:
+        """Return whether anything can happen without an action from outside."""
+        if self.scheduler.queue or any(pcpu.current for pcpu in self.pcpus):
+            return True
+        return self._next_deadline() != NEVER
+
+    def _next_turn(self, position: int) -> None:
+        self.turn += 1
+        if self.turn == len(self.pcpus):
+            self.turn = 0
+            self.quantum_end += QUANTUM_CYCLES
+        self._others = self._position_of_others()
+        if self.turn == 0:
+            self._skip_idle_quanta(position)
+
+    def _skip_idle_quanta(self, position: int) -> None:
+        """Pass whole quanta in one step while every pCPU is idle.
+
+        The same states as passing them one by one.
+        """
+        start = self.quantum_end - QUANTUM_CYCLES
+        if self.scheduler.queue or any(p.current or p.hart.clock != start for p in self.pcpus):
+            return
+        wake = self._next_deadline()
+        if wake == NEVER:
+            return
+        room = (position - self.position) // (QUANTUM_CYCLES * len(self.pcpus))
+        quanta = min((wake - start) // QUANTUM_CYCLES, room)
+        if quanta > 0:
+            for pcpu in self.pcpus:
+                self._idle_until(pcpu, start + quanta * QUANTUM_CYCLES)
+            self.quantum_end += quanta * QUANTUM_CYCLES
+            self._others = self._position_of_others()
+
+    def _run_turn(self, pcpu: Pcpu, limit: int) -> None:
+        """Run one pCPU until its clock reaches `limit`."""
+        hart = pcpu.hart
+        while hart.clock < limit and not self.stopped:
+            vcpu = pcpu.current
+            if vcpu is not None:
+                self._run_guest(pcpu, vcpu, hart, limit)
+            elif not self._dispatch(pcpu) and not self._idle(pcpu, limit):
+                self.stopped = self.finished = True
+
+    def _run_guest(self, pcpu: Pcpu, vcpu: Vcpu, hart: Any, limit: int) -> None:
+        """Run the loaded vCPU up to its next event.
+
+        An exit, its timer, the end of its timeslice, or `limit`.
+        """
+        start = hart.clock
+        if vcpu.deadline <= start:
+            self._timer_exit(vcpu, hart)
+            return
+        if pcpu.slice_end <= start:
+            self._timeslice_exit(pcpu, vcpu, hart)
+            return
+        code = self.host.run(pcpu.index, min(limit, pcpu.slice_end, vcpu.deadline) - start)
+        end = hart.clock
+        vcpu.retired += hart.retired - hart.trapped
+        vcpu.run_cycles += end - start
+        pcpu.run_cycles += end - start
+        self.trace.slice(pcpu.index, vcpu.vm.name, vcpu.index, "run", start, end)
+        if code != EXIT_BUDGET:
+            self._watch(vcpu, self.handle_exit(vcpu, hart, code))
+
+    def _dispatch(self, pcpu: Pcpu) -> bool:
+        """Load the next vCPU, if one is ready; charge the world switch."""
+        start = pcpu.hart.clock
+        self._wake_due(start)
+        vcpu = self.scheduler.pick(start)
+        if vcpu is None:
+            return False
+        vcpu.ready_cycles += start - vcpu.ready_at
+        vcpu.state = VcpuState.RUNNING
+        virtual_cpu.enter(vcpu, pcpu.index, self.host)
+        pcpu.current = vcpu
+        pcpu.loaded_at = start
+        self._charge(pcpu, vcpu, costs.WORLD_SWITCH)
+        pcpu.slice_end = pcpu.hart.clock + self.scheduler.timeslice(vcpu)
+        if self.dispatch_watch is not None and self.dispatch_watch(vcpu):
+            self.stopped = True
+        return True
+
+    def _idle(self, pcpu: Pcpu, limit: int) -> bool:
+        """Let a pCPU idle until something may want it; False if nothing in the whole host ever will."""
+        if not self.can_progress():
+            return False
+        now = pcpu.hart.clock
+        ready = (vcpu.ready_at for vcpu in self.scheduler.queue)
+        self._idle_until(pcpu, min(limit, self._next_deadline(), *(at for at in ready if at > now)))
+        return True
+
+    def _idle_until(self, pcpu: Pcpu, clock: int) -> None:
+        start = pcpu.hart.clock
+        pcpu.hart.clock = clock
+        pcpu.idle_cycles += clock - start
+        self.trace.slice(pcpu.index, None, None, "idle", start, clock)
+
+    # Timers and sleep
+
+    def _next_deadline(self) -> int:
+        """Return when the first timer of a waiting vCPU is due."""
+        return min(
+            (
+                v.deadline
+                for vm in self.vms.values()
+                if vm.lifecycle in ACTIVE
+                for v in vm.vcpus
+                if v.state in WAITING
+            ),
+            default=NEVER,
+        )
+
+    def _wake_due(self, now: int) -> None:
+        """Raise the timer interrupts that are due for waiting vCPUs."""
+        due = [
+            vcpu
+            for vm in self.vms.values()
+            if vm.lifecycle in ACTIVE
+            for vcpu in vm.vcpus
+            if vcpu.state in WAITING and vcpu.deadline <= now
+        ]
+        for vcpu in sorted(due, key=lambda one: one.deadline):
+            deadline, vcpu.deadline = vcpu.deadline, NEVER
+            self.interrupt(vcpu, VSTI, deadline)
+
+    def interrupt(self, vcpu: Vcpu, bits: int, at: int) -> None:
+        """Make interrupts pending in a vCPU at time `at`, and wake it if it waits for one of them."""
+        self.registers(vcpu).hvip |= bits
+        if vcpu.pcpu is None and vcpu.state in WAITING and vcpu.has_interrupt():
+            self.wake(vcpu, at)
+
+    def wake(self, vcpu: Vcpu, at: int) -> None:
+        """Make a waiting or stopped vCPU want a pCPU from time `at` on."""
+        if vcpu.state in WAITING:
+            vcpu.idle_cycles += max(0, at - vcpu.since)
+        self.make_ready(vcpu, at)
+
+    def make_ready(self, vcpu: Vcpu, at: int) -> None:
+        """Put a vCPU into the queue; it never runs before the time that it has already seen."""
+        vcpu.state = VcpuState.READY
+        vcpu.ready_at = max(vcpu.ready_at, at)
+        self.scheduler.on_wake(vcpu)
+
+    def unload(self, vcpu: Vcpu) -> None:
+        """Take a vCPU off its pCPU or out of the queue, wherever it is. It stays ready if it was running."""
+        if vcpu.pcpu is not None:
+            self.pcpus[vcpu.pcpu].current = None
+            virtual_cpu.leave(vcpu, self.host)
+            vcpu.state = VcpuState.READY
+        elif vcpu in self.scheduler.queue:
+            self.scheduler.queue.remove(vcpu)
+            vcpu.ready_cycles += max(0, self.now - vcpu.ready_at)
+            vcpu.ready_at = max(self.now, vcpu.ready_at)
+        elif vcpu.state in WAITING:
+            vcpu.idle_cycles += max(0, self.now - vcpu.since)
+            vcpu.since = max(self.now, vcpu.since)
+
+    def stop_vcpu(self, vcpu: Vcpu) -> None:
+        """Stop a vCPU at its own wish (SBI HSM)."""
+        self.unload(vcpu)
+        vcpu.state = VcpuState.STOPPED
+
+    def suspend_vcpu(self, vcpu: Vcpu) -> None:
+        """Let a vCPU sleep at its own wish (SBI HSM) until an interrupt is pending."""
+        self.unload(vcpu)
+        vcpu.state = VcpuState.SUSPENDED
+        self.fall_asleep(vcpu)
+
+    def fall_asleep(self, vcpu: Vcpu) -> None:
+        """Begin a sleep that ends at the next interrupt, at once if one is pending."""
+        vcpu.since = vcpu.ready_at
+        if vcpu.has_interrupt():
+            self.wake(vcpu, vcpu.since)
+
+    # Leaving the guest
+
+    def begin_exit(self, vcpu: Vcpu, reason: str) -> None:
+        """Count an exit and charge for it."""
+        assert vcpu.pcpu is not None
+        vcpu.exits += 1
+        vcpu.vm.count_exit(reason)
+        self._charge(self.pcpus[vcpu.pcpu], vcpu, costs.of(reason))
+
+    def end_exit(self, vcpu: Vcpu, reason: str, text: str, pc: int) -> None:
+        """Log an exit that has been handled."""
+        vm, pcpu = vcpu.vm.name, self.turn
+        self.trace.log_exit(reason, text, self.position, self.now, vm, vcpu.index, pcpu, pc, costs.of(reason))
+
+    def charge_extra(self, vcpu: Vcpu, cycles: int) -> None:
+        """Charge the pCPU of a loaded vCPU for work beyond the exit itself."""
+        assert vcpu.pcpu is not None
+        self._charge(self.pcpus[vcpu.pcpu], vcpu, cycles)
+
+    def _charge(self, pcpu: Pcpu, vcpu: Vcpu, cycles: int) -> None:
+        start = pcpu.hart.clock
+        pcpu.hart.clock = start + cycles
+        pcpu.hypervisor_cycles += cycles
+        self.trace.slice(pcpu.index, vcpu.vm.name, vcpu.index, "hypervisor", start, start + cycles)
+
+    def _timer_exit(self, vcpu: Vcpu, hart: Any) -> None:
+        vcpu.deadline = NEVER
+        self.begin_exit(vcpu, "timer")
+        hart.hvip |= VSTI
+        self.end_exit(vcpu, "timer", "the guest's timer is due: interrupt injected", hart.pc)
+        self._watch(vcpu, "timer")
+
+    def _timeslice_exit(self, pcpu: Pcpu, vcpu: Vcpu, hart: Any) -> None:
+        """The host's timer ends the timeslice: go on, or make room for a vCPU that waits."""
+        self.begin_exit(vcpu, "budget")
+        now, pc = hart.clock, hart.pc
+        self._wake_due(now)
+        if any(other.ready_at <= now for other in self.scheduler.queue):
+            self.unload(vcpu)
+            self.scheduler.on_exit(vcpu)
+            text = "timeslice used up: another vCPU is waiting"
+        else:
+            pcpu.slice_end = now + self.scheduler.timeslice(vcpu)
+            text = "timeslice used up: nobody is waiting, it goes on"
+        self.end_exit(vcpu, "budget", text, pc)
+        self._watch(vcpu, "budget")
+
+    def _watch(self, vcpu: Vcpu, reason: str) -> None:
+        if self.exit_watch is not None and self.exit_watch(vcpu, reason):
+            self.stopped = True
+
+    def registers(self, vcpu: Vcpu) -> Any:
+        """Return the record that holds a vCPU's registers now: a hart, or its context."""
+        return vcpu.context if vcpu.pcpu is None else self.pcpus[vcpu.pcpu].hart

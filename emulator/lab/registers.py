@@ -1,0 +1,165 @@
+"""A vCPU's registers, under the names that the guest uses, and what they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emulator.core.csr_bits import VS_INTERRUPTS
+from emulator.hypervisor.faults import fetch_instruction
+from emulator.hypervisor.vcpu import Vcpu
+from emulator.hypervisor.vm import HOLDS_MEMORY
+from emulator.isa.causes import describe
+from emulator.isa.disassembler import disassemble
+from emulator.isa.registers import REGISTERS
+from emulator.lab.errors import LabError
+from emulator.lab.observation import (
+    RegistersView,
+    RegisterView,
+)
+from emulator.lab.observing import address
+from emulator.machine.elf import Executable
+from emulator.state import PRIV_S
+
+if TYPE_CHECKING:
+    from emulator.lab.lab import Lab
+
+
+class SeenRegisters:
+    """The registers as they were shown at another position, so that a change can be marked.
+
+    No part of the state.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has been shown."""
+        self._shown: dict[tuple[str, int], tuple[int, dict[str, int], dict[str, int]]] = {}
+
+    def before(self, vm: str, vcpu: int, position: int, values: dict[str, int]) -> dict[str, int]:
+        """Return what was shown last at another position, and remember `values`."""
+        key = (vm, vcpu)
+        last = self._shown.get(key)
+        if last is None:
+            before = values
+        elif last[0] == position:
+            before = last[2]
+        else:
+            before = last[1]
+        self._shown[key] = (position, values, before)
+        return before
+
+
+def live_vcpu(lab: Lab, vm_name: str, index: int) -> Vcpu:
+    """Return a vCPU of a VM that has memory. Raises LabError."""
+    vm = lab.vm(vm_name)
+    if vm.lifecycle not in HOLDS_MEMORY:
+        raise LabError(f"{vm.name} is {vm.state.value}: it has no registers and memory; start it first", "vm")
+    if not 0 <= index < len(vm.vcpus):
+        raise LabError(f"{vm.name} has {len(vm.vcpus)} vCPU(s), numbered from 0; there is no {index}", "vcpu")
+    return vm.vcpus[index]
+
+
+def registers(lab: Lab, vm_name: str, index: int) -> RegistersView:
+    """Return a vCPU's registers, with marks on those that changed since they were last shown elsewhere."""
+    vcpu = live_vcpu(lab, vm_name, index)
+    record = lab.hypervisor.registers(vcpu)
+    before = lab.registers_seen.before(vm_name, index, lab.position, _values(record))
+    word = fetch_instruction(lab.hypervisor.host, record, record.pc)
+    executable = vcpu.vm.settings.executable
+    return registers_view(vm_name, index, lab.position, record, executable, word, before)
+
+
+def registers_view(
+    vm: str,
+    index: int,
+    position: int,
+    record: Any,
+    executable: Executable,
+    word: int | None,
+    before: dict[str, int] | None,
+) -> RegistersView:
+    """Return the registers in a HART record as data; `word` is the instruction at its pc."""
+    values = _values(record)
+    changed = {name for name, value in values.items() if before is not None and before.get(name) != value}
+    return {
+        "vm": vm,
+        "vcpu": index,
+        "position": position,
+        "mode": "VS" if record.priv == PRIV_S else "VU",
+        "pc": address(record.pc),
+        "instruction": "" if word is None else disassemble(word, record.pc, executable.symbols),
+        "line": executable.lines.get(record.pc),
+        "general": [
+            _register(name, f"x{number}", values[name], name in changed, "")
+            for number, name in enumerate(REGISTERS)
+        ],
+        "control": [_register(n, None, values[n], n in changed, _meaning(n, values[n])) for n in _GUEST_CSRS],
+        "hypervisor": [
+            _register(n, None, values[n], n in changed, _meaning(n, values[n])) for n in _HYPERVISOR_CSRS
+        ],
+    }
+
+
+# The guest's name of a register, and the field behind it.
+_GUEST_CSRS = {
+    "sstatus": "vsstatus",
+    "sie": "mie",
+    "sip": "hvip",
+    "stvec": "vstvec",
+    "sscratch": "vsscratch",
+    "sepc": "vsepc",
+    "scause": "vscause",
+    "stval": "vstval",
+    "satp": "vsatp",
+}
+_HYPERVISOR_CSRS = (
+    "hgatp",
+    "hstatus",
+    "hedeleg",
+    "hideleg",
+    "hvip",
+    "hcounteren",
+    "htimedelta",
+    "htval",
+    "htinst",
+)
+
+
+def _values(record: Any) -> dict[str, int]:
+    values: dict[str, int] = {name: record.x[number] for number, name in enumerate(REGISTERS)}
+    for name, field in _GUEST_CSRS.items():
+        value = getattr(record, field)
+        values[name] = (value & VS_INTERRUPTS) >> 1 if name in ("sie", "sip") else value
+    for name in _HYPERVISOR_CSRS:
+        values[name] = getattr(record, name)
+    return values
+
+
+def _register(name: str, alias: str | None, value: int, changed: bool, meaning: str) -> RegisterView:
+    return {"name": name, "alias": alias, "value": address(value), "changed": changed, "meaning": meaning}
+
+
+def _meaning(name: str, value: int) -> str:
+    if name == "satp":
+        return _translation(value, "ASID", 16, "GPA")
+    if name == "hgatp":
+        return _translation(value, "VMID", 14, "HPA")
+    if name == "scause" and value:
+        return describe(value).name
+    if name in ("sie", "sip"):
+        bits = (("software", 1 << 1), ("timer", 1 << 5), ("external", 1 << 9))
+        return ", ".join(text for text, bit in bits if value & bit)
+    if name == "stvec":
+        return "vectored" if value & 1 else ""
+    if name == "sstatus":
+        return "interrupts on" if value & 2 else "interrupts off"
+    return ""
+
+
+def _translation(value: int, kind: str, bits: int, space: str) -> str:
+    mode = value >> 60
+    if mode == 0:
+        return "Bare: no translation at this stage"
+    names = {8: "Sv39", 9: "Sv48", 10: "Sv57"}
+    name = names.get(mode, f"mode {mode}") + ("x4" if kind == "VMID" else "")
+    number = value >> 44 & ((1 << bits) - 1)
+    return f"{name}, {kind} {number}, root table at {space} {(value & (1 << 44) - 1) << 12:#x}"
