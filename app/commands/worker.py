@@ -1,6 +1,7 @@
 """`vmlab worker`: a worker process, started by `vmlab serve`, answering requests on its standard streams."""
 
 import argparse
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ def main(args: argparse.Namespace) -> int:
     leave_interrupts_to_parent()
     requests, replies = take_pipes()
     engine = load_engine()
+    gc.collect()
+    gc.freeze()  # the compiler's million objects stay for ever: walking them would stop every lab for 80 ms
     serve(lambda record: build_lab(record, engine), examiner(args.lessons), requests, replies)
     return 0
 
