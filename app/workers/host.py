@@ -17,7 +17,7 @@ from app.workers.control import parse_control, steer
 from app.workers.inspection import inspect
 from app.workers.memory import CHECK_SECONDS, DEFAULT_BYTES, pause_largest, used_bytes
 from app.workers.protocol import JsonObject, Message
-from app.workers.publishing import Publisher, Send, state_of, whole
+from app.workers.publishing import Publisher, Send, gone, state_of, whole
 from app.workers.record import LabRecord
 from app.workers.session import BuildLab, Clock, Session
 from emulator.errors import VmLabError
@@ -72,6 +72,7 @@ class SessionHost:
         self._memory_limit = memory_limit
         self._memory_checked = clock()
         self._seats: dict[str, Seat] = {}
+        self._unopened: dict[str, str] = {}
 
     def handle(self, message: Message) -> None:
         """Carry out one request and reply to it if a reply is wanted."""
@@ -114,6 +115,11 @@ class SessionHost:
         if message.kind == "ping":
             return {"labs": len(self._seats)}
         seat = self._seats.get(message.lab)
+        if message.kind == "close":
+            self._close(message.lab)
+            return {}
+        if message.lab in self._unopened:
+            return self._excuse(message, self._unopened[message.lab])
         if seat is None:
             raise Refusal("missing", "this worker does not hold the lab")
         seat.session.used_at = self._clock()
@@ -127,8 +133,6 @@ class SessionHost:
                 seat.publisher.unsubscribe(str(message.body["stream"]))
             case "ready":
                 seat.publisher.ready(str(message.body["stream"]))
-            case "close":
-                del self._seats[message.lab]
             case "observe":
                 return whole(self._standing(seat))
             case "state":
@@ -149,11 +153,31 @@ class SessionHost:
         return {}
 
     def _open(self, message: Message) -> JsonObject:
-        if message.lab not in self._seats:
-            self._make_room()
-            record = LabRecord.from_message(message)
-            self._seats[message.lab] = Seat(Session(record, self._build, self._clock))
+        """Take a lab in; one that cannot be built (an older VM Lab wrote it) says so to whoever asks."""
+        if message.lab in self._seats:
+            return {}
+        self._make_room()
+        self._unopened[message.lab] = "this lab cannot be opened; reset it to start again"
+        try:
+            session = Session(LabRecord.from_message(message), self._build, self._clock)
+        except VmLabError as error:
+            self._unopened[message.lab] = f"this lab cannot be opened ({error}); reset it to start again"
+            raise
+        del self._unopened[message.lab]
+        self._seats[message.lab] = Seat(session)
         return {}
+
+    def _excuse(self, message: Message, reason: str) -> JsonObject:
+        """Tell a reader that there will be nothing to read, and anybody else why."""
+        if message.kind != "subscribe":
+            raise Refusal("failed", reason)
+        body = {"stream": message.body["stream"]}
+        self._send(Message("publish", message.lab, body=body, blobs=(gone(reason),)))
+        return {}
+
+    def _close(self, lab: str) -> None:
+        self._seats.pop(lab, None)
+        self._unopened.pop(lab, None)
 
     def _standing(self, seat: Seat) -> Session:
         """Return the session unless it is broken or being rebuilt; finish small rebuilds on the spot."""

@@ -110,6 +110,11 @@ def whole(session: Session) -> dict[str, Any]:
     return {**cast("dict[str, Any]", session.lab.observe(None)), "run": session.run_view()}
 
 
+def gone(reason: str) -> tuple[str, bytes]:
+    """Return the event that ends a page's interest in a lab."""
+    return "gone", _text({"reason": reason})
+
+
 def _says_something(part: Any) -> bool:
     if isinstance(part, dict):
         frames = cast("dict[str, Any]", part)

@@ -193,6 +193,19 @@ def test_a_log_that_cannot_be_repeated_stops_the_lab_and_says_why(bench: Bench) 
     assert "reset" in refused.body["message"]
 
 
+def test_a_lab_that_cannot_be_opened_says_so_until_it_is_reset(bench: Bench) -> None:
+    bench.open(replace(record(), config={"host": {"memory": "7 KiB"}}))
+    refused = bench.ask("observe").body
+    assert refused["fault"] == "failed"
+    assert "multiple of 4 KiB" in refused["message"]
+    assert "reset" in refused["message"]
+    bench.ask("subscribe", stream="s")
+    assert bench.messages("publish")[0].blobs[0][0] == "gone"
+    bench.ask("close")
+    bench.open(record())
+    assert bench.ask("observe").kind == "reply"
+
+
 def test_a_bug_while_grading_is_reported_and_the_lab_goes_on(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
