@@ -1,39 +1,26 @@
-"""The compiled kernels as an object with five methods.
+"""The compiled kernels as an object.
 
-`load_engine` writes the kernel module (`generate.py`) into a cache directory of ours, named by a hash of
-everything that it depends on, and imports it; numba keeps its machine code beside it, so that only the first
-start on a machine compiles.
-
-The directory is `$VMLAB_CACHE`, else `vmlab` in the user's cache directory. With `VMLAB_JIT=0` the same
-module runs as plain Python: slow, and the oracle for the compiled kernels.
+`load_engine` compiles the kernel module once on a machine (`generate.py`, `compile.py`), keeps the object
+code (`cache.py`) and links it into this process (`native.py`). With `VMLAB_JIT=0` the same module runs as
+plain Python: slow, and the oracle for the compiled kernels.
 """
 
 from __future__ import annotations
 
-import ast
 import ctypes
-import hashlib
-import importlib
-import importlib.util
 import os
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable
-from functools import partial
-from importlib.metadata import version
+from functools import cache, partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from emulator.build.cache import kernel_directory, write_whole
+from emulator.build.native import load_objects
+
 Progress = Callable[[str, float], None]
-_PACKAGE = Path(__file__).parent.parent
-_DEPENDENCIES = ("core", "state.py", "isa/encodings.py", "isa/instruction.py", "build/generate.py")
 _ENTRIES = {"run": 3, "translate": 8, "flush": 1, "flush_fast": 1, "read": 4, "write": 4}
-# Marks a cache directory in which everything has been compiled.
+# Written last: marks a directory in which everything has been compiled.
 _COMPLETE = "complete"
-# Functions that numba compiles for one engine; only the progress bar depends on it.
-_FUNCTIONS = 160
 
 
 class Engine:
@@ -92,32 +79,31 @@ class Engine:
 def load_engine(progress: Progress | None = None) -> Engine:
     """Return the engine, compiling the kernels if this machine has not done so yet.
 
-    `progress(text, fraction)` is called while compiling. Raises OSError when no directory can be written.
+    `progress(text, fraction)` is called while compiling. Raises KernelCacheError when they cannot be kept.
     """
-    module = sys.modules.get("vmlab_kernels") or _load_module(progress)
-    from emulator.core.intrinsics import JIT
-
-    return Engine({name: _bind(module, name, count, JIT) for name, count in _ENTRIES.items()})
+    return Engine(_plain_functions() if os.environ.get("VMLAB_JIT") == "0" else _native_functions(progress))
 
 
 def kernels_cached() -> bool:
     """Tell whether the next `load_engine` finds compiled kernels; numba is not imported to find out."""
-    return (cache_directory() / _fingerprint() / _COMPLETE).exists()
+    return (kernel_directory() / _COMPLETE).exists()
 
 
-def cache_directory() -> Path:
-    """Directory of generated and compiled kernels."""
-    chosen = os.environ.get("VMLAB_CACHE")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vmlab"
+def kernel_module() -> Path:
+    """Return the path of the generated module, writing it if it is not there. Raises KernelCacheError."""
+    from emulator.build.generate import kernel_source
+
+    path = kernel_directory() / "vmlab_kernels.py"
+    if not path.exists():
+        write_whole(path, kernel_source().encode())
+    return path
 
 
-def _bind(module: ModuleType, name: str, count: int, jit: bool) -> Callable[..., int]:
-    if not jit:
-        return partial(_call_plain, getattr(module, f"enter_{name}"))
-    prototype = ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * count)
-    return prototype(getattr(module, f"c_{name}").address)
+def _plain_functions() -> dict[str, Callable[..., int]]:
+    from emulator.build.compile import import_kernels
+
+    module = import_kernels(kernel_module())
+    return {name: partial(_call_plain, getattr(module, f"enter_{name}")) for name in _ENTRIES}
 
 
 def _call_plain(function: Callable[..., Any], *arguments: int) -> int:
@@ -127,87 +113,29 @@ def _call_plain(function: Callable[..., Any], *arguments: int) -> int:
         return int(function(*(numpy.uint64(argument) for argument in arguments)))
 
 
-def _load_module(progress: Progress | None) -> ModuleType:
-    from emulator.build.generate import kernel_source
-
-    directory = _writable(cache_directory() / _fingerprint())
-    path = directory / "vmlab_kernels.py"
-    if not path.exists():
-        _write_atomically(path, kernel_source())
-    specification = importlib.util.spec_from_file_location("vmlab_kernels", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    # numba names a cached function by its module, which therefore has to be known before it is complete.
-    sys.modules["vmlab_kernels"] = module
-    try:
-        with _CompileEvents(progress):
-            specification.loader.exec_module(module)
-    except BaseException:
-        del sys.modules["vmlab_kernels"]
-        raise
-    (directory / _COMPLETE).touch()
-    return module
+@cache
+def _native_functions(progress: Progress | None) -> dict[str, Callable[..., int]]:
+    directory = kernel_directory()
+    if not (directory / _COMPLETE).exists():
+        _compile(directory, progress)
+    symbols = dict(line.split() for line in (directory / _COMPLETE).read_text().splitlines())
+    addresses = load_objects(
+        {symbol: (directory / f"{name}.o").read_bytes() for name, symbol in symbols.items()}
+    )
+    return {name: _prototype(count)(addresses[symbols[name]]) for name, count in _ENTRIES.items()}
 
 
-def _fingerprint() -> str:
-    """Hash of the code and versions that decide the machine code; comments and docstrings do not."""
-    digest = hashlib.blake2b(f"{version('numba')} {sys.version_info}".encode(), digest_size=10)
-    for name in _DEPENDENCIES:
-        path = _PACKAGE / name
-        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(ast.dump(_without_docstrings(ast.parse(source.read_text()))).encode())
-    return digest.hexdigest()
+def _prototype(count: int) -> Any:
+    return ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * count)
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
-    return tree
+def _compile(directory: Path, progress: Progress | None) -> None:
+    from emulator.build.compile import import_kernels, object_code
 
-
-def _writable(directory: Path) -> Path:
-    """The directory itself, or a copy where it may not be written (a container's read-only image)."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            return directory
-    except OSError:
-        copy = Path(tempfile.gettempdir()) / f"vmlab-{os.getuid()}" / directory.name
-        copy.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if directory.exists():
-            shutil.copytree(directory, copy, dirs_exist_ok=True)
-        return copy
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)
-
-
-class _CompileEvents:
-    """Reports each function that numba compiles while this is entered."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-        self._done = 0
-        self._events: Any = importlib.import_module("numba.core.event")
-        self._listener: Any = self._events.RecordingListener()
-        self._listener.on_start = self._compiled
-
-    def __enter__(self) -> None:
-        self._events.register("numba:compile", self._listener)
-
-    def __exit__(self, *exception: object) -> None:
-        self._events.unregister("numba:compile", self._listener)
-
-    def _compiled(self, _event: object) -> None:
-        self._done += 1
-        if self._progress is not None:
-            self._progress(
-                "Compiling the emulator core (once per machine)", min(self._done / _FUNCTIONS, 0.99)
-            )
+    module = import_kernels(kernel_module(), progress)
+    symbols: list[str] = []
+    for name in _ENTRIES:
+        symbol, code = object_code(module, name)
+        write_whole(directory / f"{name}.o", code)
+        symbols.append(f"{name} {symbol}")
+    write_whole(directory / _COMPLETE, "\n".join(symbols).encode())

@@ -144,15 +144,16 @@ hart.trap_cause = guest_access_refusal(hart)
 if hart.trap_cause != NO_TRAP:
     return pc
 raw = hypervisor_load(hart, host, {a}, {width}, {by_execute})
-if hart.trap_cause == NO_TRAP:
-    {rd} = {function}(raw)
+if hart.trap_cause != NO_TRAP:
+    return pc
+{rd} = {function}(raw)
 return pc + 4
 """,
     "hstore": """
 hart.trap_cause = guest_access_refusal(hart)
 if hart.trap_cause == NO_TRAP:
     hypervisor_store(hart, host, {a}, {b}, {width})
-return pc + 4
+return pc + 4 if hart.trap_cause == NO_TRAP else pc
 """,
 }
 _ATOMIC = frozenset({"lr", "sc", "amo"})
@@ -277,7 +278,7 @@ def _entries() -> str:
             arguments = ", ".join(argument.arg for argument in node.args.args)
             signature = f"types.uint64({', '.join(['types.uint64'] * len(node.args.args))})"
             name = node.name.removeprefix("enter_")
-            lines.append(f"if JIT:\n    @cfunc({signature}, cache=True)\n    def c_{name}({arguments}):")
+            lines.append(f"if JIT:\n    @cfunc({signature})\n    def c_{name}({arguments}):")
             lines.append(f"        return {node.name}({arguments})\n")
     return "\n".join(lines)
 
