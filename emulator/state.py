@@ -185,7 +185,8 @@ WALK = Layout(
     (
         # cause: exception code or NO_ADDRESS; hpa valid when there is none; gpa valid once the VS-stage has
         # ended.
-        *_ones("cause gpa hpa page_bytes permissions count"),
+        # page_bytes: what one TLB entry may cover; stage1_bytes: the page of the satp or vsatp table alone.
+        *_ones("cause gpa hpa page_bytes permissions count stage1_bytes"),
         ("stage", WALK_REFERENCES),  # STAGE_VS or STAGE_G
         ("level", WALK_REFERENCES),
         ("address", WALK_REFERENCES),  # HPA of the page-table entry

@@ -264,26 +264,48 @@ def fetch_word(hart, host, pc, context):
     return low | fetch_half(hart, host, pc + 2, context) << 16
 
 
-def hypervisor_address(hart, host, va, access, size, by_execute):
-    """Host physical address for HLV, HLVX, HSV: as in VS or VU mode (hstatus.SPVP), past the TLB."""
+def hypervisor_address(hart, host, va, access, by_execute):
+    """Host physical address for HLV, HLVX, HSV: translated as in VS or VU mode (hstatus.SPVP), not cached."""
     priv = (hart.hstatus >> 8) & 1
     walk = walk_at(host.walk)
     hpa = translate(hart, host, walk, va, access, priv, 1, sum_of(hart, 1), by_execute, 1)
     if hpa == NO_ADDRESS:
         hart.trap_tval = va
         hart.trap_gva = 1
-    elif not is_ram(host, hpa) or (va & (size - 1)):
+    elif not is_ram(host, hpa):
         refuse(hart, LOAD_ACCESS if access == ACCESS_LOAD else STORE_ACCESS, va, 1)
         return NO_ADDRESS
     return hpa
 
 
 def hypervisor_load(hart, host, va, size, by_execute):
-    hpa = hypervisor_address(hart, host, va, ACCESS_LOAD, size, by_execute)
-    return 0 if hpa == NO_ADDRESS else ram_read(host, hpa, size)
+    """HLV, HLVX: at once when aligned, else byte by byte."""
+    step = 1 if va & (size - 1) else size
+    value = 0
+    done = 0
+    while done < size:
+        hpa = hypervisor_address(hart, host, va + done, ACCESS_LOAD, by_execute)
+        if hpa == NO_ADDRESS:
+            return 0
+        value |= ram_read(host, hpa, step) << (8 * done)
+        done += step
+    return value
 
 
 def hypervisor_store(hart, host, va, value, size):
-    hpa = hypervisor_address(hart, host, va, ACCESS_STORE, size, 0)
-    if hpa != NO_ADDRESS and not ram_write(host, hpa, value, size):
-        hart.trap_cause = WAIT_STORE
+    """HSV: wholly or not at all, so everything is translated before anything is written."""
+    step = 1 if va & (size - 1) else size
+    done = 0
+    while done < size:
+        hpa = hypervisor_address(hart, host, va + done, ACCESS_STORE, 0)
+        if hpa == NO_ADDRESS:
+            return
+        if writable_bytes(host, frame_of(host, hpa)) == 0:
+            hart.trap_cause = WAIT_STORE
+            return
+        done += step
+    done = 0
+    while done < size:
+        hpa = hypervisor_address(hart, host, va + done, ACCESS_STORE, 0)
+        ram_write(host, hpa, value >> (8 * done), step)
+        done += step

@@ -19,6 +19,7 @@ from emulator.core.csr_bits import (
     MPP,
     MSTATUS_WRITABLE,
     S_INTERRUPTS,
+    SEI,
     SSI,
     SSTATUS_VISIBLE,
     SSTATUS_WRITABLE,
@@ -96,12 +97,15 @@ def counter_refusal(hart, number):
     return NO_TRAP
 
 
-def timer_refusal(hart, number):
-    """Cause for touching stimecmp or vstimecmp here, or NO_TRAP (Sstc, section 2)."""
-    if hart.priv == PRIV_M:
-        return NO_TRAP
-    if (hart.menvcfg & ENVCFG_STCE) == 0 or (hart.mcounteren & 2) == 0:
-        return ILLEGAL_INSTRUCTION
+def timer_absent(hart, number):
+    """True for stimecmp and vstimecmp where no mode but M may touch them (Sstc, section 2)."""
+    if (number != 0x14D and number != 0x24D) or hart.priv == PRIV_M:
+        return False
+    return (hart.menvcfg & ENVCFG_STCE) == 0 or (hart.mcounteren & 2) == 0
+
+
+def timer_refusal(hart):
+    """Cause for touching stimecmp in VS-mode, where it is vstimecmp, or NO_TRAP (Sstc, section 2)."""
     if hart.virt and ((hart.henvcfg & ENVCFG_STCE) == 0 or (hart.hcounteren & 2) == 0):
         return VIRTUAL_INSTRUCTION
     return NO_TRAP
@@ -117,6 +121,8 @@ def csr_refusal(hart, number, writes):
     needs = (number >> 8) & 3
     if needs == 3:
         return NO_TRAP if hart.priv == PRIV_M else ILLEGAL_INSTRUCTION
+    if timer_absent(hart, number):
+        return ILLEGAL_INSTRUCTION
     if hart.virt and (needs == 2 or (needs == 1 and hart.priv == PRIV_U)):
         # "attempts to access an implemented hypervisor CSR or VS CSR when V=1", and from VU-mode a supervisor
         # CSR
@@ -133,7 +139,7 @@ def csr_refusal(hart, number, writes):
     if number >= 0xC00 and number <= 0xC1F:
         return counter_refusal(hart, number)
     if number == 0x14D or number == 0x24D:
-        return timer_refusal(hart, number)
+        return timer_refusal(hart)
     return NO_TRAP
 
 
@@ -217,7 +223,7 @@ def read_hypervisor(hart, host, number):
     if number == 0x607:
         return hart.hgeie
     if number == 0x60A:
-        return hart.henvcfg
+        return allowed_henvcfg(hart, hart.henvcfg)
     if number == 0x643:
         return hart.htval
     if number == 0x644:
@@ -290,6 +296,11 @@ def read_supervisor(hart, host, number):
     return no_such_csr(hart)
 
 
+def allowed_henvcfg(hart, value):
+    """What menvcfg does not allow is read-only zero in henvcfg."""
+    return value & (hart.menvcfg | ~(ENVCFG_STCE | ENVCFG_ADUE))
+
+
 def csr_write(hart, number, value):
     """Write a CSR that exists and may be written here; each keeps the values that it can hold (WARL)."""
     level = (number >> 8) & 3
@@ -349,8 +360,6 @@ def write_machine(hart, number, value):
         hart.mcounteren = value & 0xFFFF_FFFF
     elif number == 0x30A:
         hart.menvcfg = value & ENVCFG_WRITABLE
-    elif number == 0x320:
-        hart.mcountinhibit = value & 0xFFFF_FFFD
     elif number == 0x340:
         hart.mscratch = value
     elif number == 0x341:
@@ -360,7 +369,8 @@ def write_machine(hart, number, value):
     elif number == 0x343:
         hart.mtval = value
     elif number == 0x344:
-        hart.mip = merge(hart.mip, value, S_INTERRUPTS)
+        # Sstc: with STCE set, STIP is read-only and reflects the comparator.
+        hart.mip = merge(hart.mip, value, SSI | SEI if hart.menvcfg & ENVCFG_STCE else S_INTERRUPTS)
         hart.hvip = merge(hart.hvip, value, VSSI)
     elif number == 0x34A:
         hart.mtinst = value
@@ -386,7 +396,7 @@ def write_hypervisor(hart, number, value):
     elif number == 0x606:
         hart.hcounteren = value & 0xFFFF_FFFF
     elif number == 0x60A:
-        hart.henvcfg = value & ENVCFG_WRITABLE & (hart.menvcfg | ~(ENVCFG_STCE | ENVCFG_ADUE))
+        hart.henvcfg = allowed_henvcfg(hart, value & ENVCFG_WRITABLE)
     elif number == 0x643:
         hart.htval = value
     elif number == 0x644:

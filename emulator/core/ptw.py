@@ -39,6 +39,7 @@ from emulator.state import (
     ACCESS_STORE,
     NO_ADDRESS,
     NO_TRAP,
+    PAGE_BYTES,
     PRIV_M,
     PRIV_S,
     PRIV_U,
@@ -155,7 +156,6 @@ def translate_stage2(hart, host, walk, gpa, needed, access, pseudo, by_execute, 
         index = (gpa >> (12 + 9 * level)) & (0x7FF if level == levels - 1 else 0x1FF)
         address = table + index * 8
         if not is_ram(host, address):
-            hart.trap_gpa = gpa
             return fail(hart, walk, access_fault(access))
         pte = ram_read(host, address, 8)
         hart.walk_references += 1
@@ -175,7 +175,9 @@ def translate_stage2(hart, host, walk, gpa, needed, access, pseudo, by_execute, 
 def stage2_leaf(hart, host, walk, gpa, needed, access, pseudo, by_execute, commit, pte, level, address):
     # "all memory accesses (including those made to access data structures for VS-stage address translation)
     # are considered to be user-level accesses, as though executed in U-mode."
-    if (pte & PTE_U) == 0 or not leaf_allows(pte, needed, hart.mstatus & MXR, by_execute):
+    # MXR concerns loads of the program, not the reading of page-table entries.
+    executable_readable = hart.mstatus & MXR if pseudo == 0 else 0
+    if (pte & PTE_U) == 0 or not leaf_allows(pte, needed, executable_readable, by_execute):
         return stage2_fault(hart, walk, gpa, access, pseudo)
     if misaligned_superpage(pte, level):
         return stage2_fault(hart, walk, gpa, access, pseudo)
@@ -212,6 +214,7 @@ def translate(hart, host, walk, va, access, priv, virt, sum_bit, by_execute, com
     walk.count = 0
     walk.gpa = NO_ADDRESS
     walk.page_bytes = SIGN
+    walk.stage1_bytes = PAGE_BYTES
     walk.permissions = PTE_R | PTE_W | PTE_X
     root = hart.vsatp if virt else hart.satp
     levels = levels_of(root >> 60)
@@ -225,6 +228,7 @@ def translate(hart, host, walk, va, access, priv, virt, sum_bit, by_execute, com
         )
         if gpa == NO_ADDRESS:
             return NO_ADDRESS
+        walk.stage1_bytes = walk.page_bytes
     walk.gpa = gpa
     hpa = gpa
     if virt:

@@ -16,6 +16,7 @@ from emulator.state import (
     DTLB_ENTRIES,
     FAST_BYTES,
     FAST_FETCH,
+    FAST_LOAD,
     FAST_STORE,
     ITLB_ENTRIES,
     NO_ADDRESS,
@@ -130,9 +131,9 @@ def drop_fetch(hart, i, virt, by_address, va, by_asid, asid, by_vmid, vmid):
 
 
 def entry_for(hart, walk, hpa):
-    """The TLB entry for a finished walk."""
+    """The TLB entry for a finished walk. Fences by address name virtual pages, whatever the G-stage maps."""
     entry = (hpa & PAGE_MASK) | walk.permissions
-    if walk.page_bytes > PAGE_BYTES:
+    if walk.stage1_bytes > PAGE_BYTES:
         entry |= TLB_SUPER
         hart.tlb_super = 1
     return entry
@@ -162,6 +163,9 @@ def data_address(hart, host, va, access, needed, priv, virt, context):
 
 def remember_data(hart, host, va, hpa, context, section, page):
     """Enter a RAM page at host address `page` into the load or store section of the fast map."""
+    if section == FAST_LOAD and (hart.dtlb_page[(va >> 12) & (DTLB_ENTRIES - 1)] & TLB_R) == 0:
+        # Readable by MXR only, which the tag does not know.
+        return
     entry = hart.fast + section + ((va >> 12) & (DTLB_ENTRIES - 1)) * 16
     if section == FAST_STORE and load_u32(host.frame_code + frame_of(host, hpa) * 4) != 0:
         return
