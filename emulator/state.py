@@ -140,6 +140,11 @@ HART = Layout(
         *_ones("hstatus hedeleg hideleg hvip hcounteren hgeie htval htinst hgatp henvcfg htimedelta"),
         # Virtual supervisor level. vsie, vsip are views of mie and hvip.
         *_ones("vsstatus vstvec vsscratch vsepc vscause vstval vsatp vstimecmp"),
+        # lines: interrupts that devices assert, as bits of mip. Physical memory protection: no entries on a
+        # hosted hart.
+        *_ones("lines pmp_entries"),
+        ("pmpcfg", 2),
+        ("pmpaddr", 16),
         # LR/SC: physical address of the reservation, or NO_ADDRESS.
         *_ones("reservation"),
         # An access that is waiting for a device: state 0 none, 1 waiting, 2 answered, 3 refused (access

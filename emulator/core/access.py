@@ -25,6 +25,7 @@ from emulator.core.memory import (
     store_sized,
     writable_bytes,
 )
+from emulator.core.pmp import pmp_allows
 from emulator.core.ptw import data_privilege, sum_of, translate
 from emulator.core.tlb import (
     TLB_R,
@@ -35,6 +36,7 @@ from emulator.core.tlb import (
     remember_fetch,
 )
 from emulator.state import (
+    ACCESS_FETCH,
     ACCESS_LOAD,
     ACCESS_STORE,
     FAST_LOAD,
@@ -85,7 +87,7 @@ def load_slow(hart, host, va, size, context):
     priv, virt = mode & 3, mode >> 2
     if va & (size - 1):
         return load_misaligned(hart, host, va, size, priv, virt, context)
-    hpa = data_address(hart, host, va, ACCESS_LOAD, TLB_R, priv, virt, context)
+    hpa = data_address(hart, host, va, size, ACCESS_LOAD, TLB_R, priv, virt, context)
     if hpa == NO_ADDRESS:
         hart.trap_tval = va
         hart.trap_gva = virt
@@ -103,7 +105,7 @@ def load_misaligned(hart, host, va, size, priv, virt, context):
     done = 0
     while done < size:
         byte = va + done
-        hpa = data_address(hart, host, byte, ACCESS_LOAD, TLB_R, priv, virt, context)
+        hpa = data_address(hart, host, byte, 1, ACCESS_LOAD, TLB_R, priv, virt, context)
         if hpa == NO_ADDRESS:
             hart.trap_tval = byte
             hart.trap_gva = virt
@@ -123,7 +125,7 @@ def store_slow(hart, host, va, value, size, context):
     if va & (size - 1):
         store_misaligned(hart, host, va, value, size, priv, virt, context)
         return
-    hpa = data_address(hart, host, va, ACCESS_STORE, TLB_W, priv, virt, context)
+    hpa = data_address(hart, host, va, size, ACCESS_STORE, TLB_W, priv, virt, context)
     if hpa == NO_ADDRESS:
         hart.trap_tval = va
         hart.trap_gva = virt
@@ -146,7 +148,7 @@ def store_misaligned(hart, host, va, value, size, priv, virt, context):
     done = 0
     while done < size:
         byte = va + done
-        hpa = data_address(hart, host, byte, ACCESS_STORE, TLB_W, priv, virt, context)
+        hpa = data_address(hart, host, byte, 1, ACCESS_STORE, TLB_W, priv, virt, context)
         if hpa == NO_ADDRESS:
             hart.trap_tval = byte
             hart.trap_gva = virt
@@ -160,7 +162,7 @@ def store_misaligned(hart, host, va, value, size, priv, virt, context):
         done += 1
     done = 0
     while done < size:
-        hpa = data_address(hart, host, va + done, ACCESS_STORE, TLB_W, priv, virt, context)
+        hpa = data_address(hart, host, va + done, 1, ACCESS_STORE, TLB_W, priv, virt, context)
         ram_write(host, hpa, (value >> (8 * done)) & 0xFF, 1)
         done += 1
 
@@ -172,7 +174,8 @@ def atomic_address(hart, host, va, size, access, context):
     if va & (size - 1):
         refuse(hart, LOAD_MISALIGNED if access == ACCESS_LOAD else STORE_MISALIGNED, va, virt)
         return NO_ADDRESS
-    hpa = data_address(hart, host, va, access, TLB_R if access == ACCESS_LOAD else TLB_W, priv, virt, context)
+    needed = TLB_R if access == ACCESS_LOAD else TLB_W
+    hpa = data_address(hart, host, va, size, access, needed, priv, virt, context)
     if hpa == NO_ADDRESS:
         hart.trap_tval = va
         hart.trap_gva = virt
@@ -264,7 +267,14 @@ def fetch_word(hart, host, pc, context):
     return low | fetch_half(hart, host, pc + 2, context) << 16
 
 
-def hypervisor_address(hart, host, va, access, by_execute):
+def hypervisor_allowed(hart, hpa, size, access, priv, by_execute):
+    """Physical memory protection of HLV, HLVX, HSV; HLVX needs both read and execute permission."""
+    if by_execute and not pmp_allows(hart, hpa, size, ACCESS_FETCH, priv):
+        return False
+    return pmp_allows(hart, hpa, size, access, priv)
+
+
+def hypervisor_address(hart, host, va, size, access, by_execute):
     """Host physical address for HLV, HLVX, HSV: translated as in VS or VU mode (hstatus.SPVP), not cached."""
     priv = (hart.hstatus >> 8) & 1
     walk = walk_at(host.walk)
@@ -272,7 +282,7 @@ def hypervisor_address(hart, host, va, access, by_execute):
     if hpa == NO_ADDRESS:
         hart.trap_tval = va
         hart.trap_gva = 1
-    elif not is_ram(host, hpa):
+    elif not is_ram(host, hpa) or not hypervisor_allowed(hart, hpa, size, access, priv, by_execute):
         refuse(hart, LOAD_ACCESS if access == ACCESS_LOAD else STORE_ACCESS, va, 1)
         return NO_ADDRESS
     return hpa
@@ -284,7 +294,7 @@ def hypervisor_load(hart, host, va, size, by_execute):
     value = 0
     done = 0
     while done < size:
-        hpa = hypervisor_address(hart, host, va + done, ACCESS_LOAD, by_execute)
+        hpa = hypervisor_address(hart, host, va + done, step, ACCESS_LOAD, by_execute)
         if hpa == NO_ADDRESS:
             return 0
         value |= ram_read(host, hpa, step) << (8 * done)
@@ -297,7 +307,7 @@ def hypervisor_store(hart, host, va, value, size):
     step = 1 if va & (size - 1) else size
     done = 0
     while done < size:
-        hpa = hypervisor_address(hart, host, va + done, ACCESS_STORE, 0)
+        hpa = hypervisor_address(hart, host, va + done, step, ACCESS_STORE, 0)
         if hpa == NO_ADDRESS:
             return
         if writable_bytes(host, frame_of(host, hpa)) == 0:
@@ -306,6 +316,6 @@ def hypervisor_store(hart, host, va, value, size):
         done += step
     done = 0
     while done < size:
-        hpa = hypervisor_address(hart, host, va + done, ACCESS_STORE, 0)
+        hpa = hypervisor_address(hart, host, va + done, step, ACCESS_STORE, 0)
         ram_write(host, hpa, value >> (8 * done), step)
         done += step

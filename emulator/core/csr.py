@@ -1,8 +1,8 @@
 """Control and status registers: who may touch which, what reading gives, what writing keeps.
 
 Privileged ISA 20240411: chapter 2 (address map), 3 (M), 12 (S), 18 (H and VS). With V=1 the supervisor CSR
-numbers reach the vs* registers. Left out for now: PMP, debug triggers, floating-point CSRs; performance
-counters read zero.
+numbers reach the vs* registers. There are no debug triggers (tdata1 has type 0). Left out for now:
+floating-point CSRs; performance counters read zero.
 """
 
 from emulator.core.csr_bits import (
@@ -32,6 +32,8 @@ from emulator.core.csr_bits import (
     VTVM,
     XLEN_64,
 )
+from emulator.core.pmp import write_pmpaddr, write_pmpcfg
+from emulator.core.tlb import flush_all
 from emulator.state import NO_TRAP, PRIV_M, PRIV_S, PRIV_U
 
 CYCLE, TIME, INSTRET = 0xC00, 0xC01, 0xC02
@@ -43,8 +45,8 @@ def time_of(hart, host):
 
 
 def pending(hart, host):
-    """mip as software sees it: device and software bits, hvip, and the Sstc comparators."""
-    bits = hart.mip | (hart.hvip & VS_INTERRUPTS)
+    """mip as software sees it: software bits, device lines, hvip, and the Sstc comparators."""
+    bits = hart.mip | hart.lines | (hart.hvip & VS_INTERRUPTS)
     if hart.menvcfg & ENVCFG_STCE:
         now = time_of(hart, host)
         bits &= ~STI
@@ -192,6 +194,14 @@ def read_machine(hart, host, number):
         return hart.mtinst
     if number == 0x34B:
         return hart.mtval2
+    if number >= 0x3A0 and number <= 0x3BF and hart.pmp_entries != 0:
+        if number >= 0x3B0:
+            return hart.pmpaddr[number - 0x3B0]
+        if number == 0x3A0 or number == 0x3A2:
+            return hart.pmpcfg[(number - 0x3A0) >> 1]
+    if number >= 0x7A0 and number <= 0x7A4:
+        # tinfo: "If the currently selected trigger doesn't exist, this field contains 1."
+        return 1 if number == 0x7A4 else 0
     if number == 0xB00:
         return hart.mcycle + hart.retired
     if number == 0xB02:
@@ -369,13 +379,21 @@ def write_machine(hart, number, value):
     elif number == 0x343:
         hart.mtval = value
     elif number == 0x344:
+        # csrrs and csrrc must not store the PLIC's signal into SEIP: while it is high, a 1 stores nothing.
+        kept = ~(hart.lines & value & SEI)
         # Sstc: with STCE set, STIP is read-only and reflects the comparator.
-        hart.mip = merge(hart.mip, value, SSI | SEI if hart.menvcfg & ENVCFG_STCE else S_INTERRUPTS)
+        hart.mip = merge(hart.mip, value, (SSI | SEI if hart.menvcfg & ENVCFG_STCE else S_INTERRUPTS) & kept)
         hart.hvip = merge(hart.hvip, value, VSSI)
     elif number == 0x34A:
         hart.mtinst = value
     elif number == 0x34B:
         hart.mtval2 = value
+    elif number >= 0x3A0 and number <= 0x3BF:
+        if number >= 0x3B0:
+            write_pmpaddr(hart, number - 0x3B0, value)
+        else:
+            write_pmpcfg(hart, (number - 0x3A0) >> 1, value)
+        flush_all(hart)
     elif number == 0xB00:
         hart.mcycle = value - hart.retired - 1
     elif number == 0xB02:

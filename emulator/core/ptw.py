@@ -33,6 +33,7 @@ from emulator.core.csr_bits import (
     SUM,
 )
 from emulator.core.memory import is_ram, ram_read, ram_write
+from emulator.core.pmp import pmp_allows
 from emulator.state import (
     ACCESS_FETCH,
     ACCESS_LOAD,
@@ -155,7 +156,7 @@ def translate_stage2(hart, host, walk, gpa, needed, access, pseudo, by_execute, 
         # The root of a G-stage table is four pages: its index has two bits more.
         index = (gpa >> (12 + 9 * level)) & (0x7FF if level == levels - 1 else 0x1FF)
         address = table + index * 8
-        if not is_ram(host, address):
+        if not is_ram(host, address) or not pmp_allows(hart, address, 8, ACCESS_LOAD, PRIV_S):
             return fail(hart, walk, access_fault(access))
         pte = ram_read(host, address, 8)
         hart.walk_references += 1
@@ -184,6 +185,8 @@ def stage2_leaf(hart, host, walk, gpa, needed, access, pseudo, by_execute, commi
     if (pte & PTE_A) == 0 or (needed == ACCESS_STORE and (pte & PTE_D) == 0):
         if (hart.menvcfg & ENVCFG_ADUE) == 0:
             return stage2_fault(hart, walk, gpa, access, pseudo)
+        if not pmp_allows(hart, address, 8, ACCESS_STORE, PRIV_S):
+            return fail(hart, walk, access_fault(access))
         pte = update_bits(host, address, pte, needed, commit)
         if pte == NO_ADDRESS:
             return fail(hart, walk, WAIT_STORE)
@@ -262,7 +265,7 @@ def translate_stage1(hart, host, walk, va, access, priv, virt, sum_bit, by_execu
             walk.permissions = permissions
             if address == NO_ADDRESS:
                 return NO_ADDRESS
-        if not is_ram(host, address):
+        if not is_ram(host, address) or not pmp_allows(hart, address, 8, ACCESS_LOAD, PRIV_S):
             return fail(hart, walk, access_fault(access))
         pte = ram_read(host, address, 8)
         hart.walk_references += 1
@@ -322,6 +325,8 @@ def stage1_leaf(
             walk.permissions = permissions
             if writable == NO_ADDRESS:
                 return NO_ADDRESS
+        if not pmp_allows(hart, address, 8, ACCESS_STORE, PRIV_S):
+            return fail(hart, walk, access_fault(access))
         pte = update_bits(host, address, pte, access, commit)
         if pte == NO_ADDRESS:
             return fail(hart, walk, WAIT_STORE)

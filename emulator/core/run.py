@@ -148,6 +148,9 @@ def run(hart, host, budget):
             cause = hart.trap_cause
             continue
         code = page + (pc & 0xFFF) * 4
+        if code == fast + SCRATCH and limit > n + 1:
+            # Physical memory protection divides this page: its instructions are fetched one by one.
+            limit = n + 1
 
         while n < limit:
             word = load_u64(code)

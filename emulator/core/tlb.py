@@ -10,7 +10,8 @@ global mappings are treated like others and a full table of address spaces simpl
 
 from emulator.core.intrinsics import load_u32, store_u64, walk_at
 from emulator.core.memory import code_page, frame_of
-from emulator.core.ptw import sum_of, translate, translation_mode
+from emulator.core.pmp import PMP_MIXED, PMP_RWX, pmp_allows, pmp_page
+from emulator.core.ptw import access_fault, sum_of, translate, translation_mode
 from emulator.state import (
     ACCESS_FETCH,
     DTLB_ENTRIES,
@@ -139,10 +140,10 @@ def entry_for(hart, walk, hpa):
     return entry
 
 
-def data_address(hart, host, va, access, needed, priv, virt, context):
+def data_address(hart, host, va, size, access, needed, priv, virt, context):
     """Host physical address of a data access, through the TLB. NO_ADDRESS with `hart.trap_*` set on a fault.
 
-    `needed` is TLB_R or TLB_W.
+    `needed` is TLB_R or TLB_W; the access does not cross a page.
     """
     i = (va >> 12) & (DTLB_ENTRIES - 1)
     tag = (va & PAGE_MASK) | context
@@ -154,6 +155,14 @@ def data_address(hart, host, va, access, needed, priv, virt, context):
     hpa = translate(hart, host, walk, va, access, priv, virt, sum_of(hart, virt), 0, 1)
     if hpa == NO_ADDRESS:
         return NO_ADDRESS
+    allowed = pmp_page(hart, hpa, priv)
+    if allowed != PMP_RWX:
+        if not pmp_allows(hart, hpa, size, access, priv):
+            hart.trap_cause = access_fault(access)
+            return NO_ADDRESS
+        if allowed == PMP_MIXED:
+            return hpa
+        walk.permissions &= allowed
     hart.dtlb_tag[i] = tag
     hart.dtlb_page[i] = entry_for(hart, walk, hpa)
     store_u64(hart.fast + i * 16, NO_ADDRESS)
@@ -162,7 +171,12 @@ def data_address(hart, host, va, access, needed, priv, virt, context):
 
 
 def remember_data(hart, host, va, hpa, context, section, page):
-    """Enter a RAM page at host address `page` into the load or store section of the fast map."""
+    """Enter a RAM page at host address `page` into the load or store section of the fast map.
+
+    Only what the TLB holds may be there.
+    """
+    if hart.dtlb_tag[(va >> 12) & (DTLB_ENTRIES - 1)] != (va & PAGE_MASK) | context:
+        return
     if section == FAST_LOAD and (hart.dtlb_page[(va >> 12) & (DTLB_ENTRIES - 1)] & TLB_R) == 0:
         # Readable by MXR only, which the tag does not know.
         return
@@ -188,6 +202,13 @@ def fetch_address(hart, host, va, context):
     hpa = translate(hart, host, walk, va, ACCESS_FETCH, hart.priv, hart.virt, 0, 0, 1)
     if hpa == NO_ADDRESS:
         return NO_ADDRESS
+    allowed = pmp_page(hart, hpa, hart.priv)
+    if allowed != PMP_RWX:
+        if not pmp_allows(hart, hpa, 2, ACCESS_FETCH, hart.priv):
+            hart.trap_cause = access_fault(ACCESS_FETCH)
+            return NO_ADDRESS
+        if allowed == PMP_MIXED:
+            return hpa
     hart.itlb_tag[i] = tag
     hart.itlb_page[i] = entry_for(hart, walk, hpa)
     store_u64(hart.fast + FAST_FETCH + i * 16, NO_ADDRESS)
@@ -195,7 +216,15 @@ def fetch_address(hart, host, va, context):
 
 
 def remember_fetch(hart, host, va, hpa, context):
-    """Address of the decoded page that holds `va`, entered into the fast map."""
+    """Address of the decoded page that holds `va`, entered into the fast map if the TLB holds the page.
+
+    Else an address at which the hart's scratch entry, made empty, stands for `va`: the instruction is decoded
+    and checked each time.
+    """
+    if hart.itlb_tag[(va >> 12) & (ITLB_ENTRIES - 1)] != (va & PAGE_MASK) | context:
+        scratch = hart.fast + FAST_BYTES
+        store_u64(scratch, 0)
+        return scratch - (va & 0xFFF) * 4
     code = code_page(host, frame_of(host, hpa))
     entry = hart.fast + FAST_FETCH + ((va >> 12) & (ITLB_ENTRIES - 1)) * 16
     store_u64(entry, (va & PAGE_MASK) | context)
