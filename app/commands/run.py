@@ -1,4 +1,7 @@
-"""`vmlab run`: a lesson's lab without a page, with its consoles, exits by reason and check results."""
+"""`vmlab run`: a lesson's lab without a page, with its consoles, exits by reason and check results.
+
+With `--bare`, a program on the bare machine (app/bare.py).
+"""
 
 import argparse
 import json
@@ -7,8 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.bare import add_arguments, run_bare
 from app.commands import Subparsers
 from app.progress import ProgressLine
+from emulator.errors import VmLabError
 
 if TYPE_CHECKING:
     from app.grading.attempt import Attempt
@@ -24,16 +29,35 @@ def add_parser(subparsers: Subparsers) -> None:
         "run",
         help="run a lesson's lab without a page",
         description="Start a lesson's VMs (those with autostart, or all if none has it), run them, and print"
-        " consoles, exits by reason and check results. With --solution, do what solution/actions.yaml says.",
+        " consoles, exits by reason and check results. With --solution, do what solution/actions.yaml says."
+        " With --bare, run an ELF file or firmware on a bare machine instead.",
     )
-    parser.add_argument("lesson", type=Path, help="a lesson's directory")
+    parser.add_argument("lesson", type=Path, nargs="?", help="a lesson's directory; with --bare an ELF file")
     parser.add_argument("--until", metavar="TIME", help="virtual time to run, like 2s (default 100ms)")
     parser.add_argument("--solution", action="store_true", help="do the steps of solution/actions.yaml")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the lesson; return 1 if a solution does not earn every point."""
+    """Run the lesson; return 1 if a solution does not earn every point. Or run a bare machine."""
+    if args.bare:
+        return _bare(args)
+    if args.lesson is None:
+        raise VmLabError("name a lesson's directory, or use --bare")
+    return _lesson(args)
+
+
+def _bare(args: argparse.Namespace) -> int:
+    from emulator.build.engine import load_engine
+
+    compiling = _Patience()
+    engine = load_engine(compiling)
+    compiling.finish()
+    return run_bare(args, args.lesson, engine)
+
+
+def _lesson(args: argparse.Namespace) -> int:
     from app.grading.attempt import Attempt
     from app.lessons import load_lesson
     from emulator.build.engine import load_engine
@@ -71,7 +95,6 @@ class _Patience:
 
 
 def _duration(text: str) -> int:
-    from emulator.errors import VmLabError
     from emulator.lab.quantities import DURATION_UNITS, parse_quantity
 
     try:
@@ -81,8 +104,6 @@ def _duration(text: str) -> int:
 
 
 def _solve(attempt: "Attempt", until: int | None, progress: Callable[[str, float], None]) -> None:
-    from emulator.errors import VmLabError
-
     solution = attempt.lesson.solution
     if solution is None:
         raise VmLabError(

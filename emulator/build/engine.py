@@ -19,6 +19,7 @@ from emulator.build.native import load_objects
 
 Progress = Callable[[str, float], None]
 _ENTRIES = {"run": 3, "translate": 8, "flush": 1, "flush_fast": 1, "read": 4, "write": 4}
+_ENTRIES |= {"pending": 2, "cycles_to_timer": 2}
 # Written last: marks a directory in which everything has been compiled.
 _COMPLETE = "complete"
 
@@ -31,6 +32,8 @@ class Engine:
         self._translate = functions["translate"]
         self._flush = functions["flush"]
         self._flush_fast = functions["flush_fast"]
+        self._pending = functions["pending"]
+        self._cycles_to_timer = functions["cycles_to_timer"]
         self._read = functions["read"]
         self._write = functions["write"]
 
@@ -63,6 +66,14 @@ class Engine:
     def flush_fast(self, hart: ctypes.Structure) -> None:
         """Empty a hart's fast map only, which changes nothing that a guest could see."""
         self._flush_fast(ctypes.addressof(hart))
+
+    def pending(self, hart: ctypes.Structure, host: ctypes.Structure) -> int:
+        """Return the interrupts that are pending now, as bits of mip."""
+        return self._pending(ctypes.addressof(hart), ctypes.addressof(host))
+
+    def cycles_to_timer(self, hart: ctypes.Structure, host: ctypes.Structure) -> int:
+        """Return the cycles until stimecmp or vstimecmp raises its interrupt; all ones if never."""
+        return self._cycles_to_timer(ctypes.addressof(hart), ctypes.addressof(host))
 
     def phys_read(self, host: ctypes.Structure, hpa: int, address: int, length: int) -> None:
         """Copy `length` bytes of RAM at `hpa` to a host address. The caller has checked the range."""

@@ -28,8 +28,8 @@ from emulator.isa.instruction import Instruction, Segment
 CORE = Path(__file__).parent.parent / "core"
 # Callees first: numba compiles a function when it first meets its caller.
 MODULES = (
-    "bits", "csr_bits", "memory", "pmp", "ptw", "tlb", "access", "rv_i", "rv_m", "rv_a", "rv_zicsr", "rv_zb", "rv_h",
-    "csr", "trap", "system", "run", "entry",
+    "bits", "csr_bits", "memory", "pmp", "ptw", "tlb", "access", "rv_i", "rv_m", "rv_a", "rv_zicsr", "rv_zb",
+    "rv_h", "csr", "trap", "system", "run", "entry",
 )  # fmt: skip
 ILLEGAL = len(TABLE) + 1
 

@@ -3,6 +3,7 @@
 `build/generate.py` wraps each function here as a C callback of the same name; every parameter is a uint64.
 """
 
+from emulator.core.csr import cycles_to_timer, pending
 from emulator.core.intrinsics import hart_at, host_at, walk_at
 from emulator.core.memory import copy_from_ram, copy_to_ram
 from emulator.core.ptw import translate
@@ -36,6 +37,19 @@ def enter_flush(hart):
 def enter_flush_fast(hart):
     flush_fast(hart_at(hart))
     return 0
+
+
+def enter_pending(hart, host):
+    """Interrupts that are pending between two runs, as bits of mip."""
+    state = hart_at(hart)
+    state.retired = 0
+    return pending(state, host_at(host))
+
+
+def enter_cycles_to_timer(hart, host):
+    state = hart_at(hart)
+    state.retired = 0
+    return cycles_to_timer(state, host_at(host))
 
 
 def enter_read(host, hpa, target, length):

@@ -16,7 +16,7 @@ from emulator.errors import VmLabError
 
 ELF_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
-ET_EXEC, EM_RISCV, PT_LOAD, PT_INTERP = 2, 243, 1, 3
+ET_EXEC, ET_DYN, EM_RISCV, PT_LOAD, PT_INTERP = 2, 3, 243, 1, 3
 MAX_PROGRAM_HEADERS = 64
 MAX_MEMORY_BYTES = 1 << 30
 ADDRESS_LIMIT = 1 << 56
@@ -55,9 +55,12 @@ class Executable:
     lines: Mapping[int, int] = field(default_factory=dict[int, int])
 
 
-def load(data: bytes, name: str = "program") -> Executable:
-    """Return what an ELF file wants loaded. Raises ElfError naming `name` and the wrong field."""
-    entry, table, count = _header(data, name)
+def load(data: bytes, name: str = "program", relocatable: bool = False) -> Executable:
+    """Return what an ELF file wants loaded. Raises ElfError naming `name` and the wrong field.
+
+    `relocatable` also takes firmware that relocates itself (ET_DYN without interpreter), at its addresses.
+    """
+    entry, table, count = _header(data, name, (ET_EXEC, ET_DYN) if relocatable else (ET_EXEC,))
     segments: list[Segment] = []
     for index in range(count):
         kind, flags, offset, _, address, filled, size, _ = PROGRAM_HEADER.unpack_from(
@@ -76,7 +79,7 @@ def load(data: bytes, name: str = "program") -> Executable:
     return Executable(entry, tuple(segments), name)
 
 
-def _header(data: bytes, name: str) -> tuple[int, int, int]:
+def _header(data: bytes, name: str, kinds: tuple[int, ...]) -> tuple[int, int, int]:
     """Return entry, offset of the program headers and their count."""
     if len(data) < ELF_HEADER.size or data[:4] != b"\x7fELF":
         raise ElfError(
@@ -87,7 +90,7 @@ def _header(data: bytes, name: str) -> tuple[int, int, int]:
         raise ElfError(f"{name}: is not a little-endian 64-bit ELF; build it for riscv64")
     if machine != EM_RISCV:
         raise ElfError(f"{name}: e_machine is {machine}; must be {EM_RISCV} (RISC-V)")
-    if kind != ET_EXEC:
+    if kind not in kinds:
         raise ElfError(
             f"{name}: e_type is {kind}; must be {ET_EXEC} (a static executable): link with -static -no-pie"
         )

@@ -18,6 +18,14 @@ class Engine(Protocol):
         """Walk the tables for an address into `walk`; return the HPA, None when it ends in a fault."""
         ...
 
+    def pending(self, hart: Any, host: Any) -> int:
+        """Return the interrupts that are pending between two runs, as bits of mip."""
+        ...
+
+    def cycles_to_timer(self, hart: Any, host: Any) -> int:
+        """Return the cycles until stimecmp or vstimecmp raises its interrupt; all ones if never."""
+        ...
+
     def phys_read(self, host: Any, hpa: int, address: int, length: int) -> None:
         """Copy host RAM to `address` in this process."""
         ...

@@ -1,0 +1,120 @@
+"""The board's device tree, with the node names and bindings of QEMU's `virt`."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from emulator.core.csr_bits import MISA
+from emulator.machine.device_tree import Node, cells64
+from emulator.machine.host import TIMEBASE_HZ
+from emulator.state import RAM_BASE
+
+if TYPE_CHECKING:
+    from emulator.devices.virt import BoardConfig
+
+MULTI_LETTER = "zicsr zifencei zicntr zba zbb zbs sstc svadu svinval"
+PLIC_PHANDLE = 1
+TEST_PHANDLE = 2
+FIRST_CPU_PHANDLE = 16
+INTERRUPT_M_SOFT, INTERRUPT_M_TIMER, INTERRUPT_M_EXTERNAL, INTERRUPT_S_EXTERNAL = 3, 7, 11, 9
+SEED_BYTES = 32
+
+
+def isa_string(misa: int) -> str:
+    """Return `riscv,isa` for a misa: `rv64imac...`, then the extensions with longer names."""
+    single = "".join(letter for letter in "imafdch" if misa >> (ord(letter) - ord("a")) & 1)
+    return "_".join([f"rv64{single}", *MULTI_LETTER.split()])
+
+
+def board_tree(config: BoardConfig, initrd: tuple[int, int] | None, virtio: int) -> Node:
+    """Return the tree of a board with `virtio` virtio-mmio devices."""
+    root = Node("")
+    root.properties = {
+        "#address-cells": 2, "#size-cells": 2, "compatible": "riscv-virtio", "model": "riscv-virtio,vmlab",
+    }  # fmt: skip
+    _chosen(root, config, initrd)
+    root.add(f"memory@{RAM_BASE:x}", device_type="memory", reg=cells64(RAM_BASE, config.memory_bytes))
+    _cpus(root, config.harts)
+    _soc(root, config.harts, virtio)
+    root.add("poweroff", compatible="syscon-poweroff", regmap=TEST_PHANDLE, offset=0, value=0x5555)
+    root.add("reboot", compatible="syscon-reboot", regmap=TEST_PHANDLE, offset=0, value=0x7777)
+    return root
+
+
+def _chosen(root: Node, config: BoardConfig, initrd: tuple[int, int] | None) -> None:
+    chosen = root.add("chosen", stdout_path="/soc/serial@10000000")
+    if config.bootargs:
+        chosen.properties["bootargs"] = config.bootargs
+    chosen.properties["rng-seed"] = random.Random(config.seed).randbytes(SEED_BYTES)
+    if initrd:
+        chosen.properties["linux,initrd-start"] = cells64(initrd[0])
+        chosen.properties["linux,initrd-end"] = cells64(initrd[1])
+
+
+def _cpus(root: Node, harts: int) -> None:
+    cpus = root.add("cpus", address_cells=1, size_cells=0, timebase_frequency=TIMEBASE_HZ)
+    for hart in range(harts):
+        cpu = cpus.add(
+            f"cpu@{hart:x}",
+            device_type="cpu",
+            reg=hart,
+            status="okay",
+            compatible="riscv",
+            riscv__isa=isa_string(MISA),
+            mmu_type="riscv,sv57",
+        )
+        cpu.add(
+            "interrupt-controller",
+            interrupt_cells=1,
+            interrupt_controller=None,
+            compatible="riscv,cpu-intc",
+            phandle=FIRST_CPU_PHANDLE + hart,
+        )
+
+
+def _soc(root: Node, harts: int, virtio: int) -> None:
+    soc = root.add("soc", address_cells=2, size_cells=2, compatible="simple-bus", ranges=None)
+    soc.add(
+        "test@100000",
+        compatible=["sifive,test1", "sifive,test0", "syscon"],
+        reg=cells64(0x10_0000, 0x1000),
+        phandle=TEST_PHANDLE,
+    )
+    soc.add(
+        "clint@2000000",
+        compatible=["sifive,clint0", "riscv,clint0"],
+        reg=cells64(0x200_0000, 0x1_0000),
+        interrupts_extended=_wires(harts, INTERRUPT_M_SOFT, INTERRUPT_M_TIMER),
+    )
+    soc.add(
+        "plic@c000000",
+        compatible=["sifive,plic-1.0.0", "riscv,plic0"],
+        reg=cells64(0xC00_0000, 0x60_0000),
+        address_cells=0,
+        interrupt_cells=1,
+        interrupt_controller=None,
+        interrupts_extended=_wires(harts, INTERRUPT_M_EXTERNAL, INTERRUPT_S_EXTERNAL),
+        riscv__ndev=95,
+        phandle=PLIC_PHANDLE,
+    )
+    _peripheral(soc, "rtc@101000", "google,goldfish-rtc", 0x10_1000, 0x1000, 11)
+    serial = _peripheral(soc, "serial@10000000", "ns16550a", 0x1000_0000, 0x100, 10)
+    serial.properties["clock-frequency"] = 3_686_400
+    for slot in range(virtio):
+        base = 0x1000_1000 + slot * 0x1000
+        _peripheral(soc, f"virtio_mmio@{base:x}", "virtio,mmio", base, 0x1000, 1 + slot)
+
+
+def _peripheral(soc: Node, name: str, compatible: str, base: int, size: int, interrupt: int) -> Node:
+    return soc.add(
+        name,
+        compatible=compatible,
+        reg=cells64(base, size),
+        interrupts=interrupt,
+        interrupt_parent=PLIC_PHANDLE,
+    )
+
+
+def _wires(harts: int, *interrupts: int) -> list[int]:
+    return [cell for hart in range(harts) for each in interrupts for cell in (FIRST_CPU_PHANDLE + hart, each)]

@@ -1,0 +1,59 @@
+"""The boot ROM at 0x1000: the reset vector's instructions and the record that OpenSBI's fw_dynamic reads.
+
+Source: QEMU's `virt` reset vector; OpenSBI, "fw_dynamic" (struct fw_dynamic_info, version 2).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from emulator.isa.assembler import assemble
+from emulator.machine.bus import BusFault
+
+FW_DYNAMIC_MAGIC, FW_DYNAMIC_VERSION, NEXT_MODE_S = 0x4942534F, 2, 1
+
+RESET_VECTOR = """
+    auipc t0, 0
+    addi a2, t0, 40
+    csrr a0, mhartid
+    ld a1, 32(t0)
+    ld t0, 24(t0)
+    jr t0
+    .dword {entry}
+    .dword {device_tree}
+"""
+
+
+@dataclass
+class RomState:
+    """The ROM's content is written once, at power-on."""
+
+
+class Rom:
+    """Read-only bytes."""
+
+    size = 0xF000
+
+    def __init__(self) -> None:
+        self.state = RomState()
+        self.content = b""
+
+    def read(self, offset: int, size: int) -> int:
+        """Read bytes; those after the content are zero."""
+        return int.from_bytes(self.content[offset : offset + size], "little")
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """Refuse."""
+        raise BusFault
+
+
+def boot_code(entry: int, device_tree: int) -> bytes:
+    """Return the reset vector: it loads a0 to a2 and jumps to `entry`."""
+    program = assemble(RESET_VECTOR.format(entry=entry, device_tree=device_tree))
+    return b"".join(segment.data for segment in program.segments)
+
+
+def dynamic_info(next_entry: int) -> bytes:
+    """Return what fw_dynamic wants to know: the next stage runs at `next_entry` in S-mode, boot hart 0."""
+    return struct.pack("<6Q", FW_DYNAMIC_MAGIC, FW_DYNAMIC_VERSION, next_entry, NEXT_MODE_S, 0, 0)

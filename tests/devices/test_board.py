@@ -1,0 +1,253 @@
+"""Programs on the board: time, interrupts, sleep, several harts, boot protocol."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from emulator.devices.virt import Board, BoardConfig, BoardError
+
+Start = Callable[..., Any]
+
+TIMER = """
+    la t0, handler
+    csrw mtvec, t0
+    li s0, 0x02004000
+    li t1, 1000
+    sd t1, 0(s0)
+    li t1, 0x80
+    csrw mie, t1
+    csrsi mstatus, 8
+1:  addi s1, s1, 1
+    j 1b
+    .balign 4
+handler:
+    li t2, 0x0200bff8
+    ld s2, 0(t2)
+    csrr s3, mcause
+    rdtime s4
+    li t0, 0x100000
+    li t1, 0x5555
+    sw t1, 0(t0)
+2:  j 2b
+"""
+
+
+def test_the_timer_interrupts_at_its_exact_tick(start: Start) -> None:
+    running = start(TIMER)
+    running.machine.run(100_000)
+    hart = running.harts[0]
+    assert (hart.x[19], hart.x[18]) == (1 << 63 | 7, 1000)
+    assert running.machine.stop_code == 0
+    # 1000 ticks of 10 cycles, and the handler's few instructions.
+    assert 10_000 < hart.clock < 10_020
+
+
+WAIT = """
+    li s0, 0x02004000
+    li t1, 50000000
+    sd t1, 0(s0)
+    li t1, 0x80
+    csrw mie, t1
+    wfi
+    rdtime s1
+    li t0, 0x100000
+    li t1, 0x5555
+    sw t1, 0(t0)
+1:  j 1b
+"""
+
+
+def test_a_sleeping_machine_skips_to_its_timer(start: Start) -> None:
+    running = start(WAIT)
+    assert running.board.run(1_000_000_000)
+    assert running.harts[0].x[9] == 50_000_000
+    assert running.machine.instructions < 50
+
+
+def test_a_machine_that_nothing_can_wake_says_so(start: Start) -> None:
+    running = start("wfi\n1: j 1b")
+    assert not running.board.run(1_000_000)
+
+
+IPI = """
+    csrr t0, mhartid
+    bnez t0, other
+    li t1, 0x02000004
+    li t2, 1
+    sw t2, 0(t1)
+1:  la t0, seen
+    ld t1, 0(t0)
+    beqz t1, 1b
+    li t0, 0x100000
+    li t1, 0x00073333
+    sw t1, 0(t0)
+2:  j 2b
+other:
+    li t1, 8
+    csrw mie, t1
+    wfi
+    csrr s0, mip
+    li t1, 0x02000004
+    sw zero, 0(t1)
+    csrr s1, mip
+    la t0, seen
+    li t1, 1
+    sd t1, 0(t0)
+3:  wfi
+    j 3b
+    .data
+seen: .dword 0
+"""
+
+
+def test_one_hart_wakes_another_and_fails_with_a_code(start: Start) -> None:
+    running = start(IPI, harts=2)
+    running.machine.run(1_000_000)
+    assert running.machine.stop_code == 7
+    assert (running.harts[1].x[8], running.harts[1].x[9]) == (8, 0)
+
+
+ECHO = """
+    la t0, handler
+    csrw mtvec, t0
+    li s0, 0x10000000
+    li t1, 1
+    sb t1, 1(s0)
+    li t1, 0x0c000028
+    li t2, 1
+    sw t2, 0(t1)
+    li t1, 0x0c002000
+    li t2, 0x400
+    sw t2, 0(t1)
+    li t1, 0x800
+    csrw mie, t1
+    csrsi mstatus, 8
+1:  wfi
+    j 1b
+    .balign 4
+handler:
+    li t1, 0x0c200004
+    lw s1, 0(t1)
+    lbu t2, 0(s0)
+    sb t2, 0(s0)
+    sw s1, 0(t1)
+    mret
+"""
+
+
+def test_typing_wakes_the_machine_through_the_interrupt_controller(start: Start) -> None:
+    running = start(ECHO)
+    assert not running.board.run(100_000)
+    running.board.uart.receive(b"hi!")
+    running.board.run(100_000)
+    assert running.console == b"hi!"
+    assert running.harts[0].x[9] == 10
+
+
+ABSENT = "la t0, h\ncsrw mtvec, t0\nli t1, 0x40000000\nld a0, 0(t1)\n.balign 4\nh: csrr s1, mcause\n1: j 1b"
+
+
+def test_an_access_that_no_device_takes_is_an_access_fault(start: Start) -> None:
+    running = start(ABSENT)
+    running.machine.run(1_000)
+    assert running.harts[0].x[9] == 5
+
+
+def test_the_boot_rom_does_what_the_start_does(start: Start) -> None:
+    running = start("1: j 1b", harts=2)
+    rom = running.machine.bus.devices[0x1000].content
+    entry, tree = (int.from_bytes(rom[at : at + 8], "little") for at in (24, 32))
+    hart = running.harts[1]
+    assert (hart.pc, hart.x[10], hart.x[11], hart.x[12]) == (entry, 1, tree, 0x1000 + 40)
+    assert rom[40:48] == (0x4942534F).to_bytes(8, "little")
+    assert running.machine.host.read(tree, 4) == b"\xd0\x0d\xfe\xed"
+
+
+def test_runs_are_repeatable_however_they_are_cut(start: Start) -> None:
+    whole, cut = start(IPI, harts=2), start(IPI, harts=2)
+    whole.machine.run(50_000)
+    for _ in range(10):
+        cut.machine.run(5_000)
+    assert whole.machine.stop_code == cut.machine.stop_code == 7
+    assert whole.console == cut.console
+
+
+def test_the_same_run_ends_in_the_same_state(start: Start) -> None:
+    first, second = start(IPI, harts=2), start(IPI, harts=2)
+    first.machine.run(30_000)
+    second.machine.run(30_000)
+    assert first.machine.state_hash() == second.machine.state_hash()
+
+
+def test_a_program_that_does_not_fit_is_refused(engine: Any) -> None:
+    board = Board(BoardConfig(1, 1 << 20), engine, bytearray().extend)
+    with pytest.raises(BoardError, match=r"initrd: 600000 bytes do not fit at 0x80080000"):
+        board.load_initrd(bytes(600_000), "initrd")
+    with pytest.raises(BoardError, match="tohost is at 0x1000; RAM is 0x80000000"):
+        board.enable_htif(0x1000, None)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (BoardConfig(harts=0), "harts is 0; must be from 1 to 8"),
+        (BoardConfig(memory_bytes=4095), "must be a multiple of 4 KiB from 1 MiB to 2 GiB"),
+    ],
+)
+def test_impossible_boards_are_named(engine: Any, config: BoardConfig, message: str) -> None:
+    with pytest.raises(BoardError, match=message):
+        Board(config, engine, bytearray().extend)
+
+
+HTIF = """
+    la s0, tohost
+    la t0, request
+    sd t0, 0(s0)
+1:  la t1, fromhost
+    ld t2, 0(t1)
+    beqz t2, 1b
+    sd zero, 0(t1)
+    li t0, 0x0101000000000021
+    sd t0, 0(s0)
+2:  ld t2, 0(t1)
+    beqz t2, 2b
+    li t0, 7
+    sd t0, 0(s0)
+3:  j 3b
+    .data
+    .balign 64
+tohost: .dword 0
+fromhost: .dword 0
+request: .dword 64, 1, text, 5
+text: .ascii "hello"
+"""
+
+
+def test_htif_writes_prints_and_exits(start: Start) -> None:
+    running = start(HTIF)
+    running.board.run(1_000_000)
+    assert (bytes(running.console), running.machine.stop_code) == (b"hello!", 3)
+    assert running.load("request") == 5
+
+
+BAD_HTIF = """
+    la s0, tohost
+    li t0, 0x40
+    sd t0, 0(s0)
+    li t1, 20000
+1:  addi t1, t1, -1
+    bnez t1, 1b
+    li t0, 1
+    sd t0, 0(s0)
+2:  j 2b
+    .data
+    .balign 64
+tohost: .dword 0
+"""
+
+
+def test_htif_survives_an_address_outside_ram(start: Start) -> None:
+    running = start(BAD_HTIF)
+    running.board.run(1_000_000)
+    assert running.machine.stop_code == 0

@@ -1,0 +1,81 @@
+"""Firmware that nobody here wrote boots unmodified: OpenSBI and U-Boot from Debian's packages."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.devices.virt import KERNEL_OFFSET, Board, BoardConfig
+from emulator.machine.elf import load
+from emulator.state import RAM_BASE
+
+OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic")
+U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode")
+SLICE = 1_000_000
+BANNER_CYCLES, PROMPT_CYCLES = 20_000_000, 150_000_000
+
+pytestmark = pytest.mark.slow
+
+
+def firmware(path: Path, package: str) -> bytes:
+    """Return a file of a Debian package; without it skip the test, or fail it where CI=true."""
+    if path.exists():
+        return path.read_bytes()
+    reason = f"{path} is missing (Debian package {package})"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class Boot:
+    """A board under OpenSBI with what its console has shown."""
+
+    def __init__(self, engine: Any, harts: int = 1) -> None:
+        """Load fw_dynamic as a raw image."""
+        self.console = bytearray()
+        self.board = Board(BoardConfig(harts), engine, self.console.extend)
+        self.board.load_bytes(firmware(OPENSBI / "fw_dynamic.bin", "opensbi"), RAM_BASE, "fw_dynamic.bin")
+
+    def until(self, text: bytes, cycles: int) -> bool:
+        """Run until the console shows `text`."""
+        for _ in range(0, cycles, SLICE):
+            if text in self.console or not self.board.run(SLICE):
+                break
+        return text in self.console
+
+
+@pytest.mark.parametrize("harts", [1, 4])
+def test_opensbi_shows_its_banner(engine: Any, harts: int) -> None:
+    boot = Boot(engine, harts)
+    boot.board.start(RAM_BASE, RAM_BASE + KERNEL_OFFSET)
+    assert boot.until(b"Boot HART MEDELEG", BANNER_CYCLES), boot.console.decode()
+    text = boot.console.decode()
+    assert f"Platform HART Count       : {harts}" in text
+    assert "Platform Name             : riscv-virtio,vmlab" in text
+    assert "Boot HART PMP Count       : 16" in text
+    assert "Platform Shutdown Device  : sifive_test" in text
+
+
+def test_opensbi_runs_as_an_elf_file(engine: Any) -> None:
+    console = bytearray()
+    board = Board(BoardConfig(), engine, console.extend)
+    image = load(firmware(OPENSBI / "fw_jump.elf", "opensbi"), "fw_jump.elf", relocatable=True)
+    board.load(image)
+    board.start(image.entry)
+    board.run(BANNER_CYCLES)
+    assert b"OpenSBI v" in console
+
+
+def test_u_boot_reaches_its_prompt_and_obeys(engine: Any) -> None:
+    boot = Boot(engine)
+    next_stage = RAM_BASE + KERNEL_OFFSET
+    boot.board.load_bytes(firmware(U_BOOT / "u-boot.bin", "u-boot-qemu"), next_stage, "u-boot.bin")
+    boot.board.start(RAM_BASE, next_stage)
+    assert boot.until(b"Hit any key", PROMPT_CYCLES), boot.console.decode()
+    boot.board.uart.receive(b"\r")
+    assert boot.until(b"=> ", PROMPT_CYCLES)
+    boot.board.uart.receive(b"echo six times seven is $((6*7)) && poweroff\r")
+    boot.until(b"never shown", PROMPT_CYCLES)
+    assert b"six times seven" in boot.console
+    assert boot.board.machine.stop_code == 0

@@ -1,0 +1,135 @@
+"""`vmlab run --bare`: exit status, signature, firmware options, and what it says about mistakes."""
+
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from emulator.isa.assembler import assemble
+from emulator.isa.elf_writer import program_to_elf
+
+# The shape of riscv-tests: the test number in gp, the result through tohost.
+CHECK = """
+    .globl tohost
+    li gp, {number}
+    li a0, {value}
+    la t1, begin_signature
+    sw a0, 0(t1)
+    li t2, 42
+    bne a0, t2, fail
+    li a1, 1
+    j report
+fail:
+    slli a1, gp, 1
+    ori a1, a1, 1
+report:
+    la t0, tohost
+    sd a1, 0(t0)
+    j report
+    .data
+    .balign 64
+tohost: .dword 0
+    .balign 16
+begin_signature:
+    .dword 0
+    .dword 0x0123456789abcdef
+end_signature:
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A test program that passes."""
+    return elf(tmp_path, CHECK.format(number=2, value=42))
+
+
+def elf(directory: Path, source: str) -> Path:
+    path = directory / "program.elf"
+    path.write_bytes(program_to_elf(assemble(source)))
+    return path
+
+
+def run(*arguments: str | Path) -> int:
+    return main(["run", "--bare", *map(str, arguments)])
+
+
+def test_a_passing_program_exits_with_zero(program: Path) -> None:
+    assert run(program) == 0
+
+
+def test_a_failing_program_exits_with_its_test_number(tmp_path: Path) -> None:
+    assert run(elf(tmp_path, CHECK.format(number=5, value=41))) == 5
+
+
+@pytest.mark.parametrize(
+    ("granularity", "lines"),
+    [
+        (4, ["0000002a", "00000000", "89abcdef", "01234567"]),
+        (8, ["000000000000002a", "0123456789abcdef"]),
+        (16, ["0123456789abcdef000000000000002a"]),
+    ],
+)
+def test_the_signature_is_written(program: Path, granularity: int, lines: list[str]) -> None:
+    signature = program.with_suffix(".signature")
+    assert run(program, "--signature", signature, "--signature-granularity", str(granularity)) == 0
+    assert signature.read_text().split() == lines
+
+
+def test_an_endless_program_ends_with_its_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(elf(tmp_path, "1: j 1b"), "--max-instructions", "100000") == 124
+    assert "stopped after 100000 cycles" in capsys.readouterr().err
+
+
+def test_a_program_that_sleeps_for_ever_ends(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(elf(tmp_path, "1: wfi\nj 1b")) == 3
+    assert "every hart waits for an interrupt that cannot come" in capsys.readouterr().err
+
+
+def test_the_console_is_standard_output(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    source = (
+        "li t0, 0x10000000\nli t1, 'A'\nsb t1, 0(t0)\nli t0, 0x100000\nli t1, 0x5555\nsw t1, 0(t0)\n1: j 1b"
+    )
+    assert run(elf(tmp_path, source)) == 0
+    assert capfdbinary.readouterr().out == b"A"
+
+
+def test_a_raw_kernel_runs_without_firmware(tmp_path: Path) -> None:
+    kernel = tmp_path / "Image"
+    code = assemble("li t0, 0x100000\nli t1, 0x00093333\nsw t1, 0(t0)\n1: j 1b")
+    kernel.write_bytes(b"".join(segment.data for segment in code.segments))
+    assert run("--kernel", kernel, "--harts", "2", "--memory", "64MiB") == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--bare needs one program: an ELF file, or --bios and --kernel"),
+        (["absent.elf"], "absent.elf: No such file or directory"),
+        (["--kernel", "absent"], "absent: No such file or directory"),
+        (["x.elf", "--memory", "lots"], "--memory: 'lots' is not a quantity"),
+        (["x.elf", "--harts", "99"], "harts is 99; must be from 1 to 8"),
+    ],
+)
+def test_mistakes_are_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_program_without_signature_symbols_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = "la t0, tohost\nli t1, 1\nsd t1, 0(t0)\n1: j 1b\n.data\ntohost: .dword 0"
+    assert run(elf(tmp_path, source), "--signature", tmp_path / "s") == 2
+    assert "the program has no symbol begin_signature and no end_signature" in capsys.readouterr().err
+
+
+def test_a_lesson_or_bare_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run"]) == 2
+    assert "name a lesson's directory, or use --bare" in capsys.readouterr().err
+
+
+def test_a_disk_keeps_what_was_written_only(program: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(b"unchanged" * 100)
+    assert run(program, "--disk", disk) == 0
+    assert disk.read_bytes() == b"unchanged" * 100
