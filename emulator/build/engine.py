@@ -18,8 +18,10 @@ from emulator.build.cache import kernel_directory, write_whole
 from emulator.build.native import load_objects
 
 Progress = Callable[[str, float], None]
-_ENTRIES = {"run": 3, "translate": 8, "flush": 1, "flush_fast": 1, "read": 4, "write": 4}
-_ENTRIES |= {"pending": 2, "cycles_to_timer": 2}
+_ENTRIES = {
+    "run": 3, "translate": 8, "flush": 1, "flush_fast": 1, "read": 4, "write": 4, "pending": 2,
+    "cycles_to_timer": 2,
+}  # fmt: skip
 # Written last: marks a directory in which everything has been compiled.
 _COMPLETE = "complete"
 

@@ -180,13 +180,14 @@ def test_rtc_can_be_set(levels: list[bool]) -> None:
 
 
 def devices() -> list[Device]:
-    return [
+    made: list[Device] = [
         Aclint([0, 0], lambda: 12345, wire({})),
         Plic(2, wire({})),
         Uart(bytearray().extend, [].append),
-        Finisher([].append, bool),
+        Finisher([].append, lambda: None),
         Rtc(0, lambda: 1, [].append),
     ]
+    return made
 
 
 @settings(max_examples=300, deadline=None)
