@@ -58,12 +58,18 @@ def run_bare(args: argparse.Namespace, program: Path | None, engine: "Engine") -
     from emulator.devices.virtio.block import VirtioBlock
     from emulator.devices.virtio.entropy import VirtioEntropy
 
+    config = _config(args)
     disk = VirtioBlock(_content(args.disk)) if args.disk else None
-    devices = [*([disk] if disk else []), VirtioEntropy(0)]
-    board = Board(_config(args), engine, _print, lambda machine: list(devices))
-    symbols = _load(board, args, program)
-    with _keyboard() as keyboard:
-        status = _run(board, args.max_instructions, keyboard)
+    left: int | None = args.max_instructions
+    while True:
+        devices = [*([disk] if disk else []), VirtioEntropy(0)]
+        board = Board(config, engine, _print, devices)
+        symbols = _load(board, args, program)
+        with _keyboard() as keyboard:
+            status, used = _run(board, left, keyboard)
+        if not board.reset_asked:
+            break
+        left = None if left is None else left - used
     if args.signature:
         _write_signature(board, symbols, args.signature, args.signature_granularity)
     if disk is not None:
@@ -127,23 +133,24 @@ def _place(board: "Board", path: Path, address: int) -> int:
     return executable.entry
 
 
-def _run(board: "Board", limit: int | None, keyboard: bool) -> int:
+def _run(board: "Board", limit: int | None, keyboard: bool) -> tuple[int, int]:
+    """Run until something ends it; return the exit status and the cycles used."""
     used = 0
     machine = board.machine
     while machine.stop_code is None:
         cycles = SLICE_CYCLES if limit is None else min(SLICE_CYCLES, limit - used)
         if cycles <= 0:
-            print(f"vmlab: stopped after {limit} cycles", file=sys.stderr)
-            return OUT_OF_INSTRUCTIONS
+            print("vmlab: --max-instructions are used up", file=sys.stderr)
+            return OUT_OF_INSTRUCTIONS, used
         awake = board.run(cycles)
         used += cycles
         if keyboard and machine.stop_code is None:
             board.uart.receive(_typed(None if not awake else 0))
         elif not awake and machine.stop_code is None:
             print("vmlab: every hart waits for an interrupt that cannot come", file=sys.stderr)
-            return NEVER_WAKES
+            return NEVER_WAKES, used
     # A status has eight bits; a failure must not become 0.
-    return machine.stop_code & 0xFF or int(machine.stop_code != 0)
+    return machine.stop_code & 0xFF or int(machine.stop_code != 0), used
 
 
 @contextmanager

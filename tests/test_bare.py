@@ -77,7 +77,7 @@ def test_the_signature_is_written(program: Path, granularity: int, lines: list[s
 
 def test_an_endless_program_ends_with_its_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(elf(tmp_path, "1: j 1b"), "--max-instructions", "100000") == 124
-    assert "stopped after 100000 cycles" in capsys.readouterr().err
+    assert "--max-instructions are used up" in capsys.readouterr().err
 
 
 def test_a_program_that_sleeps_for_ever_ends(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,6 +126,14 @@ def test_a_program_without_signature_symbols_is_named(
 def test_a_lesson_or_bare_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run"]) == 2
     assert "name a lesson's directory, or use --bare" in capsys.readouterr().err
+
+
+def test_a_reset_starts_the_program_again(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    source = (
+        "li t0, 0x10000000\nli t1, 'A'\nsb t1, 0(t0)\nli t0, 0x100000\nli t1, 0x7777\nsw t1, 0(t0)\n1: j 1b"
+    )
+    assert run(elf(tmp_path, source), "--max-instructions", "5000000") == 124
+    assert capfdbinary.readouterr().out.startswith(b"AA")
 
 
 def test_a_disk_keeps_what_was_written_only(program: Path, tmp_path: Path) -> None:

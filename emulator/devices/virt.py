@@ -6,7 +6,7 @@ the boot ROM would have left, and the ROM can be read but is not run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from emulator.devices.aclint import Aclint
@@ -19,7 +19,7 @@ from emulator.devices.rtc import Rtc
 from emulator.devices.uart import Uart
 from emulator.devices.virtio.mmio import VirtioDevice, VirtioMmio
 from emulator.errors import VmLabError
-from emulator.machine.bare import CLOCK_HZ, BareMachine
+from emulator.machine.bare import BareMachine
 from emulator.machine.device_tree import flatten
 from emulator.machine.elf import Executable
 from emulator.machine.engine import Engine
@@ -57,11 +57,15 @@ class Board:
         config: BoardConfig,
         engine: Engine,
         console: Callable[[bytes], None],
-        virtio: Callable[[BareMachine], list[VirtioDevice]] = lambda machine: [],
+        virtio: Sequence[VirtioDevice] = (),
     ) -> None:
-        """Power on. `virtio` makes the devices of the virtio slots, in their order. Raises BoardError."""
+        """Power on.
+
+        `virtio` are the devices of the virtio slots, in their order. Raises BoardError."""
         if not 1 <= config.harts <= MAX_HARTS:
             raise BoardError(f"harts is {config.harts}; must be from 1 to {MAX_HARTS}")
+        if len(virtio) > VIRTIO_SLOTS:
+            raise BoardError(f"{len(virtio)} virtio devices; the board has {VIRTIO_SLOTS} slots")
         if config.memory_bytes % 4096 or not 1 << 20 <= config.memory_bytes <= 2 << 30:
             raise BoardError(
                 f"memory is {config.memory_bytes} bytes; must be a multiple of 4 KiB from 1 MiB to 2 GiB"
@@ -72,9 +76,9 @@ class Board:
         self.reset_asked = False
         self._console = console
         self._initrd: tuple[int, int] | None = None
-        self._attach(virtio(self.machine))
+        self._attach(virtio)
 
-    def _attach(self, virtio: list[VirtioDevice]) -> None:
+    def _attach(self, virtio: Sequence[VirtioDevice]) -> None:
         machine, bus = self.machine, self.machine.bus
         self.rom = Rom()
         bus.attach(ROM, self.rom)
@@ -155,8 +159,3 @@ class Board:
                 return False
             cycles -= HTIF_CYCLES
         return True
-
-
-def seconds(cycles: int) -> float:
-    """Return virtual seconds."""
-    return cycles / CLOCK_HZ
