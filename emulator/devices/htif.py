@@ -3,7 +3,7 @@ talk.
 
 Source: riscv-isa-sim, "HTIF" (device in bits 63:56, command in 55:48, payload below). Device 0: an odd
 payload ends the program with code `payload >> 1`; an even one is the address of a system call's number and
-arguments, of which `write` is served. Device 1: characters. The machine looks at `tohost` between slices of
+arguments, of which `write` is served. Device 1: characters. The machine looks at `tohost` between quanta of
 virtual time, so that a program sees its answer a little later. Left out: block devices, other system calls.
 """
 

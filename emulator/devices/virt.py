@@ -30,7 +30,6 @@ UART, VIRTIO, VIRTIO_STRIDE, VIRTIO_SLOTS = 0x1000_0000, 0x1000_1000, 0x1000, 8
 RTC_IRQ, UART_IRQ, VIRTIO_IRQ = 11, 10, 1
 KERNEL_OFFSET = 0x20_0000
 TREE_ALIGNMENT = 0x20_0000
-HTIF_CYCLES = 5_000
 MAX_HARTS = 8
 
 
@@ -72,7 +71,6 @@ class Board:
             )
         self.config = config
         self.machine = BareMachine(config.harts, config.memory_bytes, engine)
-        self.htif: Htif | None = None
         self.reset_asked = False
         self._console = console
         self._initrd: tuple[int, int] | None = None
@@ -134,7 +132,8 @@ class Board:
         for name, address in (("tohost", tohost), ("fromhost", fromhost or tohost)):
             if not RAM_BASE <= address <= end - 8:
                 raise BoardError(f"{name} is at {address:#x}; RAM is {RAM_BASE:#x} to {end - 1:#x}")
-        self.htif = Htif(self.machine.host, tohost, fromhost, self._console, self.machine.stop)
+        htif = Htif(self.machine.host, tohost, fromhost, self._console, self.machine.stop)
+        self.machine.after_quantum.append(htif.poll)
 
     def start(self, entry: int, next_entry: int = 0) -> None:
         """Write device tree and boot ROM, and start every hart at `entry`, as the ROM would."""
@@ -148,14 +147,5 @@ class Board:
         self.machine.start(entry, address, ROM + len(boot_code(entry, address)))
 
     def run(self, cycles: int) -> bool:
-        """Run for `cycles`; False if nothing but input can wake the machine."""
-        machine = self.machine
-        if self.htif is None:
-            return machine.run(cycles)
-        while cycles > 0 and machine.stop_code is None:
-            awake = machine.run(min(cycles, HTIF_CYCLES))
-            self.htif.poll()
-            if not awake:
-                return False
-            cycles -= HTIF_CYCLES
-        return True
+        """Run for `cycles`, rounded up to whole quanta; False if only input can wake the machine."""
+        return self.machine.run(cycles)

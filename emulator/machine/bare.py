@@ -1,13 +1,14 @@
 """A bare machine: harts that start in M-mode and run their own firmware, a bus of devices, and time.
 
 Harts are interleaved in index order in quanta of virtual time. A hart stops exactly where its `mtimecmp` or a
-device's deadline is due. What the outside adds (console input) enters between calls of `run`.
+device's deadline is due. A run ends at a whole quantum only, so that how a run is cut into calls changes
+nothing. What the outside adds (console input) enters between calls of `run`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from emulator.machine.bus import Bus
@@ -41,6 +42,7 @@ class BareMachine:
         self.host = Host(harts, memory_bytes, CLOCK_HZ, engine)
         self.bus = Bus()
         self.timed: list[Timed] = []
+        self.after_quantum: list[Callable[[], None]] = []
         self.mtimecmp = [NO_ADDRESS] * harts
         self.idle = [False] * harts
         self.current = 0
@@ -80,11 +82,11 @@ class BareMachine:
         record.lines = record.lines | bit if level else record.lines & ~bit & NO_ADDRESS
 
     def run(self, cycles: int) -> bool:
-        """Run for `cycles` of virtual time, less if stopped or if every hart waits for ever.
+        """Run for `cycles` of virtual time, rounded up to whole quanta.
 
-        Returns False if only the outside can wake the machine.
+        Less if stopped. Returns False, at once, if only the outside can wake the machine.
         """
-        end = max(hart.clock for hart in self.host.harts) + cycles
+        end = _quantum_end(max(hart.clock for hart in self.host.harts) + cycles - 1)
         while self.stop_code is None:
             begun = max(hart.clock for hart in self.host.harts)
             if begun >= end:
@@ -96,7 +98,7 @@ class BareMachine:
                     return False
                 self._quantum(min(end, max(wake, begun + 1)))
             else:
-                self._quantum(min(begun + QUANTUM_CYCLES, end, max(self._deadline(), begun + 1)))
+                self._quantum(min(_quantum_end(begun), max(self._deadline(), begun + 1)))
         return True
 
     def _quantum(self, end: int) -> None:
@@ -108,6 +110,8 @@ class BareMachine:
             due = device.deadline_ns()
             if due is not None and due <= self.now_ns:
                 device.elapse(self.now_ns)
+        for look in self.after_quantum:
+            look()
 
     def _run_hart(self, index: int, end: int) -> None:
         hart = self.host.harts[index]
@@ -156,3 +160,8 @@ class BareMachine:
         for part in self.state_parts():
             digest.update(part)
         return digest.hexdigest()
+
+
+def _quantum_end(clock: int) -> int:
+    """Return the end of the quantum in which the cycle `clock` lies."""
+    return (clock // QUANTUM_CYCLES + 1) * QUANTUM_CYCLES

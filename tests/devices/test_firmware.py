@@ -1,12 +1,14 @@
 """Firmware that nobody here wrote boots unmodified: OpenSBI and U-Boot from Debian's packages."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from emulator.devices.virt import KERNEL_OFFSET, Board, BoardConfig
+from emulator.devices.virtio.mmio import VirtioDevice
 from emulator.machine.elf import load
 from emulator.state import RAM_BASE
 
@@ -31,10 +33,10 @@ def firmware(path: Path, package: str) -> bytes:
 class Boot:
     """A board under OpenSBI with what its console has shown."""
 
-    def __init__(self, engine: Any, harts: int = 1) -> None:
+    def __init__(self, engine: Any, harts: int = 1, virtio: Sequence[VirtioDevice] = ()) -> None:
         """Load fw_dynamic as a raw image."""
         self.console = bytearray()
-        self.board = Board(BoardConfig(harts), engine, self.console.extend)
+        self.board = Board(BoardConfig(harts), engine, self.console.extend, virtio)
         self.board.load_bytes(firmware(OPENSBI / "fw_dynamic.bin", "opensbi"), RAM_BASE, "fw_dynamic.bin")
 
     def until(self, text: bytes, cycles: int) -> bool:
@@ -43,6 +45,21 @@ class Boot:
             if text in self.console or not self.board.run(SLICE):
                 break
         return text in self.console
+
+    def prompt(self) -> None:
+        """Start U-Boot and stop it at its prompt."""
+        next_stage = RAM_BASE + KERNEL_OFFSET
+        self.board.load_bytes(firmware(U_BOOT / "u-boot.bin", "u-boot-qemu"), next_stage, "u-boot.bin")
+        self.board.start(RAM_BASE, next_stage)
+        assert self.until(b"Hit any key", PROMPT_CYCLES), self.console.decode()
+        assert b"Unknown" not in self.command("")
+
+    def command(self, text: str) -> bytes:
+        """Type a command and return what the console shows up to the next prompt."""
+        self.console.clear()
+        self.board.uart.receive(text.encode() + b"\r")
+        assert self.until(b"=> ", PROMPT_CYCLES), self.console.decode()
+        return bytes(self.console)
 
 
 @pytest.mark.parametrize("harts", [1, 4])
@@ -69,13 +86,9 @@ def test_opensbi_runs_as_an_elf_file(engine: Any) -> None:
 
 def test_u_boot_reaches_its_prompt_and_obeys(engine: Any) -> None:
     boot = Boot(engine)
-    next_stage = RAM_BASE + KERNEL_OFFSET
-    boot.board.load_bytes(firmware(U_BOOT / "u-boot.bin", "u-boot-qemu"), next_stage, "u-boot.bin")
-    boot.board.start(RAM_BASE, next_stage)
-    assert boot.until(b"Hit any key", PROMPT_CYCLES), boot.console.decode()
-    boot.board.uart.receive(b"\r")
-    assert boot.until(b"=> ", PROMPT_CYCLES)
-    boot.board.uart.receive(b"echo six times seven is $((6*7)) && poweroff\r")
+    boot.prompt()
+    boot.command("setenv seven 7")
+    assert b"six times 7" in boot.command("echo six times ${seven}")
+    boot.board.uart.receive(b"poweroff\r")
     boot.until(b"never shown", PROMPT_CYCLES)
-    assert b"six times seven" in boot.console
     assert boot.board.machine.stop_code == 0
