@@ -182,3 +182,13 @@ def test_device_lines_show_in_mip_and_stay_out_of_software_bits(machine: Machine
     assert hart.x[10] == 1 << 9 | 1 << 7
     hart.lines = 0
     assert machine.step("csrr a0, mip").x[10] == 32
+
+
+def test_hlvx_needs_read_and_execute(guarded: Machine) -> None:
+    for rights, fine in ((R | X, True), (R, False), (X, False)):
+        protect(guarded, (NAPOT | rights, napot(DATA, 4096)))
+        cause = outcome(guarded, "hlvx.hu a0, (a1)", PRIV_M)
+        assert (cause is None) == fine
+    protect(guarded, (NAPOT | R, napot(DATA, 4096)))
+    assert outcome(guarded, "hlv.h a0, (a1)", PRIV_M) is None
+    assert outcome(guarded, "hsv.h a0, (a1)", PRIV_M) == STORE_ACCESS
