@@ -6,7 +6,8 @@ import pytest
 
 from emulator.core.csr_bits import LOAD_ACCESS, STORE_ACCESS
 from emulator.state import PRIV_M, PRIV_S, PRIV_U
-from tests.core.machine import CODE, DATA, TABLES, USER, Machine, Tables
+from tests.core.machine import CODE, DATA, TABLES, Machine
+from tests.core.tables import USER, Tables
 
 R, W, X, LOCK = 1, 2, 4, 0x80
 TOR, NA4, NAPOT = 1 << 3, 2 << 3, 3 << 3
