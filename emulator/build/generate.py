@@ -107,7 +107,7 @@ _TEMPLATES = {
     "jalr": "target = ({a} + {imm}) & ~1\n{rd} = pc + ((word >> LENGTH) & 7)" + _JUMP,
     "load": """
 address = {a} + {imm}
-entry = fast + ((address >> 12) & (DTLB_ENTRIES - 1)) * 16
+entry = fast + data_index(address) * 16
 if load_u64(entry) == (address & {page_mask}) | data:
     {rd} = {function}(load_u{bits}(address + load_u64(entry + 8)))
 else:
@@ -118,7 +118,7 @@ else:
 """,
     "store": """
 address = {a} + {imm}
-entry = fast + FAST_STORE + ((address >> 12) & (DTLB_ENTRIES - 1)) * 16
+entry = fast + FAST_STORE + data_index(address) * 16
 if load_u64(entry) == (address & {page_mask}) | data:
     store_u{bits}(address + load_u64(entry + 8), {b})
 else:

@@ -31,6 +31,14 @@ PAGE_MASK = 0xFFFF_FFFF_FFFF_F000
 TLB_R, TLB_W, TLB_X = 2, 4, 8
 
 
+def data_index(va):
+    """Place of a page in the data TLB.
+
+    Bits from 21 up are folded in, so that arrays a power of two apart do not share their places.
+    """
+    return ((va >> 12) ^ (va >> 21)) & (DTLB_ENTRIES - 1)
+
+
 def address_space(hart, virt):
     """Number of the current address space, allotted at its first use."""
     stage1 = hart.vsatp if virt else hart.satp
@@ -84,7 +92,7 @@ def flush_fast(hart):
 def flush(hart, virt, by_address, va, by_asid, asid, by_vmid, vmid):
     """Drop the entries that a fence names: of V=`virt`, and where given of this page, ASID and VMID."""
     if by_address and not hart.tlb_super:
-        drop_data(hart, (va >> 12) & (DTLB_ENTRIES - 1), virt, 1, va, by_asid, asid, by_vmid, vmid)
+        drop_data(hart, data_index(va), virt, 1, va, by_asid, asid, by_vmid, vmid)
         drop_fetch(hart, (va >> 12) & (ITLB_ENTRIES - 1), virt, 1, va, by_asid, asid, by_vmid, vmid)
         return
     i = 0
@@ -145,7 +153,7 @@ def data_address(hart, host, va, size, access, needed, priv, virt, context):
 
     `needed` is TLB_R or TLB_W; the access does not cross a page.
     """
-    i = (va >> 12) & (DTLB_ENTRIES - 1)
+    i = data_index(va)
     tag = (va & PAGE_MASK) | context
     hart.trap_cause = NO_TRAP
     if hart.dtlb_tag[i] == tag and (hart.dtlb_page[i] & needed):
@@ -175,12 +183,12 @@ def remember_data(hart, host, va, hpa, context, section, page):
 
     Only what the TLB holds may be there.
     """
-    if hart.dtlb_tag[(va >> 12) & (DTLB_ENTRIES - 1)] != (va & PAGE_MASK) | context:
+    if hart.dtlb_tag[data_index(va)] != (va & PAGE_MASK) | context:
         return
-    if section == FAST_LOAD and (hart.dtlb_page[(va >> 12) & (DTLB_ENTRIES - 1)] & TLB_R) == 0:
+    if section == FAST_LOAD and (hart.dtlb_page[data_index(va)] & TLB_R) == 0:
         # Readable by MXR only, which the tag does not know.
         return
-    entry = hart.fast + section + ((va >> 12) & (DTLB_ENTRIES - 1)) * 16
+    entry = hart.fast + section + data_index(va) * 16
     if section == FAST_STORE and load_u32(host.frame_code + frame_of(host, hpa) * 4) != 0:
         return
     store_u64(entry, (va & PAGE_MASK) | context)
