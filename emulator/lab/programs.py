@@ -8,7 +8,7 @@ from functools import cached_property
 from emulator.isa.assembler import assemble
 from emulator.isa.assembly.problems import AssemblyError, Problem
 from emulator.lab.errors import Diagnostic, LabError
-from emulator.machine import elf
+from emulator.machine import elf, linux
 from emulator.machine.elf import ElfError, Executable, Segment
 
 PERMISSION_BITS = {"r": 4, "w": 2, "x": 1}
@@ -17,7 +17,7 @@ MAX_SOURCE_CHARACTERS = 256 << 10
 
 @dataclass(frozen=True)
 class Program:
-    """A guest program under a name: assembly text, or the bytes of an ELF file."""
+    """A guest program under a name: assembly text, or the bytes of an ELF file, kernel Image or FIT image."""
 
     name: str
     source: str | None = None
@@ -28,8 +28,13 @@ class Program:
         """The program, assembled or read. Raises LabError with line and column."""
         if self.source is not None:
             return _assembled(self.name, self.source)
+        data = self.elf or b""
         try:
-            return elf.load(self.elf or b"", self.name)
+            if linux.is_image(data):
+                return linux.load(data, name=self.name)
+            if data.startswith(linux.FIT_MAGIC):
+                return linux.load_bundle(data, self.name)
+            return elf.load(data, self.name)
         except ElfError as error:
             raise LabError(str(error), "program") from error
 
