@@ -38,6 +38,7 @@ from emulator.machine.engine import Engine
 from emulator.machine.host import Host
 
 NS_PER_SECOND = 1_000_000_000
+DEFAULT_COMMAND_LINE = "console=hvc0"
 Action = Mapping[str, Any]
 Answer = str | int | float | bool | list[str]
 
@@ -121,7 +122,7 @@ class Lab:
     def _new_hypervisor(self, clock: int, position: int, next_event: int) -> Hypervisor:
         config = self.host_config
         host = Host(config.pcpus, config.memory, config.clock, self.engine)
-        return Hypervisor(host, self.timeslice_cycles, self.revision, clock, position, next_event)
+        return Hypervisor(host, self.timeslice_cycles, self.revision, clock, position, next_event, self.seed)
 
     # Time
 
@@ -346,4 +347,5 @@ class Lab:
 
 def _settings(config: VmConfig) -> VmSettings:
     """Return a VM's settings; the program is loaded into them when it starts."""
-    return VmSettings(config.name, config.vcpus, config.memory, Executable(0, ()), config.on_fault)
+    append = config.append or DEFAULT_COMMAND_LINE
+    return VmSettings(config.name, config.vcpus, config.memory, Executable(0, ()), config.on_fault, append)

