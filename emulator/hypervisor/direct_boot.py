@@ -84,8 +84,8 @@ def device_tree(settings: VmSettings, initrd: tuple[int, int], entropy: bytes) -
     chosen.properties["rng-seed"] = entropy
     memory = cells64(RAM_BASE, settings.memory)
     root.add(f"memory@{RAM_BASE:x}", device_type="memory", reg=memory)
-    cpus = root.add("cpus", timebase_frequency=TIMEBASE_HZ)
-    cpus.properties |= {"#address-cells": 1, "#size-cells": 0}
+    cpus = root.add("cpus")
+    cpus.properties |= {"#address-cells": 1, "#size-cells": 0, "timebase-frequency": TIMEBASE_HZ}
     for index in range(settings.vcpus):
         _add_cpu(cpus, index)
     return flatten(root)

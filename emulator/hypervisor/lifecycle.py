@@ -194,9 +194,10 @@ def _check_program_fits(vm: Vm) -> None:
 def _check_kernel_fits(vm: Vm) -> None:
     needed = direct_boot.memory_needed(vm.settings)
     if needed > vm.settings.memory:
+        enough = -(-needed // MEBIBYTE) + ROOM_FOR_LINUX
         raise LifecycleError(
             f"cannot start {vm.name}: its kernel, initramfs and device tree take {needed >> 10} KiB, and it"
-            f" has {vm.settings.memory >> 10} KiB; give it {-(-needed // MEBIBYTE) + ROOM_FOR_LINUX} MiB or more"
+            f" has {vm.settings.memory >> 10} KiB; give it {enough} MiB or more"
         )
 
 

@@ -36,8 +36,8 @@ class Node:
     children: list[Node] = field(default_factory=list["Node"])
 
     def add(self, name: str, **properties: Value) -> Node:
-        """Add a child and return it; `_` in a property's name stands for `-`."""
-        child = Node(name, {key.replace("_", "-"): value for key, value in properties.items()})
+        """Add a child and return it. Properties whose names are no Python names are added afterwards."""
+        child = Node(name, properties)
         self.children.append(child)
         return child
 

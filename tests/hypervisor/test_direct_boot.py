@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,9 @@ KERNEL = "lwu s0, 0(a1)\n mv s1, a0\n 1: wfi\n j 1b"
 INITRD = bytes(range(256)) * 20
 
 
-def _start(bench: Bench, name: str = "a", **settings: object) -> Vm:
+def _start(bench: Bench, name: str = "a", **settings: Any) -> Vm:
     kernel = replace(executable(KERNEL), device_tree=True, initrd=INITRD)
-    vm = bench.vm("", name, **({"executable": kernel, "memory": 256 << 10} | settings))
+    vm = bench.vm("", name, **{"executable": kernel, "memory": 256 << 10, **settings})
     bench.run()
     return vm
 
@@ -49,6 +50,7 @@ def test_a_kernel_is_entered_with_its_hart_and_a_device_tree(bench: Bench):
 def test_the_tree_describes_memory_and_vcpus(bench: Bench):
     tree = _tree(bench, _start(bench, vcpus=3, append="console=hvc0 quiet"))
     memory = _property(tree, f"memory@{RAM_BASE:x}", "reg")
+    assert _property(tree, f"memory@{RAM_BASE:x}", "device_type") == b"memory\0"
     assert struct.unpack(">QQ", memory) == (RAM_BASE, 256 << 10)
     cpus = tree.find("cpus")
     assert cpus is not None

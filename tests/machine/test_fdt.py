@@ -13,8 +13,8 @@ from emulator.machine.fdt import FdtError, Node, cells64, flatten, parse
 def _tree() -> Node:
     root = Node("", {"#address-cells": 2, "compatible": ["vmlab,vm", "riscv-virtio"]})
     root.add("memory@80000000", device_type="memory", reg=cells64(0x8000_0000, 1 << 33))
-    cpus = root.add("cpus", timebase_frequency=10_000_000)
-    cpus.add("cpu@0", reg=0, interrupt_controller=None)
+    cpus = root.add("cpus")
+    cpus.add("cpu@0", reg=0, device_type="cpu", empty=None)
     return root
 
 
@@ -25,7 +25,7 @@ def test_a_tree_is_read_back_as_it_was_written():
     assert memory is not None
     assert memory.properties["reg"] == struct.pack(">QQ", 0x8000_0000, 1 << 33)
     assert cpu is not None
-    assert cpu.properties == {"reg": bytes(4), "interrupt-controller": b""}
+    assert cpu.properties == {"reg": bytes(4), "device_type": b"cpu\0", "empty": b""}
     assert root.find("cpus/cpu@1") is None
 
 
