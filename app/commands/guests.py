@@ -16,8 +16,8 @@ def add_parser(subparsers: Subparsers) -> None:
     build = actions.add_parser(
         "build",
         help="download, compile and keep a guest",
-        description="Build Linux and a small user land from Debian's source and packages. Needs apt, a RISC-V cross"
-        " compiler, 2 GB of disk and about four minutes of CPU; says what is missing.",
+        description="Build Linux and a small user land from Debian's source and packages. Needs apt, a RISC-V"
+        " cross compiler, 2 GB of disk and about four minutes of CPU; says what is missing.",
     )
     build.add_argument("guest", choices=("linux",))
     build.add_argument(

@@ -83,10 +83,15 @@ def initramfs(busybox: bytes) -> bytes:
             *map(cpio.directory, ("bin", "dev", "proc", "root", "sys", "tmp")),
             cpio.device("dev/console", 5, 1),
             cpio.program("bin/busybox", busybox),
-            cpio.link("bin/sh", "busybox"),
+            *(cpio.link(f"bin/{name}", "busybox") for name in _applets()),
             cpio.program("init", _own("init")),
         ]
     )
+
+
+def _applets() -> list[str]:
+    """Return what people type. A link costs a boot some instructions; `busybox NAME` has all the others."""
+    return _own("applets").decode().split()
 
 
 def _own(name: str) -> bytes:
@@ -94,8 +99,8 @@ def _own(name: str) -> bytes:
 
 
 def _fingerprint(config: str) -> str:
-    made_from = hashlib.sha256(SOURCE_PACKAGE.encode())
-    for name in (*FRAGMENTS[config], "init"):
+    made_from = hashlib.sha256(" ".join([SOURCE_PACKAGE, *PINNED.values()]).encode())
+    for name in (*FRAGMENTS[config], "init", "applets"):
         made_from.update(_own(name))
     return made_from.hexdigest()
 

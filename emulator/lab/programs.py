@@ -17,7 +17,7 @@ MAX_SOURCE_CHARACTERS = 256 << 10
 
 @dataclass(frozen=True)
 class Program:
-    """A guest program under a name: assembly text, or the bytes of an ELF file, kernel Image or FIT image."""
+    """A guest program: assembly text, or in `elf` the bytes of an ELF file, a Linux Image or a FIT image."""
 
     name: str
     source: str | None = None

@@ -40,8 +40,8 @@ def bundle(kernel: bytes, initrd: bytes, description: str) -> bytes:
     return fdt.flatten(root)
 
 
-def load_bundle(data: bytes, name: str) -> Executable:
-    """Return what a FIT image wants loaded. Raises ElfError naming `name` and what is wrong."""
+def unbundle(data: bytes, name: str) -> tuple[bytes, bytes]:
+    """Return kernel and initramfs of a FIT image. Raises ElfError naming `name` and what is wrong."""
     try:
         root = fdt.parse(data)
     except fdt.FdtError as error:
@@ -51,7 +51,12 @@ def load_bundle(data: bytes, name: str) -> Executable:
     if not isinstance(content, bytes):
         raise ElfError(f"{name}: holds no /images/kernel with data; make it with `vmlab guests build linux`")
     initrd = ramdisk.properties.get("data") if ramdisk else None
-    return load(content, initrd if isinstance(initrd, bytes) else b"", name)
+    return content, initrd if isinstance(initrd, bytes) else b""
+
+
+def load_bundle(data: bytes, name: str) -> Executable:
+    """Return what a FIT image wants loaded. Raises ElfError naming `name` and what is wrong."""
+    return load(*unbundle(data, name), name)
 
 
 def load(kernel: bytes, initrd: bytes = b"", name: str = "linux") -> Executable:
