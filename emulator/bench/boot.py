@@ -27,7 +27,7 @@ from emulator.machine.host import Host
 
 RAM_BYTES = 64 << 20
 COMMAND_LINE = "console=hvc0"
-FIRST_LINE, PROMPT = "Linux version", "# "
+FIRST_LINE, PROMPT = "Linux version", "~ # "
 LIMIT_CYCLES = 2_000_000_000
 TIMEOUT_S = 300.0
 
@@ -57,10 +57,10 @@ def _boot(image: Path, engine: Engine) -> tuple[float, Vm]:
     vm = hypervisor.define(VmSettings("linux", 1, RAM_BYTES, executable, append=COMMAND_LINE))
     started = time.process_time()
     lifecycle.start(hypervisor, vm)
-    hypervisor.exit_watch = lambda vcpu, reason: reason == "wfi" and vcpu.vm.console.text().endswith(PROMPT)
+    hypervisor.exit_watch = lambda vcpu, reason: reason == "wfi" and PROMPT in vcpu.vm.console.text()
     hypervisor.run_to(LIMIT_CYCLES)
     seconds = time.process_time() - started
-    if not vm.console.text().endswith(PROMPT):
+    if PROMPT not in vm.console.text():
         raise BenchError(
             f"bench: {image.name} is {vm.state.value} without a prompt; its console shows:"
             f" {vm.console.text()[-300:].strip() or 'nothing'}"
@@ -95,7 +95,7 @@ def _watch_qemu(process: subprocess.Popen[bytes]) -> float:
     deadline = time.perf_counter() + TIMEOUT_S
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while not text.endswith(PROMPT):
+        while PROMPT not in text:
             if not selector.select(deadline - time.perf_counter()):
                 raise BenchError("bench: QEMU did not boot in time")
             data = os.read(process.stdout.fileno(), 4096)
