@@ -142,7 +142,7 @@ def _kernel(config: str, source: Path, output: Path, jobs: int, progress: Progre
     merge = source / "scripts/kconfig/merge_config.sh"
     packages.run([merge, "-m", "-O", output, output / ".config", *fragments], output)
     packages.run([*make, "olddefconfig"], output)
-    _check_options(output / ".config", fragments)
+    check_options(output / ".config", fragments)
     count = 0
     for line in _lines([*map(str, make), f"-j{jobs}", "Image"], output):
         count += line.startswith("  ")
@@ -156,7 +156,7 @@ def _written(path: Path, data: bytes) -> Path:
     return path
 
 
-def _check_options(config: Path, fragments: list[Path]) -> None:
+def check_options(config: Path, fragments: list[Path]) -> None:
     """Raise GuestError if an option that a fragment sets to y did not survive: a dependency is missing."""
     chosen = set(config.read_text(encoding="utf-8").splitlines())
     for fragment in fragments:
