@@ -157,12 +157,13 @@ def _written(path: Path, data: bytes) -> Path:
 
 
 def check_options(config: Path, fragments: list[Path]) -> None:
-    """Raise GuestError if an option that a fragment sets to y did not survive: a dependency is missing."""
+    """Raise GuestError if options that fragments set to y did not survive: something they need is not set."""
     chosen = set(config.read_text(encoding="utf-8").splitlines())
-    for fragment in fragments:
-        for line in fragment.read_text(encoding="utf-8").splitlines():
-            if re.fullmatch(r"CONFIG_\w+=y", line) and line not in chosen:
-                raise GuestError(f"{fragment.name}: {line} was dropped by Linux's configuration")
+    wanted = [line for one in fragments for line in one.read_text(encoding="utf-8").splitlines()]
+    dropped = [line for line in wanted if re.fullmatch(r"CONFIG_\w+=y", line) and line not in chosen]
+    if dropped:
+        names = ", ".join(fragment.name for fragment in fragments)
+        raise GuestError(f"Linux's configuration drops {', '.join(dropped)}; set what they need in {names}")
 
 
 def _lines(command: list[str], folder: Path) -> Iterator[str]:

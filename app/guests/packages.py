@@ -89,4 +89,4 @@ def _mirror(folder: Path) -> str:
         origin, label, address = line.split("|", 2)
         if origin == label == "Debian":
             return address
-    raise GuestError("no Debian mirror is among apt's sources; add one to /etc/apt/sources.list")
+    raise GuestError("apt knows no Debian mirror; name one in /etc/apt/sources.list and run `apt-get update`")

@@ -260,6 +260,11 @@ class _Loader:
             elif vm.program not in programs:
                 message = f"vms[{index}].program: guest/ has no '{vm.program}'{nearest(vm.program, programs)}"
                 self.errors.append(document.error(("lab", "vms", index, "program"), message))
+            elif vm.append and not programs[vm.program].is_kernel:
+                message = (
+                    f"vms[{index}].append: is a kernel's command line, and {vm.program} is none; drop it"
+                )
+                self.errors.append(document.error(("lab", "vms", index, "append"), message))
         return config
 
     def _checks(

@@ -214,6 +214,7 @@ class Lab:
         if len(self.hypervisor.vms) >= MAX_VMS:
             raise LabError(f"a lab holds at most {MAX_VMS} VMs; undefine one first")
         self.require_program(config.program, "program")
+        self.require_command_line_fits(config)
         self.vm_configs[config.name] = config
         return self.hypervisor.define(_settings(config))
 
@@ -223,6 +224,13 @@ class Lab:
             known = list(self.programs)
             hint = nearest(name, known) or f"; programs here: {', '.join(known)}"
             raise LabError(f"there is no program {name!r}{hint}", path)
+
+    def require_command_line_fits(self, config: VmConfig) -> None:
+        """Raise LabError if a VM has a kernel's command line and a program that takes none."""
+        if config.append and not self.programs[config.program].is_kernel:
+            raise LabError(
+                f"append is a kernel's command line, and {config.program} is none; drop it", "append"
+            )
 
     def start(self, vm: Vm) -> None:
         """Start a VM with its program as it is now. Raises LabError."""

@@ -23,6 +23,12 @@ class Program:
     source: str | None = None
     elf: bytes | None = None
 
+    @property
+    def is_kernel(self) -> bool:
+        """Whether it is an operating system's kernel, which takes a command line."""
+        data = self.elf or b""
+        return linux.is_image(data) or data.startswith(linux.FIT_MAGIC)
+
     @cached_property
     def executable(self) -> Executable:
         """The program, assembled or read. Raises LabError with line and column."""
