@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.guests.errors import GuestError
-from emulator.build.engine import cache_directory
+from emulator.build.cache import cache_directory
 
 CONFIGS = {"linux": "tiny", "linux-lab": "lab"}
 
