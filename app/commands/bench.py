@@ -31,7 +31,8 @@ def run_core(args: argparse.Namespace) -> int:
     from emulator.bench import core
     from emulator.bench.figures import as_json, as_table
     from emulator.bench.programs import INTEGER, find
-    from emulator.build.engine import cache_directory, load_engine
+    from emulator.build.cache import cache_directory
+    from emulator.build.engine import load_engine
 
     programs = [find(name) for name in args.programs] if args.programs else INTEGER
     engine = load_engine()
