@@ -18,7 +18,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet --no-input
 RUN_STAMP := $(VENV)/.run-$(call hash,requirements.lock requirements-build.lock pyproject.toml)
 DEV_STAMP := $(VENV)/.dev-$(call hash,requirements-dev.lock pyproject.toml)
 
-.PHONY: help serve test assets warm image lock clean
+.PHONY: help serve test assets warm guests image lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -34,6 +34,9 @@ assets: $(RUN_STAMP)
 
 warm: $(RUN_STAMP)
 	@$(VENV)/bin/vmlab warm
+
+guests: $(RUN_STAMP)
+	@$(VENV)/bin/vmlab guests build linux
 
 $(PY):
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; install one, or say which: make PYTHON=..." >&2; exit 1; }

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.guests import images
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -43,6 +45,17 @@ def qemu_system() -> str:
 def qemu_user() -> str:
     """QEMU's RISC-V user-mode emulator."""
     return find_tool("qemu-riscv64", package="qemu-user")
+
+
+@pytest.fixture(scope="session")
+def linux_image() -> bytes:
+    """The FIT image; without it the test is skipped and says so, and fails in CI."""
+    if not images.image_path("linux").is_file():
+        reason = "the Linux guest is not built; run `vmlab guests build linux`"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return images.read_image("linux")
 
 
 @pytest.fixture(scope="session")

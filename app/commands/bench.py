@@ -20,6 +20,10 @@ def add_parser(subparsers: Subparsers) -> None:
     core.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each; the best counts (3)")
     core.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
     core.set_defaults(suite=run_core)
+    boot = suites.add_parser("boot", help="Linux to a shell's prompt")
+    boot.add_argument("--repeat", type=int, default=3, metavar="N", help="boots; the best counts (3)")
+    boot.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
+    boot.set_defaults(suite=run_boot)
 
 
 def run_core(args: argparse.Namespace) -> int:
@@ -34,6 +38,19 @@ def run_core(args: argparse.Namespace) -> int:
     engine = load_engine()
     figures = [*core.measure(programs, args.size, max(1, args.repeat), cache_directory(), engine, say)]
     figures.append(core.measure_compile(say))
+    print(as_json(figures) if args.json else as_table(figures))
+    return 0
+
+
+def run_boot(args: argparse.Namespace) -> int:
+    """Measure how long Linux takes to its prompt."""
+    from app.guests import images
+    from emulator.bench import boot
+    from emulator.bench.figures import as_json, as_table
+    from emulator.build.engine import load_engine
+
+    images.read_image("linux")
+    figures = list(boot.measure(images.image_path("linux"), max(1, args.repeat), load_engine()))
     print(as_json(figures) if args.json else as_table(figures))
     return 0
 

@@ -12,6 +12,8 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from app.guests import images
+from app.guests.errors import GuestError
 from app.lessons.errors import LessonError, LessonErrors, nearest
 from app.lessons.expression import ExpressionError
 from app.lessons.expression import parse as parse_expression
@@ -122,7 +124,7 @@ class _Loader:
         self,
         file: TextFile,
         number: int,
-        programs: Mapping[str, Program],
+        programs: dict[str, Program],
         scripts: Mapping[str, Script | None],
     ) -> Lesson | None:
         sources = {
@@ -231,7 +233,19 @@ class _Loader:
             self.errors += describe(error, document, FrontMatter)
             return None
 
-    def _config(self, document: Document, programs: Mapping[str, Program]) -> LabConfig | None:
+    def _add_guest(self, document: Document, index: int, name: str, programs: dict[str, Program]) -> None:
+        """Add a guest that was built on this machine to the lesson's programs."""
+        try:
+            data = images.read_image(name)
+        except GuestError as error:
+            message = f"vms[{index}].program: {error}"
+            self.errors.append(document.error(("lab", "vms", index, "program"), message))
+            return
+        self._hash.update(f"\0{name}\0".encode() + data)
+        programs[name] = Program(name, elf=data)
+        self.errors += program_errors(programs[name], name)
+
+    def _config(self, document: Document, programs: dict[str, Program]) -> LabConfig | None:
         lab = document.value.get("lab")
         if not isinstance(lab, dict):
             return None
@@ -241,9 +255,16 @@ class _Loader:
             self.errors.append(document.error(("lab", *config_path(error.path)), str(error)))
             return None
         for index, vm in enumerate(config.vms):
-            if vm.program not in programs:
+            if vm.program in images.names() and vm.program not in programs:
+                self._add_guest(document, index, vm.program, programs)
+            elif vm.program not in programs:
                 message = f"vms[{index}].program: guest/ has no '{vm.program}'{nearest(vm.program, programs)}"
                 self.errors.append(document.error(("lab", "vms", index, "program"), message))
+            elif vm.append and not programs[vm.program].is_kernel:
+                message = (
+                    f"vms[{index}].append: is a kernel's command line, and {vm.program} is none; drop it"
+                )
+                self.errors.append(document.error(("lab", "vms", index, "append"), message))
         return config
 
     def _checks(

@@ -50,13 +50,13 @@ def _watch(process: subprocess.Popen[bytes], deadline: float) -> Stopwatch:
             if not selector.select(deadline - time.perf_counter()):
                 raise BenchError("bench: QEMU did not finish in time")
             data = os.read(process.stdout.fileno(), 4096)
-            stopwatch.feed(data.decode("ascii", "replace"), _cpu_seconds(process.pid))
+            stopwatch.feed(data.decode("ascii", "replace"), cpu_seconds(process.pid))
             if not data:
                 break
     return stopwatch
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Return the CPU time of another process; where the system has no such clock, the time of day."""
     if sys.platform != "linux":
         return time.perf_counter()

@@ -28,10 +28,12 @@ class Hypervisor(RunLoop):
         clock: int = 0,
         position: int = 0,
         next_event: int = 1,
+        seed: int = 0,
     ) -> None:
         """Take over a host whose clocks are set to `clock`; `revision` numbers visible changes.
 
-        `position` and `next_event` are where counting goes on, when this host replaces another.
+        `position` and `next_event` are where counting goes on, when this host replaces another. `seed` is
+        what the guests' random numbers come from.
         """
         super().__init__(
             host, timeslice_cycles, Trace(len(host.harts), revision, next_event), clock, position
@@ -40,6 +42,7 @@ class Hypervisor(RunLoop):
         self.revision = revision
         self.faults: dict[int, Fault] = {}
         self.next_serial = 1
+        self.seed = seed
 
     def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
         """Handle why a hart came back, charge for it, and return the exit reason."""

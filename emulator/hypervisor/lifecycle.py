@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from emulator.core.csr_bits import VSEI
 from emulator.errors import VmLabError
+from emulator.hypervisor import direct_boot
 from emulator.hypervisor.gstage import GStage, table_frames_needed
 from emulator.hypervisor.partition import OutOfFramesError, ram_code
 from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
@@ -37,6 +38,8 @@ REMEDIES = {
     VmState.RUNNING: "destroy it first",
     VmState.SHUTTING_DOWN: "destroy it to force it off",
 }
+MEBIBYTE = 1 << 20
+ROOM_FOR_LINUX = 8  # MiB to run in, beyond what is loaded
 
 
 class LifecycleError(VmLabError):
@@ -176,6 +179,8 @@ def system_reset(hypervisor: Hypervisor, vm: Vm, restart_wanted: bool) -> None:
 
 
 def _check_program_fits(vm: Vm) -> None:
+    if vm.settings.executable.device_tree:
+        _check_kernel_fits(vm)
     for segment in vm.settings.executable.segments:
         if not vm.contains(segment.address, segment.size):
             last = RAM_BASE + vm.settings.memory - 1
@@ -184,6 +189,16 @@ def _check_program_fits(vm: Vm) -> None:
                 f" {segment.address:#x}, and the VM's memory is {RAM_BASE:#x} to {last:#x};"
                 " give it more memory or move the program"
             )
+
+
+def _check_kernel_fits(vm: Vm) -> None:
+    needed = direct_boot.memory_needed(vm.settings)
+    if needed > vm.settings.memory:
+        enough = -(-needed // MEBIBYTE) + ROOM_FOR_LINUX
+        raise LifecycleError(
+            f"cannot start {vm.name}: its kernel, initramfs and device tree take {needed >> 10} KiB, and it"
+            f" has {vm.settings.memory >> 10} KiB; give it {enough} MiB or more"
+        )
 
 
 def _check_memory_fits(hypervisor: Hypervisor, vm: Vm) -> None:
@@ -220,10 +235,11 @@ def _take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
 
 
 def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
-    executable = vm.settings.executable
-    for segment in executable.segments:
-        hypervisor.write_guest(vm, segment.address, segment.data)
     vm.starts += 1
+    entropy = direct_boot.entropy_of(hypervisor.seed, vm.name, vm.serial, vm.starts)
+    image = direct_boot.boot_image(vm.settings, entropy)
+    for segment in image.segments:
+        hypervisor.write_guest(vm, segment.address, segment.data)
     vm.exits.clear()
     vm.faults.clear()
     vm.fault_count = 0
@@ -234,7 +250,7 @@ def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     vm.vcpus = [Vcpu(vm, index) for index in range(vm.settings.vcpus)]
     for vcpu in vm.vcpus:
         vcpu.ready_at = hypervisor.now
-    vm.vcpus[0].boot(executable.entry, 0)
+    vm.vcpus[0].boot(image.entry, image.argument)
     hypervisor.make_ready(vm.vcpus[0], hypervisor.now)
 
 

@@ -36,13 +36,14 @@ HOLDS_MEMORY = (VmState.RUNNING, VmState.SHUTTING_DOWN, VmState.PAUSED, VmState.
 
 @dataclass(frozen=True, slots=True)
 class VmSettings:
-    """What a VM is made of. `executable` is loaded at every start."""
+    """What a VM is made of. `executable` is loaded at every start; `append` is a kernel's command line."""
 
     name: str
     vcpus: int
     memory: int
     executable: Executable
     on_fault: OnFault = "crash"
+    append: str = ""
 
 
 class Vm:
@@ -117,6 +118,7 @@ class Vm:
         settings = self.settings
         plain: list[Any] = [
             [settings.name, settings.vcpus, settings.memory, settings.on_fault, settings.executable.entry],
+            [settings.append],
             [self.index, self.vmid, self.lifecycle.value, self.resumes_to.value, self.restart_on_shutdown],
             [self.starts, self.time_offset, self.paused_at, self.fault_count],
             [self.frames, self.gstage.frames if self.gstage else [], self.exits],

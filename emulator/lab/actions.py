@@ -107,12 +107,15 @@ def _set_vm(lab: Lab, arguments: Result) -> Result:
     if vm.lifecycle is not VmState.SHUT_OFF:
         raise LabError(f"cannot change {vm.name}: it is {vm.state.value}; destroy it first", "vm")
     if not changes:
-        raise LabError("nothing to change; give memory, vcpus, name, program, autostart or on_fault", "vm")
+        raise LabError(
+            "nothing to change; give memory, vcpus, name, program, autostart, on_fault or append", "vm"
+        )
     old = lab.vm_configs[vm.name]
     config = VmConfig.from_dict({**old.to_dict(), **changes}, "vm")
     if config.name != old.name and config.name in lab.hypervisor.vms:
         raise LabError(f"there is a VM {config.name!r} already; choose another name", "name")
     lab.require_program(config.program, "program")
+    lab.require_command_line_fits(config)
     lab.reconfigure(vm, config)
     _note(lab, "set_vm", f"{config.name} was changed: {', '.join(sorted(changes))}", vm)
     return {"vm": vm.name}

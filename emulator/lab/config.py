@@ -32,6 +32,7 @@ MAX_VCPUS = 8
 MAX_VMS = 64
 MIN_HOST_BYTES, MAX_HOST_BYTES = 1 << 20, 1 << 30
 MIN_VM_BYTES = 64 << 10
+MAX_COMMAND_LINE = 1023  # COMMAND_LINE_SIZE of Linux on RISC-V is 1024, with the end
 TIMEBASE_HZ = 10_000_000  # ticks of the guest's `time` counter; a pCPU runs a whole number of cycles in each
 MAX_CLOCK_HZ = 10_000_000_000
 MIN_TIMESLICE_NS, MAX_TIMESLICE_NS = 10_000, 10_000_000_000
@@ -89,7 +90,7 @@ class VmConfig:
     """A virtual machine: `memory` bytes from GPA 0x8000_0000, and the program that is loaded when it starts.
 
     `on_fault` says what the hypervisor does about an access outside the VM's memory: `crash` the VM, `skip`
-    the instruction, or `inject` an access fault into the guest.
+    the instruction, or `inject` an access fault into the guest. `append` is the command line of a kernel.
     """
 
     name: str
@@ -98,11 +99,12 @@ class VmConfig:
     memory: int = 1 << 20
     autostart: bool = False
     on_fault: OnFault = "crash"
+    append: str = ""
 
     @classmethod
     def from_dict(cls, data: object, path: str) -> VmConfig:
         """Return the VM that `data` (a plain mapping) describes; raise ConfigError."""
-        keys = ("name", "vcpus", "memory", "program", "autostart", "on_fault")
+        keys = ("name", "vcpus", "memory", "program", "autostart", "on_fault", "append")
         table = _table(data, path, keys)
         for key in ("name", "program"):
             if key not in table:
@@ -115,10 +117,12 @@ class VmConfig:
             memory=_get(table, path, "memory", 1 << 20, vm_memory),
             autostart=_get(table, path, "autostart", False, _boolean),
             on_fault=_get(table, path, "on_fault", "crash", _on_fault),
+            append=_get(table, path, "append", "", command_line),
         )
 
     def to_dict(self) -> dict[str, str | int | bool]:
         """Return the plain mapping that `from_dict` reads back."""
+        append = {"append": self.append} if self.append else {}
         return {
             "name": self.name,
             "vcpus": self.vcpus,
@@ -126,6 +130,7 @@ class VmConfig:
             "program": self.program,
             "autostart": self.autostart,
             "on_fault": self.on_fault,
+            **append,
         }
 
 
@@ -208,6 +213,17 @@ def program_name(value: object, path: str = "program") -> str:
     if isinstance(value, str) and _PROGRAM.fullmatch(value) and ".." not in value.split("/"):
         return value
     raise ConfigError(path, f"is {value!r}; expected the name of a program of this lesson, e.g. `hello.s`")
+
+
+def command_line(value: object, path: str = "append") -> str:
+    """Return a valid kernel command line; raise ConfigError."""
+    if isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= MAX_COMMAND_LINE:
+        return value
+    raise ConfigError(
+        path,
+        f"is {value!r}; expected a kernel's command line, at most {MAX_COMMAND_LINE} ASCII characters on one"
+        " line, e.g. `console=hvc0 quiet`",
+    )
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

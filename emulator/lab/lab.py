@@ -38,6 +38,7 @@ from emulator.machine.engine import Engine
 from emulator.machine.host import Host
 
 NS_PER_SECOND = 1_000_000_000
+DEFAULT_COMMAND_LINE = "console=hvc0"
 Action = Mapping[str, Any]
 Answer = str | int | float | bool | list[str]
 
@@ -121,7 +122,7 @@ class Lab:
     def _new_hypervisor(self, clock: int, position: int, next_event: int) -> Hypervisor:
         config = self.host_config
         host = Host(config.pcpus, config.memory, config.clock, self.engine)
-        return Hypervisor(host, self.timeslice_cycles, self.revision, clock, position, next_event)
+        return Hypervisor(host, self.timeslice_cycles, self.revision, clock, position, next_event, self.seed)
 
     # Time
 
@@ -213,6 +214,7 @@ class Lab:
         if len(self.hypervisor.vms) >= MAX_VMS:
             raise LabError(f"a lab holds at most {MAX_VMS} VMs; undefine one first")
         self.require_program(config.program, "program")
+        self.require_command_line_fits(config)
         self.vm_configs[config.name] = config
         return self.hypervisor.define(_settings(config))
 
@@ -222,6 +224,13 @@ class Lab:
             known = list(self.programs)
             hint = nearest(name, known) or f"; programs here: {', '.join(known)}"
             raise LabError(f"there is no program {name!r}{hint}", path)
+
+    def require_command_line_fits(self, config: VmConfig) -> None:
+        """Raise LabError if a VM has a kernel's command line and a program that takes none."""
+        if config.append and not self.programs[config.program].is_kernel:
+            raise LabError(
+                f"append is a kernel's command line, and {config.program} is none; drop it", "append"
+            )
 
     def start(self, vm: Vm) -> None:
         """Start a VM with its program as it is now. Raises LabError."""
@@ -346,4 +355,5 @@ class Lab:
 
 def _settings(config: VmConfig) -> VmSettings:
     """Return a VM's settings; the program is loaded into them when it starts."""
-    return VmSettings(config.name, config.vcpus, config.memory, Executable(0, ()), config.on_fault)
+    append = config.append or DEFAULT_COMMAND_LINE
+    return VmSettings(config.name, config.vcpus, config.memory, Executable(0, ()), config.on_fault, append)

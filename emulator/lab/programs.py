@@ -8,7 +8,7 @@ from functools import cached_property
 from emulator.isa.assembler import assemble
 from emulator.isa.assembly.problems import AssemblyError, Problem
 from emulator.lab.errors import Diagnostic, LabError
-from emulator.machine import elf
+from emulator.machine import elf, linux
 from emulator.machine.elf import ElfError, Executable, Segment
 
 PERMISSION_BITS = {"r": 4, "w": 2, "x": 1}
@@ -17,19 +17,30 @@ MAX_SOURCE_CHARACTERS = 256 << 10
 
 @dataclass(frozen=True)
 class Program:
-    """A guest program under a name: assembly text, or the bytes of an ELF file."""
+    """A guest program: assembly text, or in `elf` the bytes of an ELF file, a Linux Image or a FIT image."""
 
     name: str
     source: str | None = None
     elf: bytes | None = None
+
+    @property
+    def is_kernel(self) -> bool:
+        """Whether it is an operating system's kernel, which takes a command line."""
+        data = self.elf or b""
+        return linux.is_image(data) or data.startswith(linux.FIT_MAGIC)
 
     @cached_property
     def executable(self) -> Executable:
         """The program, assembled or read. Raises LabError with line and column."""
         if self.source is not None:
             return _assembled(self.name, self.source)
+        data = self.elf or b""
         try:
-            return elf.load(self.elf or b"", self.name)
+            if linux.is_image(data):
+                return linux.load(data, name=self.name)
+            if data.startswith(linux.FIT_MAGIC):
+                return linux.load_bundle(data, self.name)
+            return elf.load(data, self.name)
         except ElfError as error:
             raise LabError(str(error), "program") from error
 

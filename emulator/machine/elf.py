@@ -44,7 +44,8 @@ class Executable:
     """An entry point and what to load; segments ascend and do not overlap.
 
     `lines` maps the address of each instruction to its line in `source`, a text called `name`; `symbols` are
-    addresses by label. All three are empty for an ELF file.
+    addresses by label. All three are empty for an ELF file. An operating system wants a device tree, whose
+    address it finds in a1, and may want an initramfs (`initrd`).
     """
 
     entry: int
@@ -53,6 +54,8 @@ class Executable:
     source: str = ""
     symbols: Mapping[str, int] = field(default_factory=dict[str, int])
     lines: Mapping[int, int] = field(default_factory=dict[int, int])
+    initrd: bytes = b""
+    device_tree: bool = False
 
 
 def load(data: bytes, name: str = "program", relocatable: bool = False) -> Executable:

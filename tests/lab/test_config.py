@@ -23,6 +23,13 @@ def test_written_configuration_reads_back() -> None:
     assert LabConfig.from_dict(config.to_dict()) == config
 
 
+def test_a_command_line_reads_back_and_is_left_out_where_there_is_none() -> None:
+    config = VmConfig.from_dict({"name": "a", "program": "linux", "append": "console=hvc0 quiet"}, "vm")
+    assert config.append == "console=hvc0 quiet"
+    assert VmConfig.from_dict(config.to_dict(), "vm") == config
+    assert "append" not in LabConfig.from_dict(LAB).vms[0].to_dict()
+
+
 @pytest.mark.parametrize(
     ("host", "path", "words"),
     [
@@ -68,6 +75,10 @@ def test_host_mistake_is_located(host: object, path: str, words: str) -> None:
         ({"program": ""}, "vms[1].program", "expected the name of a program"),
         ({"autostart": "yes"}, "vms[1].autostart", "true or false"),
         ({"on_fault": "sikp"}, "vms[1].on_fault", "did you mean `skip`?"),
+        ({"append": "quiet\nsplash"}, "vms[1].append", "expected a kernel's command line"),
+        ({"append": "x" * 1024}, "vms[1].append", "at most 1023 ASCII characters"),
+        ({"append": 7}, "vms[1].append", "expected a kernel's command line"),
+        ({"apend": "quiet"}, "vms[1].apend", "did you mean `append`?"),
         ({"vcpu": 2}, "vms[1].vcpu", "did you mean `vcpus`?"),
     ],
 )

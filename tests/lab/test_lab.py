@@ -49,6 +49,12 @@ def test_missing_program_is_located(engine: Any) -> None:
     assert caught.value.path == "vms[0].program"
 
 
+def test_a_command_line_for_a_program_that_is_no_kernel_is_refused(engine: Any) -> None:
+    config = LabConfig.from_dict({"vms": [{"name": "a", "program": "p.s", "append": "quiet"}]})
+    with pytest.raises(LabError, match=r"append is a kernel's command line, and p.s is none; drop it"):
+        Lab(config, {"p.s": Program("p.s", source="nop")}, 1, engine)
+
+
 def test_replay_reaches_the_same_state(make_lab: MakeLab) -> None:
     lab = make_lab("hello", "spin", "nap", "probe")
     for vm in "abcd":

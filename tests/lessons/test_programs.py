@@ -1,9 +1,15 @@
 """A guest program that cannot be assembled or loaded is a fault of its lesson, at its line and column."""
 
+import struct
+from pathlib import Path
+
 import pytest
 
 from app.lessons import LessonErrors, load_lesson
+from emulator.machine.linux import bundle
 from tests.lessons.conftest import FRONT, PROGRAM, WriteLesson
+
+KERNEL = struct.pack("<IIQQQIIQ8s4sI", 0x6F, 0, 0x20_0000, 0x1000, 0, 2, 0, 0, b"RISCV", b"RSC\5", 0)
 
 
 def test_every_assembly_error_is_located_in_its_file(write_lesson: WriteLesson) -> None:
@@ -28,3 +34,30 @@ def test_a_file_of_another_kind_has_no_place_among_the_programs(write_lesson: Wr
     with pytest.raises(LessonErrors) as caught:
         load_lesson(write_lesson(files={"guest/NOTES.txt": "x"}))
     assert "guest/NOTES.txt: cannot be used; name it like hello.s or hello.elf" in str(caught.value)
+
+
+def test_a_guest_that_is_not_built_is_named_with_the_command_that_builds_it(
+    write_lesson: WriteLesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VMLAB_CACHE", str(tmp_path))
+    with pytest.raises(LessonErrors) as caught:
+        load_lesson(write_lesson(FRONT.replace("program: hello.s", "program: linux")))
+    error = str(caught.value.errors[0])
+    assert error.startswith("lessons/03-mine/lesson.md:")
+    assert "the guest 'linux' is not built on this machine; run `vmlab guests build linux" in error
+
+
+def test_a_built_guest_is_a_program_of_the_lesson(
+    write_lesson: WriteLesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VMLAB_CACHE", str(tmp_path))
+    (tmp_path / "guests").mkdir()
+    (tmp_path / "guests/linux.itb").write_bytes(bundle(KERNEL, b"files", "a test"))
+    lesson = load_lesson(write_lesson(FRONT.replace("program: hello.s", "program: linux")))
+    assert lesson.programs["linux"].executable.initrd == b"files"
+
+
+def test_a_command_line_beside_a_program_that_is_no_kernel_is_located(write_lesson: WriteLesson) -> None:
+    with pytest.raises(LessonErrors) as caught:
+        load_lesson(write_lesson(FRONT.replace("program: hello.s", "program: hello.s, append: quiet")))
+    assert "vms[0].append: is a kernel's command line, and hello.s is none" in str(caught.value)

@@ -1,0 +1,27 @@
+"""Where built guests lie: one FIT image for each name, in the cache directory."""
+
+from pathlib import Path
+
+from app.guests.errors import GuestError
+from emulator.build.cache import cache_directory
+
+CONFIGS = {"linux": "tiny", "linux-lab": "lab"}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that a lesson may give as a program without bringing the file."""
+    return tuple(CONFIGS)
+
+
+def image_path(name: str) -> Path:
+    """Return where the image of a name lies, built or not."""
+    return cache_directory() / "guests" / f"{name}.itb"
+
+
+def read_image(name: str) -> bytes:
+    """Return a built guest; raise GuestError with the command that builds it."""
+    path = image_path(name)
+    if not path.is_file():
+        command = f"vmlab guests build linux --config {CONFIGS[name]}"
+        raise GuestError(f"the guest '{name}' is not built on this machine; run `{command}`")
+    return path.read_bytes()

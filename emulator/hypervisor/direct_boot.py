@@ -1,0 +1,98 @@
+"""Direct kernel boot: what a VM's memory holds before its first instruction, and what a0 and a1 point at.
+
+libvirt's word for starting an operating system without firmware: the hypervisor places kernel, initramfs and
+device tree itself. An assembly program or ELF file is loaded where it says, and gets nothing else. From the
+end of memory downwards lie the device tree and the initramfs, as far from the kernel as can be.
+
+Source of the device tree's content: Devicetree Specification 0.4, chapter 3, and Linux's bindings
+"riscv/cpus.yaml" and "chosen.yaml". No device is described: console, timer and power are SBI calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from emulator.core.csr_bits import MISA
+from emulator.hypervisor.vm import VmSettings
+from emulator.machine.elf import Segment
+from emulator.machine.fdt import Node, cells64, flatten
+from emulator.machine.host import TIMEBASE_HZ
+from emulator.state import PAGE_BYTES, RAM_BASE
+
+SINGLE_LETTERS = "imafdc"  # in the order of the ISA string; never h: a guest has no guests
+OTHER_EXTENSIONS = ("zicsr", "zifencei", "zicond", "zba", "zbb", "zbs")
+READ_WRITE = 6
+ENTROPY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class BootImage:
+    """What to write, where vCPU 0 begins, and its a1: the address of the device tree, or 0."""
+
+    segments: tuple[Segment, ...]
+    entry: int
+    argument: int
+
+
+def boot_image(settings: VmSettings, entropy: bytes) -> BootImage:
+    """Return what a VM starts from; `entropy` seeds the guest's random numbers.
+
+    A kernel's lie in the VM's memory and apart if it has `memory_needed`.
+    """
+    executable = settings.executable
+    if not executable.device_tree:
+        return BootImage(executable.segments, executable.entry, 0)
+    end = RAM_BASE + settings.memory
+    tree_size = len(device_tree(settings, (0, 0), entropy))
+    tree_at = (end - tree_size) // PAGE_BYTES * PAGE_BYTES
+    initrd_at = (tree_at - len(executable.initrd)) // PAGE_BYTES * PAGE_BYTES
+    tree = device_tree(settings, (initrd_at, initrd_at + len(executable.initrd)), entropy)
+    segments = [*executable.segments, Segment(tree_at, tree, len(tree), READ_WRITE)]
+    if executable.initrd:
+        segments.append(Segment(initrd_at, executable.initrd, len(executable.initrd), READ_WRITE))
+    return BootImage(tuple(segments), executable.entry, tree_at)
+
+
+def memory_needed(settings: VmSettings) -> int:
+    """Return the least memory, in bytes, in which nothing of a kernel's boot image overlaps."""
+    executable = settings.executable
+    tree = len(device_tree(settings, (0, 0), bytes(ENTROPY_BYTES)))
+    sizes = [*(segment.size for segment in executable.segments), tree, len(executable.initrd)]
+    below = min(segment.address for segment in executable.segments) - RAM_BASE
+    return below + sum(-(-size // PAGE_BYTES) * PAGE_BYTES for size in sizes)
+
+
+def isa_string() -> str:
+    """Return the extensions of a guest's hart, as `riscv,isa` spells them."""
+    letters = "".join(letter for letter in SINGLE_LETTERS if MISA >> (ord(letter) - ord("a")) & 1)
+    return "_".join([f"rv64{letters}", *OTHER_EXTENSIONS])
+
+
+def entropy_of(*parts: object) -> bytes:
+    """Return 32 bytes that differ for different parts and are the same in every run of the lab."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=ENTROPY_BYTES).digest()
+
+
+def device_tree(settings: VmSettings, initrd: tuple[int, int], entropy: bytes) -> bytes:
+    """Return the blob that describes a VM; its length does not depend on `initrd`."""
+    root = Node("", {"#address-cells": 2, "#size-cells": 2, "compatible": "vmlab,vm", "model": "VM Lab VM"})
+    chosen = root.add("chosen", bootargs=settings.append)
+    if settings.executable.initrd:
+        chosen.properties["linux,initrd-start"] = cells64(initrd[0])
+        chosen.properties["linux,initrd-end"] = cells64(initrd[1])
+    chosen.properties["rng-seed"] = entropy
+    memory = cells64(RAM_BASE, settings.memory)
+    root.add(f"memory@{RAM_BASE:x}", device_type="memory", reg=memory)
+    cpus = root.add("cpus")
+    cpus.properties |= {"#address-cells": 1, "#size-cells": 0, "timebase-frequency": TIMEBASE_HZ}
+    for index in range(settings.vcpus):
+        _add_cpu(cpus, index)
+    return flatten(root)
+
+
+def _add_cpu(cpus: Node, index: int) -> None:
+    cpu = cpus.add(f"cpu@{index}", device_type="cpu", reg=index, status="okay", compatible="riscv")
+    cpu.properties |= {"riscv,isa": isa_string(), "mmu-type": "riscv,sv39"}
+    controller = cpu.add("interrupt-controller", compatible="riscv,cpu-intc", phandle=index + 1)
+    controller.properties |= {"#interrupt-cells": 1, "interrupt-controller": None}
