@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.serving import Server
-from tests.browser.workbench import CHROMEBOOK, Workbench
+from tests.browser.workbench import CHROMEBOOK, Workbench, until
 
 LESSON = "first-virtual-machine"
 
@@ -66,7 +66,7 @@ def test_the_theme_button_is_remembered_by_the_server(page: Page) -> None:
     page.goto("/")
     before = page.evaluate("getComputedStyle(document.body).color")
     page.get_by_role("button", name="Use the dark theme").click()
-    assert page.evaluate("getComputedStyle(document.body).color") != before
+    until(page, lambda: page.evaluate("getComputedStyle(document.body).color") != before, "another colour")
     page.reload()
     assert page.locator("html").get_attribute("data-theme") == "dark"
 
