@@ -152,8 +152,9 @@ class Workbench:
         if twin.get_attribute("open") is None:
             twin.locator("summary").click()
         sums: dict[str, int] = {}
-        for row in self.page.locator("#frame-table tr").all():
-            _, number, _, owner, role = (cell.strip() for cell in row.locator("td").all_inner_texts())
+        # All rows at once: the table is drawn anew while the lab runs.
+        texts = "rows => rows.map(row => [...row.cells].map(cell => cell.innerText.trim()))"
+        for _, number, _, owner, role in self.page.locator("#frame-table tr").evaluate_all(texts):
             key = f"{owner.split(' ', 1)[-1]} {role}".strip()
             sums[key] = sums.get(key, 0) + int(number)
         twin.locator("summary").click()
