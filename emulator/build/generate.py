@@ -3,12 +3,11 @@
 Four things happen to the sources, and only these:
 
 * the line `dispatch()` in `run` becomes one branch for each row of the table that runs often; the rest go
-into
-  `perform_atomic` and `perform_system`; `decode_word` is written from the same rows;
+  into `perform_atomic` and `perform_system`; `decode_word` is written from the same rows;
 * a call of a one-line semantic function is replaced by that line, which spares numba two hundred small
-compilations; * every integer constant becomes a `np.uint64`, because numba gives a plain literal the type
-int64, and int64 with uint64
-  makes float64 or a wrong comparison;
+  compilations;
+* every integer constant becomes a `np.uint64`, because numba gives a plain literal the type int64, and int64
+  with uint64 makes float64 or a wrong comparison;
 * every function is marked for compilation.
 
 The same text, loaded with `VMLAB_JIT=0`, is plain Python: the oracle for the compiled kernels.

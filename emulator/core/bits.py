@@ -34,16 +34,8 @@ def shift_right_arithmetic(value, amount):
     return ((value >> amount) ^ fill) - fill
 
 
-def negate(value):
-    return 0 - value
-
-
 def magnitude(value):
     """Absolute value of a signed 64-bit number, as unsigned."""
     if value & SIGN:
         return 0 - value
     return value
-
-
-def field(word, low, width):
-    return (word >> low) & ((1 << width) - 1)

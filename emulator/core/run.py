@@ -141,6 +141,9 @@ def run(hart, host, budget):
         timer = cycles_to_timer(hart, host)
         if timer < budget - n:
             limit = n + timer
+        if hart.mmio_state != MMIO_NONE and limit > n + 1:
+            # What was held back until the device had answered comes right after this instruction.
+            limit = n + 1
         context = fetch_context(hart)
         data = data_context(hart)
         page = fetch_page(hart, host, pc, context)

@@ -19,11 +19,11 @@ def addi(a, imm):
 
 
 def slti(a, imm):
-    return signed_less(a, imm) & 1
+    return 1 if signed_less(a, imm) else 0
 
 
 def sltiu(a, imm):
-    return (a < imm) & 1
+    return 1 if a < imm else 0
 
 
 def xori(a, imm):
@@ -79,11 +79,11 @@ def sll(a, b):
 
 
 def slt(a, b):
-    return signed_less(a, b) & 1
+    return 1 if signed_less(a, b) else 0
 
 
 def sltu(a, b):
-    return (a < b) & 1
+    return 1 if a < b else 0
 
 
 def xor(a, b):
