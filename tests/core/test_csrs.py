@@ -24,8 +24,8 @@ SUPERVISOR = [
 ]  # fmt: skip
 HYPERVISOR = [
     "hstatus", "hedeleg", "hideleg", "hie", "htimedelta", "hcounteren", "hgeie", "henvcfg", "htval", "hip",
-    "hvip", "htinst", "hgatp", "vsstatus", "vsie", "vstvec", "vsscratch", "vsepc", "vscause", "vstval", "vsip",
-    "vsatp",
+    "hvip", "htinst", "hgatp", "vsstatus", "vsie", "vstvec", "vsscratch", "vsepc", "vscause", "vstval",
+    "vsip", "vsatp",
 ]  # fmt: skip
 MACHINE = [
     "mstatus",
