@@ -33,6 +33,8 @@ MARKS_KEPT = 4096
 SLICES_SHOWN = 1000  # of each pCPU in one observation, the newest
 EXITS_SHOWN = 100
 WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
+# What the vCPUs of a VM in such a state are shown as: theirs is what they will go on from, if they do.
+STANDS_STILL = {VmState.PAUSED: "paused", VmState.CRASHED: "stopped"}
 
 
 def address(value: int) -> str:
@@ -163,7 +165,7 @@ def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView
             idle += max(0, hypervisor.mean_clock - vcpu.since)
     return {
         "index": vcpu.index,
-        "state": "off" if off else "paused" if vcpu.vm.lifecycle is VmState.PAUSED else vcpu.state.value,
+        "state": "off" if off else STANDS_STILL.get(vcpu.vm.lifecycle, vcpu.state.value),
         "mode": "VS" if registers.priv == PRIV_S or off else "VU",
         "pc": address(registers.pc),
         "pcpu": vcpu.pcpu,

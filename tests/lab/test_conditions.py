@@ -74,6 +74,8 @@ def test_end_of_a_timeslice(lab: Lab) -> None:
 def test_fault(lab: Lab) -> None:
     assert lab.run_until({"kind": "fault", "vm": "d"}, FAR)
     assert lab.vm("d").state.value == "crashed"
+    views = {vm["name"]: vm for vm in lab.observe(None)["vms"]}
+    assert [vcpu["state"] for vcpu in views["d"]["vcpus"]] == ["stopped"]
 
 
 def test_console_text(lab: Lab) -> None:
