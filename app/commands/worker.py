@@ -21,7 +21,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def main(args: argparse.Namespace) -> int:
     """Serve labs until standard input ends."""
     from app.workers.process import leave_interrupts_to_parent, serve, take_pipes
-    from app.workers.record import build_lab
+    from app.workers.record import LabBuilder
     from emulator.build.engine import load_engine
 
     leave_interrupts_to_parent()
@@ -29,7 +29,7 @@ def main(args: argparse.Namespace) -> int:
     engine = load_engine()
     gc.collect()
     gc.freeze()  # the compiler's million objects stay for ever: walking them would stop every lab for 80 ms
-    serve(lambda record: build_lab(record, engine), examiner(args.lessons), requests, replies)
+    serve(LabBuilder(engine), examiner(args.lessons), requests, replies)
     return 0
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal, TypedDict
+from weakref import WeakValueDictionary
 
 from app.workers.protocol import Message
 from emulator.lab import Lab, LogEntry
@@ -85,7 +87,21 @@ class LabRecord:
         )
 
 
-def build_lab(record: LabRecord, engine: Engine) -> Lab:
-    """Return the lab of a record at its beginning; raise LabError or ConfigError."""
-    programs = {text.name: Program(text.name, text.source, text.elf) for text in record.programs}
-    return Lab(LabConfig.from_dict(record.config), programs, record.seed, engine)
+class LabBuilder:
+    """Builds labs in one process. Labs with the same compiled program hold one copy of it."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Run labs on `engine`."""
+        self._engine = engine
+        self._images: WeakValueDictionary[tuple[str, bytes], Program] = WeakValueDictionary()
+
+    def __call__(self, record: LabRecord) -> Lab:
+        """Return the lab of a record at its beginning; raise LabError or ConfigError."""
+        programs = {text.name: self._program(text) for text in record.programs}
+        return Lab(LabConfig.from_dict(record.config), programs, record.seed, self._engine)
+
+    def _program(self, text: ProgramText) -> Program:
+        program = Program(text.name, text.source, text.elf)
+        if text.elf is None:
+            return program
+        return self._images.setdefault((text.name, sha256(text.elf).digest()), program)

@@ -1,6 +1,7 @@
 """The database keeps what was acknowledged, in the order it happened, and refuses what it does not know."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,16 @@ import pytest
 from app.web.store import Database, LabStore, Reply, StoreError, StudentStore, data_directory, open_database
 from app.web.store.labs import Beginning, LabRow
 from app.workers.record import ProgramText
+
+# What makes version 1 of a database out of version 2: programs held their images themselves.
+DOWNGRADE = (
+    "CREATE TABLE old (lab VARCHAR REFERENCES lab (id), name VARCHAR, source TEXT, elf BLOB)",
+    "INSERT INTO old SELECT lab, name, source, data FROM program LEFT JOIN image ON image = digest",
+    "DROP TABLE program",
+    "DROP TABLE image",
+    "ALTER TABLE old RENAME TO program",
+    "PRAGMA user_version=1",
+)
 
 
 @pytest.fixture
@@ -48,6 +59,43 @@ def test_a_lab_is_loaded_as_it_was_begun(labs: LabStore, row: LabRow) -> None:
     assert record is not None
     assert (record.seed, record.config, record.position, record.log) == (1, {"vms": []}, 0, ())
     assert set(record.programs) == set(start().programs)
+
+
+def test_an_image_is_kept_once_however_many_labs_hold_it(database: Database, labs: LabStore) -> None:
+    for _ in range(3):
+        labs.create(StudentStore(database, lambda: 1000.0).create_guest()[0], start())
+    assert images_kept(database) == 1
+
+
+def test_an_image_that_no_lab_holds_any_more_is_dropped(
+    database: Database, labs: LabStore, row: LabRow
+) -> None:
+    newer = replace(start(), programs=(ProgramText("k.elf", elf=b"\x7fELF\1"),))
+    labs.restart(row.id, newer, None)
+    assert images_kept(database) == 1
+    record = labs.load(row.id)
+    assert record is not None
+    assert record.programs == newer.programs
+
+
+def test_a_database_of_version_1_keeps_its_programs(tmp_path: Path) -> None:
+    database = open_database(tmp_path)
+    labs = LabStore(database, lambda: 1000.0)
+    row = labs.create(StudentStore(database, lambda: 1000.0).create_guest()[0], start())
+    with database.write() as connection:
+        for statement in DOWNGRADE:
+            connection.exec_driver_sql(statement)
+    database.close()
+    database = open_database(tmp_path)
+    record = LabStore(database, lambda: 1000.0).load(row.id)
+    database.close()
+    assert record is not None
+    assert set(record.programs) == set(start().programs)
+
+
+def images_kept(database: Database) -> int:
+    with database.read() as connection:
+        return connection.exec_driver_sql("SELECT count(*) FROM image").scalar_one()
 
 
 def test_a_student_has_one_lab_per_lesson(labs: LabStore, student: str, row: LabRow) -> None:

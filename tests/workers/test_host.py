@@ -9,7 +9,7 @@ import pytest
 
 from app.workers.host import MAX_LABS, SessionHost
 from app.workers.protocol import Message
-from app.workers.record import LabRecord, ProgramText, build_lab
+from app.workers.record import LabBuilder, LabRecord, ProgramText
 from emulator.build.engine import Engine, load_engine
 from emulator.lab import Lab
 from tests.workers.conftest import CONFIG, COUNT
@@ -66,7 +66,7 @@ class Bench:
 
 @pytest.fixture
 def bench(engine: Engine) -> Bench:
-    return Bench(lambda record: build_lab(record, engine))
+    return Bench(LabBuilder(engine))
 
 
 def record(lab: str = "lab", lesson: str = "none", source: str = COUNT) -> LabRecord:
@@ -221,7 +221,7 @@ def test_a_bug_in_one_lab_leaves_the_others_alone(engine: Engine, capsys: pytest
             raise ZeroDivisionError(position)
 
     def build(wanted: LabRecord) -> Lab:
-        lab = build_lab(wanted, engine)
+        lab = LabBuilder(engine)(wanted)
         if wanted.lesson == "broken":
             lab.__class__ = Broken
         return lab
@@ -263,6 +263,16 @@ def test_stepping_leaves_the_chosen_speed_alone(bench: Bench) -> None:
     assert bench.state()["run"]["speed"] == "1e-6"
 
 
+def test_labs_with_the_same_image_hold_it_once(engine: Engine) -> None:
+    build = LabBuilder(engine)
+    first, second, other = (
+        build(replace(record(name), programs=(ProgramText("count.s", elf=bytes([*b"\x7fELF", kind])),)))
+        for name, kind in (("one", 1), ("two", 1), ("three", 2))
+    )
+    assert first.programs["count.s"] is second.programs["count.s"]
+    assert other.programs["count.s"].elf == b"\x7fELF\2"
+
+
 def test_labs_that_nobody_uses_make_room(bench: Bench) -> None:
     for number in range(MAX_LABS + 5):
         bench.open(record(f"lab{number}"))
@@ -272,7 +282,7 @@ def test_labs_that_nobody_uses_make_room(bench: Bench) -> None:
 
 def test_memory_is_taken_from_unused_labs_first_and_then_the_largest_is_paused(engine: Engine) -> None:
     def start_all(memory: int) -> Bench:
-        bench = Bench(lambda wanted: build_lab(wanted, engine), memory)
+        bench = Bench(LabBuilder(engine), memory)
         bench.start(record("unused"), "a", "b")
         bench.start(record("small"), "a")
         bench.start(record("large"), "a", "b")

@@ -106,6 +106,7 @@ class LabStore:
             )
             connection.execute(delete(schema.program).where(schema.program.c.lab == lab))
             _write_programs(connection, lab, beginning.programs)
+            _drop_unused_images(connection)
             self._repeat_answers(connection, lab)
             self._write_reply(connection, lab, reply)
 
@@ -304,17 +305,37 @@ def _beginning(beginning: Beginning) -> dict[str, Any]:
 
 
 def _write_programs(connection: Connection, lab: str, programs: Sequence[ProgramText]) -> None:
-    rows = [{"lab": lab, "name": text.name, "source": text.source, "elf": text.elf} for text in programs]
+    rows: list[dict[str, Any]] = []
+    for text in programs:
+        digest = None if text.elf is None else _keep_image(connection, text.elf)
+        rows.append({"lab": lab, "name": text.name, "source": text.source, "image": digest})
     if rows:
         connection.execute(insert(schema.program), rows)
 
 
+def _keep_image(connection: Connection, data: bytes) -> str:
+    """Keep an image unless it is known; return its digest."""
+    digest = schema.image_digest(data)
+    known = select(schema.image.c.digest).where(schema.image.c.digest == digest)
+    if connection.execute(known).one_or_none() is None:
+        connection.execute(insert(schema.image).values(digest=digest, data=data))
+    return digest
+
+
+def _drop_unused_images(connection: Connection) -> None:
+    used = select(schema.program.c.image).where(schema.program.c.image.is_not(None))
+    connection.execute(delete(schema.image).where(schema.image.c.digest.not_in(used)))
+
+
 def _read_programs(connection: Connection, lab: str) -> tuple[ProgramText, ...]:
-    columns = schema.program.c
+    program, image = schema.program.c, schema.image.c
     rows = connection.execute(
-        select(columns.name, columns.source, columns.elf).where(columns.lab == lab).order_by(columns.name)
+        select(program.name, program.source, image.data)
+        .select_from(schema.program.outerjoin(schema.image))
+        .where(program.lab == lab)
+        .order_by(program.name)
     )
-    return tuple(ProgramText(row.name, row.source, row.elf) for row in rows)
+    return tuple(ProgramText(row.name, row.source, row.data) for row in rows)
 
 
 def _read_log(connection: Connection, lab: str, generation: int) -> tuple[LogEntry, ...]:

@@ -6,6 +6,7 @@ released migration is never edited, only followed by another. Times are Unix sec
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from sqlalchemy import (
@@ -20,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    inspect,
 )
 
 metadata = MetaData()
@@ -59,13 +61,21 @@ lab = Table(
     Index("lab_of_student", "student", "lesson", unique=True),
 )
 
+# A compiled program, kept once for all labs that hold it: an operating system has megabytes.
+image = Table(
+    "image",
+    metadata,
+    Column("digest", String, primary_key=True),  # SHA-256 of the data
+    Column("data", LargeBinary, nullable=False),
+)
+
 program = Table(
     "program",
     metadata,
     Column("lab", String, ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
     Column("name", String, primary_key=True),
     Column("source", Text),
-    Column("elf", LargeBinary),
+    Column("image", String, ForeignKey("image.digest"), index=True),
 )
 
 action_log = Table(
@@ -113,8 +123,28 @@ check_result = Table(
 )
 
 
+def image_digest(data: bytes) -> str:
+    """Return what an image is kept under."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def _create_tables(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create_tables,)
+def _share_images(connection: Connection) -> None:
+    """Move the images that programs of version 1 held themselves; a new database has none."""
+    if "elf" not in {column["name"] for column in inspect(connection).get_columns("program")}:
+        return
+    image.create(connection)
+    connection.exec_driver_sql("ALTER TABLE program ADD COLUMN image VARCHAR REFERENCES image (digest)")
+    rows = connection.exec_driver_sql("SELECT rowid, elf FROM program WHERE elf IS NOT NULL").all()
+    for rowid, data in rows:
+        digest = image_digest(data)
+        connection.exec_driver_sql("INSERT OR IGNORE INTO image VALUES (?, ?)", (digest, data))
+        connection.exec_driver_sql("UPDATE program SET image = ? WHERE rowid = ?", (digest, rowid))
+    connection.exec_driver_sql("ALTER TABLE program DROP COLUMN elf")
+    connection.exec_driver_sql("CREATE INDEX ix_program_image ON program (image)")
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create_tables, _share_images)
