@@ -140,7 +140,7 @@ class SessionHost:
             case "config":
                 return self._standing(seat).lab.config.to_dict()
             case "apply":
-                return self._apply(self._standing(seat), message.body["action"])
+                return self._apply(seat, message.body["action"])
             case "control":
                 return self._control(self._standing(seat), message.body)
             case "inspect":
@@ -194,8 +194,11 @@ class SessionHost:
             raise Refusal("failed", session.reason)
         return session
 
-    def _apply(self, session: Session, action: dict[str, Any]) -> JsonObject:
+    def _apply(self, seat: Seat, action: dict[str, Any]) -> JsonObject:
+        session = self._standing(seat)
         applied = session.apply(action)
+        if action["verb"] == "console_input":
+            seat.publisher.typed(self._clock())
         return {**applied, "state": state_of(session)}
 
     def _control(self, session: Session, body: JsonObject) -> JsonObject:

@@ -1,5 +1,8 @@
 """What the streams of a lab get, and when: at most ten observations a second, and none while nothing changes.
 
+For a moment after something was typed at a console, what the guest prints is sent at once: an echo that
+takes a tenth of a second feels broken.
+
 Every stream has its own cursor into the lab's observations and must say `ready` before it gets the next
 one. So a slow reader gets fewer, larger deltas and no queue can grow anywhere.
 """
@@ -15,6 +18,7 @@ from app.workers.protocol import Message
 from app.workers.session import Session
 
 PERIOD_SECONDS = 0.1
+ECHO_SECONDS, TYPING_SECONDS = 0.01, 0.5
 _PARTS = (("frames", "frames"), ("lanes", "lanes"), ("console", "consoles"), ("events", "events"))
 
 Send = Callable[[Message], None]
@@ -30,6 +34,7 @@ class Stream:
     revision: int = 0
     ready: bool = True
     sent_at: float = float("-inf")
+    printed: int = 0
 
 
 class Publisher:
@@ -39,6 +44,7 @@ class Publisher:
         """Watch `session`; nobody listens yet."""
         self._session = session
         self._streams: dict[str, Stream] = {}
+        self._typing_until = float("-inf")
 
     def __bool__(self) -> bool:
         """Return whether anybody is listening."""
@@ -57,10 +63,14 @@ class Publisher:
         if stream in self._streams:
             self._streams[stream].ready = True
 
+    def typed(self, wall: float) -> None:
+        """Take note that somebody has just typed at a console."""
+        self._typing_until = wall + TYPING_SECONDS
+
     def delay(self, wall: float) -> float:
         """Return the seconds until a reader can be served, infinity when there is none waiting."""
         waiting = [
-            stream.sent_at + PERIOD_SECONDS - wall
+            stream.sent_at + self._period(stream, wall) - wall
             for stream in self._streams.values()
             if self._behind(stream)
         ]
@@ -70,13 +80,19 @@ class Publisher:
         """Send to each reader who is ready, behind and not served a moment ago; equal cursors share."""
         shared: dict[int | None, tuple[Blobs, int]] = {}
         for stream in self._streams.values():
-            if self._behind(stream) and wall - stream.sent_at >= PERIOD_SECONDS:
+            if self._behind(stream) and wall - stream.sent_at >= self._period(stream, wall):
                 if stream.cursor not in shared:
                     shared[stream.cursor] = observe(self._session, stream.cursor)
                 blobs, cursor = shared[stream.cursor]
                 stream.cursor, stream.revision = cursor, self._session.revision
                 stream.ready, stream.sent_at = False, wall
+                stream.printed = self._session.printed
                 send(Message("publish", self._session.id, body={"stream": stream.id}, blobs=blobs))
+
+    def _period(self, stream: Stream, wall: float) -> float:
+        """Return how long after the last observation a reader may get the next."""
+        echoed = wall < self._typing_until and stream.printed != self._session.printed
+        return ECHO_SECONDS if echoed else PERIOD_SECONDS
 
     def _behind(self, stream: Stream) -> bool:
         return stream.ready and stream.revision != self._session.revision

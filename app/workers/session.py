@@ -97,6 +97,11 @@ class Session:
         mode = "paused" if self.mode == "failed" else self.mode
         return {"mode": mode, "speed": self.speed, "condition": self.condition, "reason": self.reason}
 
+    @property
+    def printed(self) -> int:
+        """How many characters the VMs have printed since their starts."""
+        return sum(vm.console.length for vm in self.lab.hypervisor.vms.values())
+
     def busy(self) -> bool:
         """Return whether the lab has anything to do (now or when its pace allows)."""
         return self.mode == "rebuilding" or (self.mode in ("running", "until") and not self.waiting)

@@ -9,10 +9,14 @@ import pytest
 
 from app.workers.host import MAX_LABS, SessionHost
 from app.workers.protocol import Message
+from app.workers.publishing import PERIOD_SECONDS
 from app.workers.record import LabBuilder, LabRecord, ProgramText
 from emulator.build.engine import Engine, load_engine
 from emulator.lab import Lab
 from tests.workers.conftest import CONFIG, COUNT
+
+# Legacy SBI: read a character; print it if there was one.
+ECHO = "_start:\n li a7, 2\n ecall\n bltz a0, _start\n li a7, 1\n ecall\n j _start\n"
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +146,20 @@ def test_readers_are_served_ten_times_a_second_at_most(bench: Bench) -> None:
     bench.ask("ready", stream="s")
     bench.host.work()
     assert len(bench.messages("publish")) == 1
+
+
+def test_what_is_typed_is_echoed_without_waiting_for_the_next_tenth_of_a_second(bench: Bench) -> None:
+    bench.start(record(source=ECHO), "a")
+    bench.ask("subscribe", stream="s")
+    bench.run()
+    bench.work(2)
+    bench.ask("ready", stream="s")
+    bench.ask("apply", action={"verb": "console_input", "vm": "a", "text": "x"})
+    typed_at = bench.now
+    while len(bench.messages("publish")) < 2:
+        bench.host.work()
+    assert bench.now - typed_at < PERIOD_SECONDS / 2
+    assert b'"text":"x"' in dict(bench.messages("publish")[1].blobs)["console"]
 
 
 def test_the_state_comes_last_and_is_whole(bench: Bench) -> None:
