@@ -4,10 +4,12 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from app.guests import images
+from emulator.bench import boot
 from emulator.core.csr_bits import MISA
 
 DOUBLE = 1 << 3  # misa.D
@@ -17,9 +19,12 @@ PROJECT = Path(__file__).resolve().parent.parent
 def find_tool(*names: str, package: str) -> str:
     """Return the path of the first of `names` on PATH; else skip the test, or fail it where CI=true."""
     path = next(filter(None, map(shutil.which, names)), None)
-    if path is not None:
-        return path
-    reason = f"{names[0]} is not installed (Debian package {package})"
+    if path is None:
+        _lack(f"{names[0]} is not installed (Debian package {package})")
+    return path
+
+
+def _lack(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -50,15 +55,21 @@ def qemu_user() -> str:
 
 
 @pytest.fixture(scope="session")
+def opensbi() -> Path:
+    """OpenSBI's fw_dynamic.bin, from Debian's package."""
+    path = boot.FIRMWARE
+    if not path.is_file():
+        _lack(f"{path} is missing (Debian package opensbi)")
+    return path
+
+
+@pytest.fixture(scope="session")
 def linux_image() -> bytes:
     """The FIT image; without it the test is skipped and says so, and fails in CI."""
     if not MISA & DOUBLE:
         pytest.skip("Debian's busybox needs F and D, which the core does not have yet")
     if not images.image_path("linux").is_file():
-        reason = "the Linux guest is not built; run `vmlab guests build linux`"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        _lack("the Linux guest is not built; run `vmlab guests build linux`")
     return images.read_image("linux")
 
 

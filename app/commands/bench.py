@@ -20,7 +20,7 @@ def add_parser(subparsers: Subparsers) -> None:
     core.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each; the best counts (3)")
     core.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
     core.set_defaults(suite=run_core)
-    boot = suites.add_parser("boot", help="Linux to a shell's prompt")
+    boot = suites.add_parser("boot", help="Linux to a shell's prompt, in a VM and on the bare machine")
     boot.add_argument("--repeat", type=int, default=3, metavar="N", help="boots; the best counts (3)")
     boot.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
     boot.set_defaults(suite=run_boot)
@@ -50,7 +50,8 @@ def run_boot(args: argparse.Namespace) -> int:
     from emulator.build.engine import load_engine
 
     images.read_image("linux")
-    figures = list(boot.measure(images.image_path("linux"), max(1, args.repeat), load_engine()))
+    firmware = boot.FIRMWARE if boot.FIRMWARE.is_file() else None
+    figures = list(boot.measure(images.image_path("linux"), max(1, args.repeat), load_engine(), firmware))
     print(as_json(figures) if args.json else as_table(figures))
     return 0
 

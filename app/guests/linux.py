@@ -80,7 +80,7 @@ def initramfs(busybox: bytes) -> bytes:
     """Return the guest's first file system: a shell, an init, and the console's device."""
     return cpio.archive(
         [
-            *map(cpio.directory, ("bin", "dev", "proc", "root", "sys", "tmp")),
+            *map(cpio.directory, ("bin", "dev", "mnt", "proc", "root", "sys", "tmp")),
             cpio.device("dev/console", 5, 1),
             cpio.program("bin/busybox", busybox),
             *(cpio.link(f"bin/{name}", "busybox") for name in _applets()),
