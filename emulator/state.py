@@ -128,6 +128,10 @@ HART = Layout(
     "HART",
     (
         ("x", 33),  # x0..x31, then the sink for writes to x0
+        # Floating-point registers, and fcsr: flags in bits 4:0, frm in bits 7:5 (Unprivileged ISA, chapters
+        # 20 and 21).
+        ("f", 32),
+        *_ones("fcsr"),
         *_ones("pc priv virt hart_id hosted"),
         # clock: cycles of this pCPU since power-on, including charged exits and idle time.
         *_ones("clock mcycle minstret"),

@@ -25,6 +25,7 @@ _SOURCES = (
     "isa/encodings.py",
     "isa/instruction.py",
     "build/generate.py",
+    "build/float_branches.py",
     "build/compile.py",
 )
 

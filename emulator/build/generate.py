@@ -17,10 +17,11 @@ import ast
 import copy
 import importlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from emulator.build import float_branches
 from emulator.isa.encodings import COMPRESSED, TABLE
 from emulator.isa.instruction import Instruction, Segment
 
@@ -28,8 +29,10 @@ CORE = Path(__file__).parent.parent / "core"
 # Callees first: numba compiles a function when it first meets its caller.
 MODULES = (
     "bits", "csr_bits", "memory", "pmp", "ptw", "tlb", "access", "rv_i", "rv_m", "rv_a", "rv_zicsr", "rv_zb",
-    "rv_h", "csr", "trap", "system", "run", "entry",
+    "rv_h", "softfloat", "rv_f", "rv_d", "fastfloat", "fcsr", "csr", "trap", "system", "run", "entry",
 )  # fmt: skip
+# One-line functions with such a name are inlined, like those of instructions.
+INLINED = ("quick_",)
 ILLEGAL = len(TABLE) + 1
 
 _HEADER = '''"""Written by emulator.build.generate from emulator/core and the encodings table. Do not edit."""
@@ -38,9 +41,10 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from emulator.core.intrinsics import (
-    JIT, hart_at, host_at, load_u8, load_u16, load_u32, load_u64, store_u8, store_u16, store_u32, store_u64,
-    walk_at,
+    JIT, hart_at, host_at, leading_zeros, load_u8, load_u16, load_u32, load_u64, store_u8, store_u16,
+    store_u32, store_u64, walk_at,
 )
+from emulator.core.hostfloat import HOST_OPERATIONS
 
 # Only the C callbacks at the end are called from Python: wrappers for the other functions would cost a
 # quarter of the compile time.
@@ -164,23 +168,28 @@ def kernel_source() -> str:
     """Return the text of the kernel module."""
     constants: dict[str, int] = {}
     functions: list[ast.stmt] = []
+    inlined: set[str] = {_function(row) for row in (*TABLE, *COMPRESSED)}
     for name in MODULES:
         module = importlib.import_module(f"emulator.core.{name}")
         tree = ast.parse((CORE / f"{name}.py").read_text())
         constants |= _constants(module, constants)
-        functions += [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        found = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        functions += found
+        inlined |= {node.name for node in found if node.name.startswith(INLINED)}
     position = next(
         i
         for i, node in enumerate(functions)
         if isinstance(node, ast.FunctionDef) and node.name == "decode_at"
     )
-    functions[position:position] = ast.parse(decoder_source() + perform_source()).body
+    functions[position:position] = ast.parse(
+        decoder_source() + perform_source() + float_branches.perform_source()
+    ).body
     _fill_dispatch(functions)
-    functions = _inline(functions)
+    functions = _inline(functions, inlined)
     literals = _Literals(constants)
     body = [literals.visit(_marked(node)) for node in functions]
     values = constants | literals.used
-    text = _HEADER
+    text = _HEADER.replace("HOST_OPERATIONS", f"({', '.join(float_branches.host_operations())})")
     text += "\n".join(f"{name} = np.uint64({value:#x})" for name, value in sorted(values.items())) + "\n\n"
     text += "\n\n".join(ast.unparse(node) for node in ast.parse("").body + body) + "\n\n"
     return text + _entries()
@@ -225,17 +234,19 @@ class _Substitute(ast.NodeTransformer):
         return copy.deepcopy(self.values.get(node.id, node))
 
 
-def _inline(functions: list[ast.stmt]) -> list[ast.stmt]:
-    """Put one-line semantic functions into their callers, and drop them."""
+def _inline(functions: list[ast.stmt], inlined: set[str]) -> list[ast.stmt]:
+    """Put one-line functions of those named into their callers, and drop them."""
     named = {node.name: node for node in functions if isinstance(node, ast.FunctionDef)}
-    table = {_function(row) for row in (*TABLE, *COMPRESSED)}
-    bodies = {name: node for name, node in named.items() if name in table and _is_one_line(node)}
+    assert len(named) == len(functions), "one name means one function in all of the core"
+    bodies = {name: node for name, node in named.items() if name in inlined and _is_one_line(node)}
     inliner = _Inliner(bodies)
     return [inliner.visit(node) for name, node in named.items() if name not in bodies]
 
 
 def _is_one_line(node: ast.FunctionDef) -> bool:
-    return all(isinstance(line, ast.Return | ast.Expr) for line in node.body) and len(node.args.args) < 3
+    """A function of values alone, not of the hart, whose body is one `return`."""
+    parameters = {argument.arg for argument in node.args.args}
+    return all(isinstance(line, ast.Return | ast.Expr) for line in node.body) and "host" not in parameters
 
 
 def _function(row: Instruction) -> str:
@@ -301,7 +312,7 @@ def dispatch_source() -> str:
     """The branches of `run`; LLVM makes a jump table of the chain."""
     atomics = [row.index for row in TABLE if row.kind in _ATOMIC]
     assert atomics == list(range(atomics[0], atomics[-1] + 1)), "atomics stand together in the table"
-    text = _chain(_OFTEN)
+    text = _chain(_OFTEN) + float_branches.dispatch_source()
     text += f"elif op >= {atomics[0]} and op <= {atomics[-1]}:\n{_indent(_PERFORM_ATOMIC)}\n"
     return text + f"else:\n{_indent(_PERFORM_SYSTEM)}\n"
 
@@ -344,11 +355,11 @@ def _branch(row: Instruction) -> str:
 def decoder_source() -> str:
     """`decode_word(word)`: the decoded form of a 16- or 32-bit instruction; ILLEGAL carries no operands."""
     lines = ["def decode_word(word):", "    if (word & 3) == 3:"]
-    shared = _shared_operands(TABLE)
-    lines += [f"        {name} = {text}" for text, name in shared.items()]
+    parts = _repeated("part", (part for row in TABLE for part in _parts(row)))
+    lines += [f"        {name} = {text}" for text, name in parts.items()]
     for opcode in sorted({row.match & 0x7F for row in TABLE}):
         lines.append(f"        if (word & 0x7F) == {opcode:#x}:")
-        lines += [_match(row, 12, shared) for row in TABLE if row.match & 0x7F == opcode]
+        lines += _matches([row for row in TABLE if row.match & 0x7F == opcode], 12, parts)
     lines.append("        return " + f"{ILLEGAL | 4 << 9}")
     for quadrant in range(3):
         lines.append(f"    if (word & 3) == {quadrant}:")
@@ -356,33 +367,52 @@ def decoder_source() -> str:
         rows = sorted(
             (row for row in COMPRESSED if row.match & 3 == quadrant), key=lambda row: -row.mask.bit_count()
         )
-        shared = _shared_operands(rows)
-        lines += [f"        {name} = {text}" for text, name in shared.items()]
-        lines += [_match(row, 8, shared) for row in rows]
+        parts = _repeated("part", (part for row in rows for part in _parts(row)))
+        lines += [f"        {name} = {text}" for text, name in parts.items()]
+        lines += _matches(rows, 8, parts)
     lines.append(f"    return {ILLEGAL | 2 << 9}\n")
     return "\n".join(lines)
 
 
-def _shared_operands(rows: Iterable[Instruction]) -> dict[str, str]:
-    """Operand expressions that several rows have in common, each with the name of the local that holds it."""
-    counts = Counter(part for row in rows for part in _parts(row))
-    return {part: f"part_{n}" for n, part in enumerate(part for part, count in counts.items() if count > 1)}
+def _matches(rows: Sequence[Instruction], indent: int, parts: dict[str, str]) -> list[str]:
+    """Lines that return the decoded form of a word that one of `rows` matches."""
+    shared = _repeated("operands", (_packed(row, parts) for row in rows))
+    shared |= _repeated("masked", (_masked(row) for row in rows))
+    lines = [f"{' ' * indent}{name} = {text}" for text, name in shared.items()]
+    return lines + [_match(row, indent, parts | shared) for row in rows]
+
+
+def _repeated(name: str, expressions: Iterable[str]) -> dict[str, str]:
+    """Expressions that occur more than once, each with the name of the local that holds it."""
+    counts = Counter(expressions)
+    repeated = (text for text, count in counts.items() if count > 1)
+    return {text: f"{name}_{n}" for n, text in enumerate(repeated)}
+
+
+def _masked(row: Instruction) -> str:
+    return f"word & {row.mask:#x}"
+
+
+def _packed(row: Instruction, shared: dict[str, str]) -> str:
+    return " | ".join(shared.get(part, part) for part in _parts(row))
 
 
 def _match(row: Instruction, indent: int, shared: dict[str, str]) -> str:
-    conditions = [f"(word & {row.mask:#x}) == {row.match:#x}"]
+    masked, packed = _masked(row), _packed(row, shared)
+    conditions = [f"({shared.get(masked, masked)}) == {row.match:#x}"]
     conditions += [f"({_field(row.fields[name])}) != {value}" for name, value in row.constraints]
-    parts = [str(row.index | row.length << 9)] + [shared.get(part, part) for part in _parts(row)]
-    return f"{' ' * indent}if {' and '.join(conditions)}:\n{' ' * indent}    return {' | '.join(parts)}"
+    result = f"{row.index | row.length << 9} | {shared.get(packed, packed)}"
+    return f"{' ' * indent}if {' and '.join(conditions)}:\n{' ' * indent}    return {result}"
 
 
 def _parts(row: Instruction) -> list[str]:
-    """The expressions that pack a row's operands into a decoded word: rd, rs1, rs2, immediate."""
+    """Expressions that pack a row's operands into a decoded word: rd, rs1, rs2, immediate or rm, fs3."""
     # x0 as a destination is the sink, so that no instruction has to test its rd at run time.
-    rd = _operand(row, "rd")
-    parts = ["32 << 12" if rd in (None, "0") else f"sink({rd}) << 12"]
-    registers = [(_operand(row, "rs1"), 18), (_operand(row, "rs2"), 24)]
-    values = [*registers, (_operand(row, "csr") or _operand(row, "imm"), 32)]
+    rd, fd = _operand(row, "rd"), _operand(row, "fd")
+    parts = [f"({fd}) << 12" if fd else "32 << 12" if rd in (None, "0") else f"sink({rd}) << 12"]
+    rs1, rs2 = _operand(row, "rs1") or _operand(row, "fs1"), _operand(row, "rs2") or _operand(row, "fs2")
+    immediate = _operand(row, "csr") or _operand(row, "imm") or _operand(row, "rm")
+    values = [(rs1, 18), (rs2, 24), (immediate, 32), (_operand(row, "fs3"), 35)]
     return parts + [f"(({text}) << {position})" for text, position in values if text not in (None, "0")]
 
 

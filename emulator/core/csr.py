@@ -2,7 +2,7 @@
 
 Privileged ISA 20240411: chapter 2 (address map), 3 (M), 12 (S), 18 (H and VS). With V=1 the supervisor CSR
 numbers reach the vs* registers. There are no debug triggers (tdata1 has type 0). Left out for now:
-floating-point CSRs; performance counters read zero.
+performance counters read zero.
 """
 
 from emulator.core.csr_bits import (
@@ -32,6 +32,7 @@ from emulator.core.csr_bits import (
     VTVM,
     XLEN_64,
 )
+from emulator.core.fcsr import FCSR, FFLAGS, legal_status, read_float, visible_status, write_float
 from emulator.core.pmp import write_pmpaddr, write_pmpcfg
 from emulator.core.tlb import flush_all
 from emulator.state import NO_TRAP, PRIV_M, PRIV_S, PRIV_U
@@ -163,7 +164,7 @@ def no_such_csr(hart):
 
 def read_machine(hart, host, number):
     if number == 0x300:
-        return hart.mstatus | XLEN_64
+        return visible_status(hart.mstatus) | XLEN_64
     if number == 0x301:
         return hart.misa
     if number == 0x302:
@@ -247,7 +248,7 @@ def read_hypervisor(hart, host, number):
     if number == 0xE12:
         return 0
     if number == 0x200:
-        return hart.vsstatus | 2 << 32
+        return visible_status(hart.vsstatus) | 2 << 32
     if number == 0x204:
         return (hart.mie & hart.hideleg & VS_INTERRUPTS) >> 1
     if number == 0x205:
@@ -270,8 +271,10 @@ def read_hypervisor(hart, host, number):
 
 
 def read_supervisor(hart, host, number):
+    if number >= FFLAGS and number <= FCSR:
+        return read_float(hart, number)
     if number == 0x100:
-        return (hart.mstatus | XLEN_64) & SSTATUS_VISIBLE
+        return (visible_status(hart.mstatus) | XLEN_64) & SSTATUS_VISIBLE
     if number == 0x104:
         return hart.mie & hart.mideleg & S_INTERRUPTS
     if number == 0x105:
@@ -356,7 +359,7 @@ def legal_mstatus(old, value):
 
 def write_machine(hart, number, value):
     if number == 0x300:
-        hart.mstatus = legal_mstatus(hart.mstatus, value)
+        hart.mstatus = legal_status(hart, legal_mstatus(hart.mstatus, value))
     elif number == 0x302:
         hart.medeleg = value & MEDELEG_WRITABLE
     elif number == 0x303:
@@ -426,7 +429,7 @@ def write_hypervisor(hart, number, value):
     elif number == 0x680:
         hart.hgatp = legal_hgatp(hart.hgatp, value)
     elif number == 0x200:
-        hart.vsstatus = value & SSTATUS_WRITABLE
+        hart.vsstatus = legal_status(hart, value & SSTATUS_WRITABLE)
     elif number == 0x204:
         hart.mie = merge(hart.mie, value << 1, hart.hideleg & VS_INTERRUPTS)
     elif number == 0x205:
@@ -448,8 +451,10 @@ def write_hypervisor(hart, number, value):
 
 
 def write_supervisor(hart, number, value):
-    if number == 0x100:
-        hart.mstatus = merge(hart.mstatus, value, SSTATUS_WRITABLE)
+    if number >= FFLAGS and number <= FCSR:
+        write_float(hart, number, value)
+    elif number == 0x100:
+        hart.mstatus = legal_status(hart, merge(hart.mstatus, value, SSTATUS_WRITABLE))
     elif number == 0x104:
         hart.mie = merge(hart.mie, value, hart.mideleg & S_INTERRUPTS)
     elif number == 0x105:

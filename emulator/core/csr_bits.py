@@ -11,9 +11,10 @@ MPRV, SUM, MXR = 1 << 17, 1 << 18, 1 << 19
 TVM, TW, TSR = 1 << 20, 1 << 21, 1 << 22
 GVA, MPV = 1 << 38, 1 << 39
 XLEN_64 = 0xA_0000_0000  # UXL = SXL = 64 bit
-MSTATUS_WRITABLE = SIE | MIE | SPIE | MPIE | SPP | MPP | MPRV | SUM | MXR | TVM | TW | TSR | GVA | MPV
-SSTATUS_WRITABLE = SIE | SPIE | SPP | SUM | MXR
-SSTATUS_VISIBLE = SSTATUS_WRITABLE | FS | 3 << 32 | 1 << 63
+SD = 1 << 63
+MSTATUS_WRITABLE = SIE | MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW | TSR | GVA | MPV
+SSTATUS_WRITABLE = SIE | SPIE | SPP | FS | SUM | MXR
+SSTATUS_VISIBLE = SSTATUS_WRITABLE | 3 << 32 | SD
 
 # hstatus
 HSTATUS_GVA, SPV, SPVP, HU = 1 << 6, 1 << 7, 1 << 8, 1 << 9
@@ -36,9 +37,9 @@ ENVCFG_STCE, ENVCFG_ADUE = 1 << 63, 1 << 61
 ENVCFG_FIOM, ENVCFG_CBIE, ENVCFG_CBCFE, ENVCFG_CBZE = 1, 3 << 4, 1 << 6, 1 << 7
 ENVCFG_WRITABLE = ENVCFG_STCE | ENVCFG_ADUE | ENVCFG_FIOM | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE
 
-# misa for RV64IMACHSU
-MISA = 2 << 62 | 1 << 0 | 1 << 2 | 1 << 7 | 1 << 8 | 1 << 12 | 1 << 18 | 1 << 20
-MISA_H = 1 << 7
+# misa for RV64IMAFDCHSU
+MISA = 2 << 62 | 1 << 0 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 12 | 1 << 18 | 1 << 20
+MISA_F, MISA_H = 1 << 5, 1 << 7
 
 # Exceptions that may be delegated. An ecall from M-mode (11) never goes lower.
 MEDELEG_WRITABLE = 0xF0_B7FF

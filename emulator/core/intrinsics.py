@@ -64,6 +64,22 @@ def _jit_record(layout: Layout):
     return record_at
 
 
+@intrinsic
+def _jit_leading_zeros(typingctx, value):
+    """`llvm.ctlz`: one instruction on every target, 64 for zero."""
+
+    def codegen(context, builder, signature, args):
+        from llvmlite import ir
+
+        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), codegen
+
+
+def _plain_leading_zeros(value: Any) -> Any:
+    return np.uint64(64 - int(value).bit_length())
+
+
 def _plain_load(bits: int):
     cell = {8: ctypes.c_uint8, 16: ctypes.c_uint16, 32: ctypes.c_uint32, 64: ctypes.c_uint64}[bits]
 
@@ -96,4 +112,5 @@ _load, _store, _record = (
 
 load_u8, load_u16, load_u32, load_u64 = _load(8), _load(16), _load(32), _load(64)
 store_u8, store_u16, store_u32, store_u64 = _store(8), _store(16), _store(32), _store(64)
+leading_zeros = _jit_leading_zeros if JIT else _plain_leading_zeros
 hart_at, host_at, walk_at = _record(HART), _record(HOST), _record(WALK)

@@ -10,8 +10,9 @@ to fetch from. The inner one runs decoded instructions of the current page and l
 any of these may have changed.
 """
 
-from emulator.core.access import fetch_page, fetch_word
+from emulator.core.access import fetch_page, fetch_word, load_slow, store_slow
 from emulator.core.csr import cycles_to_timer, pending
+from emulator.core.fcsr import float_refusal, float_status, set_dirty
 from emulator.core.intrinsics import load_u64, store_u64
 from emulator.core.ptw import data_privilege, sum_of
 from emulator.core.tlb import PAGE_MASK, context_of
@@ -38,6 +39,9 @@ SCRATCH = FAST_BYTES
 
 # Positions in a decoded instruction: operation, length, rd, rs1, rs2, immediate.
 LENGTH, RD, RS1, RS2, IMM = 9, 12, 18, 24, 32
+# A floating-point instruction has its rounding mode in the three lowest bits of the immediate, then a third
+# source.
+FS3 = 35
 
 
 def fetch_context(hart):
@@ -83,6 +87,27 @@ def explain_illegal(hart, host, pc, context):
     hart.trap_gva = 0
 
 
+def float_load(hart, host, va, size, data, pc, context):
+    """Load for a floating-point register that may not yet be written to, or by the slow way."""
+    hart.trap_cause = float_refusal(hart, 0)
+    if hart.trap_cause != NO_TRAP:
+        explain_illegal(hart, host, pc, context)
+        return 0
+    raw = load_slow(hart, host, va, size, data)
+    if hart.trap_cause == NO_TRAP:
+        set_dirty(hart)
+    return raw
+
+
+def float_store(hart, host, va, value, size, data, pc, context):
+    """Store from a floating-point register that may not be read, or by the slow way."""
+    hart.trap_cause = float_refusal(hart, 0)
+    if hart.trap_cause != NO_TRAP:
+        explain_illegal(hart, host, pc, context)
+    else:
+        store_slow(hart, host, va, value, size, data)
+
+
 def claim_reservation(hart, host):
     """When another hart runs, the reservation of the one before is lost."""
     if host.reservation_hart != hart.hart_id:
@@ -110,6 +135,7 @@ def run(hart, host, budget):
     """Run a hart for at most `budget` cycles, one for each instruction or trap; return an EXIT_* reason."""
     claim_reservation(hart, host)
     x = hart.x
+    f = hart.f
     fast = hart.fast
     pc = hart.pc
     n = 0
@@ -146,6 +172,7 @@ def run(hart, host, budget):
             limit = n + 1
         context = fetch_context(hart)
         data = data_context(hart)
+        fp = float_status(hart)
         page = fetch_page(hart, host, pc, context)
         if page == 0:
             cause = hart.trap_cause

@@ -11,7 +11,15 @@ import ctypes
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from emulator.core.csr_bits import HEDELEG_WRITABLE, MEDELEG_WRITABLE, S_INTERRUPTS, SPV, SPVP, VS_INTERRUPTS
+from emulator.core.csr_bits import (
+    FS,
+    HEDELEG_WRITABLE,
+    MEDELEG_WRITABLE,
+    S_INTERRUPTS,
+    SPV,
+    SPVP,
+    VS_INTERRUPTS,
+)
 from emulator.machine.host import Host
 from emulator.state import HART, MMIO_NONE, NO_ADDRESS, PRIV_S
 
@@ -147,6 +155,9 @@ def prepare_hart(hart: Any) -> None:
     hart.medeleg = MEDELEG_WRITABLE
     hart.mideleg = S_INTERRUPTS | VS_INTERRUPTS | 1 << 12
     hart.mcounteren = COUNTERS
+    # Guests may use floating point; their own vsstatus.FS says whether they do. A world switch always carries
+    # it.
+    hart.mstatus |= FS
 
 
 def enter(vcpu: Vcpu, pcpu: int, host: Host) -> None:

@@ -81,6 +81,31 @@ csrrc       | rd,csr,zimm   | csrrci rd csr rs1=zimm     |
 fence       |               | fence pred=15 succ=15      | *
 fence.tso   |               | fence fm=8 pred=3 succ=3   | *
 pause       |               | fence pred=1 succ=0        | *
+fmv.s       | fd,fs         | fsgnj.s fd fs1=fs fs2=fs   | *
+fneg.s      | fd,fs         | fsgnjn.s fd fs1=fs fs2=fs  | *
+fabs.s      | fd,fs         | fsgnjx.s fd fs1=fs fs2=fs  | *
+fgt.s       | rd,fs,ft      | flt.s rd fs1=ft fs2=fs     |
+fge.s       | rd,fs,ft      | fle.s rd fs1=ft fs2=fs     |
+fmv.d       | fd,fs         | fsgnj.d fd fs1=fs fs2=fs   | *
+fneg.d      | fd,fs         | fsgnjn.d fd fs1=fs fs2=fs  | *
+fabs.d      | fd,fs         | fsgnjx.d fd fs1=fs fs2=fs  | *
+fgt.d       | rd,fs,ft      | flt.d rd fs1=ft fs2=fs     |
+fge.d       | rd,fs,ft      | fle.d rd fs1=ft fs2=fs     |
+fmv.x.s     | rd,fs         | fmv.x.w rd fs1=fs          |
+fmv.s.x     | fd,rs         | fmv.w.x fd rs1=rs          |
+frcsr       | rd            | csrrs rd csr=3 rs1=0       |
+fscsr       | rd,rs         | csrrw rd csr=3 rs1=rs      |
+fscsr       | rs            | csrrw rd=0 csr=3 rs1=rs    |
+frrm        | rd            | csrrs rd csr=2 rs1=0       |
+fsrm        | rd,rs         | csrrw rd csr=2 rs1=rs      |
+fsrm        | rs            | csrrw rd=0 csr=2 rs1=rs    |
+fsrmi       | rd,zimm       | csrrwi rd csr=2 rs1=zimm   |
+fsrmi       | zimm          | csrrwi rd=0 csr=2 rs1=zimm |
+frflags     | rd            | csrrs rd csr=1 rs1=0       |
+fsflags     | rd,rs         | csrrw rd csr=1 rs1=rs      |
+fsflags     | rs            | csrrw rd=0 csr=1 rs1=rs    |
+fsflagsi    | rd,zimm       | csrrwi rd csr=1 rs1=zimm   |
+fsflagsi    | zimm          | csrrwi rd=0 csr=1 rs1=zimm |
 sfence.vma  |               | sfence.vma rs1=0 rs2=0     | *
 sfence.vma  | rs            | sfence.vma rs1=rs rs2=0    | *
 hfence.vvma |               | hfence.vvma rs1=0 rs2=0    | *

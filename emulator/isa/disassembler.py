@@ -10,9 +10,12 @@ from emulator.isa.aliases import aliases_by_instruction
 from emulator.isa.csrs import CSR_NUMBERS, csr_name
 from emulator.isa.encodings import decode
 from emulator.isa.instruction import Expansion, Instruction
-from emulator.isa.registers import REGISTERS
+from emulator.isa.registers import FLOAT_REGISTERS, REGISTERS, ROUNDING_MODES
 
 Operands = Mapping[str, int]
+
+# The rounding mode that an instruction has when its text names none.
+_DEFAULT_MODES: Mapping[str, int] = {"[rm]": 7, "[exact]": 0}
 
 
 def disassemble(word: int, pc: int, symbols: Mapping[str, int] | None = None, *, pseudo: bool = True) -> str:
@@ -42,7 +45,9 @@ def instruction_length(halfword: int) -> int:
 
 
 def _sets_ignored_fields(instruction: Instruction, operands: Operands) -> bool:
-    """Tell whether a fence sets fields that its text would not show."""
+    """Tell whether an instruction sets fields to what its text cannot show."""
+    if operands.get("rm") in (5, 6):  # reserved
+        return True
     if instruction.kind == "fencei":
         return any(operands.values())
     if instruction.kind != "fence":
@@ -75,7 +80,8 @@ def _match(expansion: Expansion, operands: Operands) -> dict[str, int] | None:
     for field, value in operands.items():
         source = expansion.operands.get(field, 0)
         if isinstance(source, str):
-            shown[source] = value
+            if shown.setdefault(source, value) != value:  # `fmv.d`: the same register twice
+                return None
         elif source != value:
             return None
     return shown
@@ -91,6 +97,8 @@ def _elements(syntax: str, shown: Operands, pc: int, symbols: Mapping[str, int])
     """Return the text of each operand."""
     parts: list[str] = []
     for element in syntax.split(",") if syntax else ():
+        if element in _DEFAULT_MODES and shown["rm"] == _DEFAULT_MODES[element]:
+            continue
         if element == "target":
             parts.append(_target((pc + shown["imm"]) % (1 << 64), symbols))
         else:
@@ -109,6 +117,14 @@ def _target(address: int, symbols: Mapping[str, int]) -> str:
 
 def _register(element: str, shown: Operands) -> str:
     return REGISTERS[shown[element]]
+
+
+def _float_register(element: str, shown: Operands) -> str:
+    return FLOAT_REGISTERS[shown[element]]
+
+
+def _rounding_mode(_element: str, shown: Operands) -> str:
+    return next(name for name, number in ROUNDING_MODES.items() if number == shown["rm"])
 
 
 def _number(element: str, shown: Operands) -> str:
@@ -133,7 +149,10 @@ def _csr(_element: str, shown: Operands) -> str:
 
 
 _PRINTERS: Mapping[str, Callable[[str, Operands], str]] = {
-    **dict.fromkeys(("rd", "rs", "rt", "rs1", "rs2", "rs3"), _register),
+    **dict.fromkeys(("rd", "rs", "rt", "rs1", "rs2"), _register),
+    **dict.fromkeys(("fd", "fs", "ft", "fs1", "fs2", "fs3"), _float_register),
+    "[rm]": _rounding_mode,
+    "[exact]": _rounding_mode,
     "sp": lambda _element, _shown: "sp",
     "imm(rs1)": lambda _element, shown: f"{shown['imm']}({REGISTERS[shown['rs1']]})",
     "imm(sp)": lambda _element, shown: f"{shown['imm']}(sp)",

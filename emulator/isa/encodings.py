@@ -2,8 +2,7 @@
 
 Sources: The RISC-V Instruction Set Manual, Volume I (Unprivileged, 20240411): RV32/64G instruction set
 listings, "C", "B" and "Zicond" chapters; Volume II (Privileged, 20240411): "Machine-Level ISA",
-"Supervisor-Level ISA", "Hypervisor Extension" and "Svinval". Left out for now: F, D and their compressed
-loads and stores; cache-block operations.
+"Supervisor-Level ISA", "Hypervisor Extension" and "Svinval". Left out for now: cache-block operations.
 
 A row reads `name  pattern | operand syntax | extension kind [bytes of memory access]`; `instruction.py`
 explains patterns. A compressed row ends in `| expansion | constraints`. The *kind* says how to run it:
@@ -15,6 +14,14 @@ explains patterns. A compressed row ends in `| expansion | constraints`. The *ki
     csr     csrrw and friends with rs1; csri: the field rs1 holds the 5-bit immediate
     fence   fencei  system
     hload   hstore: the hypervisor's loads and stores through the guest's translation
+    fpload  fd = f(memory); fpstore: memory = fs2, its low bytes
+    fp3     fd, flags = f(fs1, fs2, fs3, rm); fp2 without fs3, fp1 without fs2 and fs3
+    fpsign  fd = f(fs1, fs2); fpchoose: fd, flags = f(fs1, fs2); fpcompare: rd, flags = f(fs1, fs2)
+    fptoint rd, flags = f(fs1, rm); fpfromint: fd, flags = f(rs1, rm)
+    fpread  rd = f(fs1); fpwrite: fd = f(rs1)
+
+The operand `[rm]` may be left out and is then the dynamic rounding mode; for conversions that never round,
+`[exact]` says that it is then round-to-nearest.
 """
 
 import re
@@ -28,7 +35,8 @@ _COLUMN = re.compile(r"\s\|(?:\s|$)")
 
 KINDS = frozenset({
     "alu", "alui", "upper", "branch", "jal", "jalr", "load", "store", "lr", "sc", "amo",
-    "csr", "csri", "fence", "fencei", "system", "hload", "hstore",
+    "csr", "csri", "fence", "fencei", "system", "hload", "hstore", "fpload", "fpstore", "fp3", "fp2", "fp1",
+    "fpsign", "fpchoose", "fpcompare", "fptoint", "fpfromint", "fpread", "fpwrite",
 })  # fmt: skip
 
 # Append within an extension's block only at the end of the whole table: the position is the operation number.
@@ -193,14 +201,78 @@ bset        0010100 rs2 rs1 001 rd 0110011                      | rd,rs1,rs2    
 bseti       001010 shamt[5:0] rs1 001 rd 0010011                | rd,rs1,imm     | Zbs alui
 czero.eqz   0000111 rs2 rs1 101 rd 0110011                      | rd,rs1,rs2     | Zicond alu
 czero.nez   0000111 rs2 rs1 111 rd 0110011                      | rd,rs1,rs2     | Zicond alu
+flw         imm[11:0] rs1 010 fd 0000111                        | fd,imm(rs1)         | F fpload 4
+fsw         imm[11:5] fs2 rs1 010 imm[4:0] 0100111              | fs2,imm(rs1)        | F fpstore 4
+fmadd.s     fs3 00 fs2 fs1 rm fd 1000011                        | fd,fs1,fs2,fs3,[rm] | F fp3
+fmsub.s     fs3 00 fs2 fs1 rm fd 1000111                        | fd,fs1,fs2,fs3,[rm] | F fp3
+fnmsub.s    fs3 00 fs2 fs1 rm fd 1001011                        | fd,fs1,fs2,fs3,[rm] | F fp3
+fnmadd.s    fs3 00 fs2 fs1 rm fd 1001111                        | fd,fs1,fs2,fs3,[rm] | F fp3
+fadd.s      0000000 fs2 fs1 rm fd 1010011                       | fd,fs1,fs2,[rm]     | F fp2
+fsub.s      0000100 fs2 fs1 rm fd 1010011                       | fd,fs1,fs2,[rm]     | F fp2
+fmul.s      0001000 fs2 fs1 rm fd 1010011                       | fd,fs1,fs2,[rm]     | F fp2
+fdiv.s      0001100 fs2 fs1 rm fd 1010011                       | fd,fs1,fs2,[rm]     | F fp2
+fsqrt.s     0101100 00000 fs1 rm fd 1010011                     | fd,fs1,[rm]         | F fp1
+fsgnj.s     0010000 fs2 fs1 000 fd 1010011                      | fd,fs1,fs2          | F fpsign
+fsgnjn.s    0010000 fs2 fs1 001 fd 1010011                      | fd,fs1,fs2          | F fpsign
+fsgnjx.s    0010000 fs2 fs1 010 fd 1010011                      | fd,fs1,fs2          | F fpsign
+fmin.s      0010100 fs2 fs1 000 fd 1010011                      | fd,fs1,fs2          | F fpchoose
+fmax.s      0010100 fs2 fs1 001 fd 1010011                      | fd,fs1,fs2          | F fpchoose
+feq.s       1010000 fs2 fs1 010 rd 1010011                      | rd,fs1,fs2          | F fpcompare
+flt.s       1010000 fs2 fs1 001 rd 1010011                      | rd,fs1,fs2          | F fpcompare
+fle.s       1010000 fs2 fs1 000 rd 1010011                      | rd,fs1,fs2          | F fpcompare
+fclass.s    1110000 00000 fs1 001 rd 1010011                    | rd,fs1              | F fpread
+fcvt.w.s    1100000 00000 fs1 rm rd 1010011                     | rd,fs1,[rm]         | F fptoint
+fcvt.wu.s   1100000 00001 fs1 rm rd 1010011                     | rd,fs1,[rm]         | F fptoint
+fcvt.l.s    1100000 00010 fs1 rm rd 1010011                     | rd,fs1,[rm]         | F fptoint
+fcvt.lu.s   1100000 00011 fs1 rm rd 1010011                     | rd,fs1,[rm]         | F fptoint
+fcvt.s.w    1101000 00000 rs1 rm fd 1010011                     | fd,rs1,[rm]         | F fpfromint
+fcvt.s.wu   1101000 00001 rs1 rm fd 1010011                     | fd,rs1,[rm]         | F fpfromint
+fcvt.s.l    1101000 00010 rs1 rm fd 1010011                     | fd,rs1,[rm]         | F fpfromint
+fcvt.s.lu   1101000 00011 rs1 rm fd 1010011                     | fd,rs1,[rm]         | F fpfromint
+fmv.x.w     1110000 00000 fs1 000 rd 1010011                    | rd,fs1              | F fpread
+fmv.w.x     1111000 00000 rs1 000 fd 1010011                    | fd,rs1              | F fpwrite
+fld         imm[11:0] rs1 011 fd 0000111                        | fd,imm(rs1)         | D fpload 8
+fsd         imm[11:5] fs2 rs1 011 imm[4:0] 0100111              | fs2,imm(rs1)        | D fpstore 8
+fmadd.d     fs3 01 fs2 fs1 rm fd 1000011                        | fd,fs1,fs2,fs3,[rm] | D fp3
+fmsub.d     fs3 01 fs2 fs1 rm fd 1000111                        | fd,fs1,fs2,fs3,[rm] | D fp3
+fnmsub.d    fs3 01 fs2 fs1 rm fd 1001011                        | fd,fs1,fs2,fs3,[rm] | D fp3
+fnmadd.d    fs3 01 fs2 fs1 rm fd 1001111                        | fd,fs1,fs2,fs3,[rm] | D fp3
+fadd.d      0000001 fs2 fs1 rm fd 1010011                       | fd,fs1,fs2,[rm]     | D fp2
+fsub.d      0000101 fs2 fs1 rm fd 1010011                       | fd,fs1,fs2,[rm]     | D fp2
+fmul.d      0001001 fs2 fs1 rm fd 1010011                       | fd,fs1,fs2,[rm]     | D fp2
+fdiv.d      0001101 fs2 fs1 rm fd 1010011                       | fd,fs1,fs2,[rm]     | D fp2
+fsqrt.d     0101101 00000 fs1 rm fd 1010011                     | fd,fs1,[rm]         | D fp1
+fsgnj.d     0010001 fs2 fs1 000 fd 1010011                      | fd,fs1,fs2          | D fpsign
+fsgnjn.d    0010001 fs2 fs1 001 fd 1010011                      | fd,fs1,fs2          | D fpsign
+fsgnjx.d    0010001 fs2 fs1 010 fd 1010011                      | fd,fs1,fs2          | D fpsign
+fmin.d      0010101 fs2 fs1 000 fd 1010011                      | fd,fs1,fs2          | D fpchoose
+fmax.d      0010101 fs2 fs1 001 fd 1010011                      | fd,fs1,fs2          | D fpchoose
+feq.d       1010001 fs2 fs1 010 rd 1010011                      | rd,fs1,fs2          | D fpcompare
+flt.d       1010001 fs2 fs1 001 rd 1010011                      | rd,fs1,fs2          | D fpcompare
+fle.d       1010001 fs2 fs1 000 rd 1010011                      | rd,fs1,fs2          | D fpcompare
+fclass.d    1110001 00000 fs1 001 rd 1010011                    | rd,fs1              | D fpread
+fcvt.w.d    1100001 00000 fs1 rm rd 1010011                     | rd,fs1,[rm]         | D fptoint
+fcvt.wu.d   1100001 00001 fs1 rm rd 1010011                     | rd,fs1,[rm]         | D fptoint
+fcvt.l.d    1100001 00010 fs1 rm rd 1010011                     | rd,fs1,[rm]         | D fptoint
+fcvt.lu.d   1100001 00011 fs1 rm rd 1010011                     | rd,fs1,[rm]         | D fptoint
+fcvt.d.w    1101001 00000 rs1 rm fd 1010011                     | fd,rs1,[exact]      | D fpfromint
+fcvt.d.wu   1101001 00001 rs1 rm fd 1010011                     | fd,rs1,[exact]      | D fpfromint
+fcvt.d.l    1101001 00010 rs1 rm fd 1010011                     | fd,rs1,[rm]         | D fpfromint
+fcvt.d.lu   1101001 00011 rs1 rm fd 1010011                     | fd,rs1,[rm]         | D fpfromint
+fcvt.s.d    0100000 00001 fs1 rm fd 1010011                     | fd,fs1,[rm]         | D fp1
+fcvt.d.s    0100001 00000 fs1 rm fd 1010011                     | fd,fs1,[exact]      | D fp1
+fmv.x.d     1110001 00000 fs1 000 rd 1010011                    | rd,fs1              | D fpread
+fmv.d.x     1111001 00000 rs1 000 fd 1010011                    | fd,rs1              | D fpwrite
 """
 
 # name pattern | syntax | expansion: a bare operand is the field of that name | values that are excluded.
 # HINTs (rd = x0, a shift by 0) decode as what they look like, which has no effect; reserved encodings do not.
 _COMPRESSED = """
 c.addi4spn  000 nzuimm[5:4|9:6|2|3] rd' 00              | rd,sp,imm   | addi rd rs1=2 imm      |
+c.fld       001 uimm[5:3] rs1' uimm[7:6] fd' 00         | fd,imm(rs1) | fld fd rs1 imm         |
 c.lw        010 uimm[5:3] rs1' uimm[2|6] rd' 00         | rd,imm(rs1) | lw rd rs1 imm          |
 c.ld        011 uimm[5:3] rs1' uimm[7:6] rd' 00         | rd,imm(rs1) | ld rd rs1 imm          |
+c.fsd       101 uimm[5:3] rs1' uimm[7:6] fs2' 00        | fs2,imm(rs1) | fsd fs2 rs1 imm        |
 c.sw        110 uimm[5:3] rs1' uimm[2|6] rs2' 00        | rs2,imm(rs1) | sw rs2 rs1 imm         |
 c.sd        111 uimm[5:3] rs1' uimm[7:6] rs2' 00        | rs2,imm(rs1) | sd rs2 rs1 imm         |
 c.nop       000 imm[5] 00000 imm[4:0] 01                | [imm]       | addi rd=0 rs1=0 imm    |
@@ -222,6 +294,7 @@ c.j         101 imm[11|4|9:8|10|6|7|3:1|5] 01           | target      | jal rd=0
 c.beqz      110 imm[8|4:3] rs1' imm[7:6|2:1|5] 01       | rs1,target  | beq rs1 rs2=0 imm      |
 c.bnez      111 imm[8|4:3] rs1' imm[7:6|2:1|5] 01       | rs1,target  | bne rs1 rs2=0 imm      |
 c.slli      000 shamt[5] rd shamt[4:0] 10               | rd,imm      | slli rd rs1=rd imm     |
+c.fldsp     001 uimm[5] fd uimm[4:3|8:6] 10             | fd,imm(sp)  | fld fd rs1=2 imm       |
 c.lwsp      010 uimm[5] rd uimm[4:2|7:6] 10             | rd,imm(sp)  | lw rd rs1=2 imm        | rd!=0
 c.ldsp      011 uimm[5] rd uimm[4:3|8:6] 10             | rd,imm(sp)  | ld rd rs1=2 imm        | rd!=0
 c.jr        100 0 rs1 00000 10                          | rs1         | jalr rd=0 rs1 imm=0    | rs1!=0
@@ -229,6 +302,7 @@ c.mv        100 0 rd rs2 10                             | rd,rs2      | add rd r
 c.ebreak    100 1 00000 00000 10                        |             | ebreak                 |
 c.jalr      100 1 rs1 00000 10                          | rs1         | jalr rd=1 rs1 imm=0    | rs1!=0
 c.add       100 1 rd rs2 10                             | rd,rs2      | add rd rs1=rd rs2      | rs2!=0
+c.fsdsp     101 uimm[5:3|8:6] fs2 10                    | fs2,imm(sp) | fsd fs2 rs1=2 imm      |
 c.swsp      110 uimm[5:2|7:6] rs2 10                    | rs2,imm(sp) | sw rs2 rs1=2 imm       |
 c.sdsp      111 uimm[5:3|8:6] rs2 10                    | rs2,imm(sp) | sd rs2 rs1=2 imm       |
 """

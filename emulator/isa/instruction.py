@@ -2,7 +2,8 @@
 
 A row is a line of the instruction listings of the Unprivileged and Privileged ISA manuals (20240411), most
 significant bit first: literal bits, register names, and immediates with the positions of their bits,
-`imm[12|10:5]`. A primed register (`rd'`) is the 3-bit form that holds x8 to x15.
+`imm[12|10:5]`. A primed register (`rd'`) is the 3-bit form that holds x8 to x15. Floating-point registers are
+`fd fs1 fs2 fs3`, so that the name of an operand tells its register file.
 """
 
 import keyword
@@ -13,9 +14,11 @@ from typing import NamedTuple
 
 FIELD_WIDTHS = {
     "rd": 5, "rs1": 5, "rs2": 5, "rs3": 5, "rd'": 3, "rs1'": 3, "rs2'": 3,
+    "fd": 5, "fs1": 5, "fs2": 5, "fs3": 5, "fd'": 3, "fs2'": 3,
     "csr": 12, "aq": 1, "rl": 1, "fm": 4, "pred": 4, "succ": 4, "rm": 3,
 }  # fmt: skip
-REGISTER_FIELDS = frozenset({"rd", "rs1", "rs2", "rs3"})
+FLOAT_FIELDS = frozenset({"fd", "fs1", "fs2", "fs3"})
+REGISTER_FIELDS = frozenset({"rd", "rs1", "rs2"}) | FLOAT_FIELDS
 SIGNED_IMMEDIATES = frozenset({"imm", "nzimm"})
 UNSIGNED_IMMEDIATES = frozenset({"uimm", "nzuimm", "shamt"})
 

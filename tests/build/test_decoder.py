@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emulator.core.run import IMM, LENGTH, RD, RS1, RS2
+from emulator.core.run import FS3, IMM, LENGTH, RD, RS1, RS2
 from emulator.isa.encodings import TABLE, decode, expand
 from emulator.machine.host import Host
 from emulator.state import CODE_PAGE_BYTES, NO_TRAP, PAGE_BYTES, PRIV_M, RAM_BASE, REGISTER_SINK
@@ -26,9 +26,11 @@ def packed(word: int) -> int:
     if decoded is None:
         return ILLEGAL | length << LENGTH
     row, operands = expand(*decoded)
-    immediate = operands.get("csr", operands.get("imm", 0)) & 0xFFFF_FFFF
-    entry = row.index | length << LENGTH | (operands.get("rd", 0) or REGISTER_SINK) << RD
-    return entry | operands.get("rs1", 0) << RS1 | operands.get("rs2", 0) << RS2 | immediate << IMM
+    first, second = (operands.get(f"rs{n}", operands.get(f"fs{n}", 0)) for n in (1, 2))
+    target = operands.get("fd", operands.get("rd", 0) or REGISTER_SINK)
+    last = operands.get("csr", operands.get("rm", operands.get("imm", 0))) & 0xFFFF_FFFF
+    entry = row.index | length << LENGTH | target << RD | first << RS1 | second << RS2
+    return entry | last << IMM | operands.get("fs3", 0) << FS3
 
 
 class Decoder:

@@ -9,7 +9,8 @@ import pytest
 from emulator.isa.assembler import assemble
 from emulator.isa.disassembler import disassemble
 from emulator.isa.encodings import COMPRESSED, TABLE, decode, encode, value_range
-from emulator.isa.instruction import REGISTER_FIELDS, Instruction
+from emulator.isa.instruction import FLOAT_FIELDS, REGISTER_FIELDS, Instruction
+from emulator.isa.registers import ROUNDING_MODES
 
 AssembleLines = Callable[[Sequence[str]], list[bytes]]
 SAMPLES = 16
@@ -32,6 +33,8 @@ def choices(row: Instruction, field: str, rng: random.Random) -> int:
     forbidden = {value for name, value in row.constraints if name == field}
     if field in NEVER_ZERO.get(row.name, ()):
         forbidden.add(0)
+    if field == "rm":
+        forbidden |= {5, 6}
     extremes = [low, high, 0 if low < 0 else low, -step if low < 0 else high - step]
     while True:
         value = rng.choice(
@@ -56,7 +59,9 @@ def written(row: Instruction, operands: dict[str, int]) -> str:
     def element(match: re.Match[str]) -> str:
         name = match[0]
         if name in REGISTER_FIELDS:
-            return f"x{operands[name]}"
+            return f"{'f' if name in FLOAT_FIELDS else 'x'}{operands[name]}"
+        if name in ("[rm]", "[exact]"):
+            return next(mode for mode, number in ROUNDING_MODES.items() if number == operands["rm"])
         if name == "target":
             return f".{operands['imm']:+}"
         if name == "upper":
@@ -67,7 +72,7 @@ def written(row: Instruction, operands: dict[str, int]) -> str:
             return "sp" if name == "sp" else ""
         return str(operands["rs1" if name == "zimm" else name])
 
-    return f"{row.name}{suffix} " + re.sub(r"\[imm\]|[a-z]+[0-9]?", element, row.syntax)
+    return f"{row.name}{suffix} " + re.sub(r"\[[a-z]+\]|[a-z]+[0-9]?", element, row.syntax)
 
 
 def all_samples() -> list[tuple[Instruction, dict[str, int]]]:

@@ -80,6 +80,42 @@ pause
 unimp
 ecall
 ebreak
+fmv.s fa0, fa1
+fneg.s fa0, fa1
+fabs.s fa0, fa1
+fgt.s a0, fa1, fa2
+fge.s a0, fa1, fa2
+fmv.d ft0, ft11
+fneg.d fs0, fs11
+fabs.d f0, f31
+fgt.d a0, fa1, fa2
+fge.d a0, fa1, fa2
+fmv.x.s a0, fa1
+fmv.s.x fa0, a1
+frcsr a0
+fscsr a0, a1
+fscsr a1
+frrm a0
+fsrm a0, a1
+fsrm a1
+fsrmi a0, 3
+fsrmi 4
+frflags a0
+fsflags a0, a1
+fsflags a1
+fsflagsi a0, 31
+fsflagsi 1
+fadd.d fa0, fa1, fa2
+fmadd.s fa0, fa1, fa2, fa3, rtz
+fcvt.w.d a0, fa0
+fcvt.w.d a0, fa0, rtz
+fcvt.d.w fa0, a0
+fcvt.d.s fa0, fa1
+fcvt.s.w fa0, a0
+fld fa0, (a1)
+fsw fa0, -4(sp)
+fld fa0, .+64, t0
+fsw fa0, .+64, t0
 sfence.vma
 sfence.vma a0
 sfence.vma a0, a1

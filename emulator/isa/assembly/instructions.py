@@ -19,8 +19,8 @@ from emulator.isa.assembly.operands import (
 from emulator.isa.assembly.problems import Mistake, quote
 from emulator.isa.assembly.statements import Operand, Statement
 from emulator.isa.encodings import BY_NAME, encode, value_range
-from emulator.isa.instruction import Expansion, Instruction
-from emulator.isa.registers import REGISTER_NUMBERS, REGISTERS
+from emulator.isa.instruction import FLOAT_FIELDS, Expansion, Instruction
+from emulator.isa.registers import FLOAT_REGISTERS, REGISTER_NUMBERS, REGISTERS, ROUNDING_MODES
 
 _ORDERINGS: Mapping[str, Mapping[str, int]] = {"aqrl": {"aq": 1, "rl": 1}, "aq": {"aq": 1}, "rl": {"rl": 1}}
 _REACH = {
@@ -80,7 +80,7 @@ def assemble_one(statement: Statement, forms: Sequence[Form]) -> Word:
     """
     form = _best_form(statement, forms)
     elements = elements_of(form.syntax)
-    given: Fields = {}
+    given: Fields = {"rm": ROUNDING_MODES["dyn"]} if "[rm]" in elements else {}
     tokens: dict[str, Token] = {}
     for element, operand in zip(elements, statement.operands, strict=False):
         fields = parse_operand(element, operand)
@@ -254,13 +254,13 @@ def _complaints(instruction: Instruction, name: str, value: int) -> Iterator[str
     """Yield what is wrong with the value of a field, most important first."""
     low, high = value_range(instruction, name)
     if instruction.is_compact(name) and not low <= value <= high:
-        yield f"{instruction.name} can use only the registers s0, s1 and a0 to a5, found {REGISTERS[value]}"
+        yield f"{instruction.name} can use only the registers {_compact_registers(name, value)}"
     elif instruction.kind in _REACH and name == "imm":
         yield from _jump_complaints(instruction, value, low, high)
     elif not low <= value <= high:
         remedy = (
             " (load it into a register with li first)"
-            if instruction.kind in ("alui", "load", "store")
+            if instruction.kind in ("alui", "load", "store", "fpload", "fpstore")
             else ""
         )
         yield f"{value} does not fit {instruction.name}; must be {low} to {high}{remedy}"
@@ -270,6 +270,13 @@ def _complaints(instruction: Instruction, name: str, value: int) -> Iterator[str
     if (name, value) in instruction.constraints:
         what = value if name == "imm" else REGISTERS[value]
         yield f"{instruction.name} does not exist with {what} here; use the instruction without c."
+
+
+def _compact_registers(field: str, found: int) -> str:
+    """Name the registers that a 3-bit field can hold, and the one that it cannot."""
+    if field in FLOAT_FIELDS:
+        return f"fs0, fs1 and fa0 to fa5, found {FLOAT_REGISTERS[found]}"
+    return f"s0, s1 and a0 to a5, found {REGISTERS[found]}"
 
 
 def _jump_complaints(instruction: Instruction, offset: int, low: int, high: int) -> Iterator[str]:

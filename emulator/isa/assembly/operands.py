@@ -11,10 +11,11 @@ from emulator.isa.assembly.lexer import Token
 from emulator.isa.assembly.problems import Mistake, did_you_mean, quote
 from emulator.isa.assembly.statements import Operand
 from emulator.isa.csrs import CSR_NUMBERS
-from emulator.isa.registers import REGISTER_NUMBERS
+from emulator.isa.registers import FLOAT_REGISTER_NUMBERS, REGISTER_NUMBERS, ROUNDING_MODES
 
 MODIFIERS = ("hi", "lo", "pcrel_hi", "pcrel_lo")
-REGISTER_ELEMENTS = frozenset({"rd", "rs", "rt", "rs1", "rs2", "rs3", "sp"})
+REGISTER_ELEMENTS = frozenset({"rd", "rs", "rt", "rs1", "rs2", "sp"})
+FLOAT_ELEMENTS = frozenset({"fd", "fs", "ft", "fs1", "fs2", "fs3"})
 MEMORY_ELEMENTS = frozenset({"imm(rs1)", "(rs1)", "imm(sp)"})
 _FENCE_BITS = {"i": 8, "o": 4, "r": 2, "w": 1}
 
@@ -23,7 +24,7 @@ _ELEMENT_NAMES = {
     "imm": "a number", "[imm]": "a number", "upper": "a number", "target": "a label", "zimm": "a number",
     "csr": "a CSR", "pred": "a set of i, o, r, w", "succ": "a set of i, o, r, w", "sp": "the register sp",
     "imm(rs1)": "an address like 8(sp)", "(rs1)": "an address like (a0)", "imm(sp)": "an address like 8(sp)",
-    "symbol": "a symbol",
+    "symbol": "a symbol", "[rm]": "a rounding mode", "[exact]": "a rounding mode",
 }  # fmt: skip
 
 
@@ -50,12 +51,16 @@ def shape_of_element(element: str) -> str:
     """Return the shape (`Operand.shape`) that an element of a syntax needs."""
     if element in REGISTER_ELEMENTS:
         return "register"
+    if element in FLOAT_ELEMENTS:
+        return "float"
     return "memory" if element in MEMORY_ELEMENTS else "value"
 
 
 def name_of_element(element: str) -> str:
     """Describe in a message what an element of a syntax takes."""
-    return _ELEMENT_NAMES.get(element, "a register")
+    return _ELEMENT_NAMES.get(
+        element, "a floating-point register" if element in FLOAT_ELEMENTS else "a register"
+    )
 
 
 def elements_of(syntax: str) -> tuple[str, ...]:
@@ -71,6 +76,8 @@ def parse_operand(element: str, operand: Operand) -> Fields:
     """
     if element in REGISTER_ELEMENTS:
         return _parse_register(element, operand)
+    if element in FLOAT_ELEMENTS:
+        return {element: float_register_number(operand)}
     if element in MEMORY_ELEMENTS:
         return _parse_memory(element, operand)
     special = _SPECIAL_ELEMENTS.get(element)
@@ -122,11 +129,28 @@ def register_number(token: Token) -> int:
     return number
 
 
-def _parse_register(element: str, operand: Operand) -> Fields:
-    number = register_number(operand.first)
+def float_register_number(operand: Operand) -> int:
+    """Return the number of the floating-point register that an operand is."""
+    token = operand.first
+    number = FLOAT_REGISTER_NUMBERS.get(token.text)
+    if number is None:
+        wanted = "a floating-point register (f0 to f31, or a name like fa0)"
+        hint = "" if token.text in REGISTER_NUMBERS else did_you_mean(token.text, FLOAT_REGISTER_NUMBERS)
+        raise Mistake(f"expected {wanted}, found {describe(token)}{hint}", token)
+    _require_alone(operand)
+    return number
+
+
+def _require_alone(operand: Operand) -> None:
+    """Check that nothing follows the first token of an operand."""
     if len(operand.tokens) > 2:
         rest = operand.tokens[1]
         raise Mistake(f"expected `,` or the end of the line, found {describe(rest)}", rest)
+
+
+def _parse_register(element: str, operand: Operand) -> Fields:
+    number = register_number(operand.first)
+    _require_alone(operand)
     if element == "sp":
         if number != 2:
             raise Mistake(f"expected the register sp, found {quote(operand.first.text)}", operand.first)
@@ -175,11 +199,22 @@ def _parse_fence_set(element: str, operand: Operand) -> Fields:
     return {element: sum(_FENCE_BITS[letter] for letter in present)}
 
 
+def _parse_rounding_mode(_element: str, operand: Operand) -> Fields:
+    token = operand.first
+    if token.text not in ROUNDING_MODES:
+        hint = did_you_mean(token.text, ROUNDING_MODES)
+        raise Mistake(f"expected rne, rtz, rdn, rup, rmm or dyn, found {describe(token)}{hint}", token)
+    _require_alone(operand)
+    return {"rm": ROUNDING_MODES[token.text]}
+
+
 _SPECIAL_ELEMENTS: Mapping[str, Callable[[str, Operand], Fields]] = {
     "csr": _parse_csr,
     "zimm": _parse_zimm,
     "pred": _parse_fence_set,
     "succ": _parse_fence_set,
+    "[rm]": _parse_rounding_mode,
+    "[exact]": _parse_rounding_mode,
 }
 
 
@@ -190,12 +225,15 @@ def example_of(name: str, syntax: str) -> str:
 
 def _examples(syntax: str) -> Iterator[str]:
     registers = iter(("a0", "a1", "a2", "a3"))
+    floats = iter(("fa0", "fa1", "fa2", "fa3"))
     for element in elements_of(syntax):
         if element in ("imm(rs1)", "(rs1)"):
             yield ("8" if element.startswith("imm") else "") + f"({next(registers)})"
         elif element in REGISTER_ELEMENTS - {"sp"}:
             yield next(registers)
-        else:
+        elif element in FLOAT_ELEMENTS:
+            yield next(floats)
+        elif element not in ("[rm]", "[exact]"):
             yield _EXAMPLE_VALUES[element]
 
 

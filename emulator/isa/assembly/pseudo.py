@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from emulator.isa.assembly.expressions import Value
 from emulator.isa.assembly.instructions import Word
 from emulator.isa.assembly.lexer import Token
-from emulator.isa.assembly.operands import Deferred, parse_value, register_number
+from emulator.isa.assembly.operands import Deferred, float_register_number, parse_value, register_number
 from emulator.isa.assembly.problems import Mistake
 from emulator.isa.assembly.statements import Operand, Statement
 from emulator.isa.encodings import BY_NAME
+from emulator.isa.instruction import Instruction
 
 RA, T1 = 1, 6
 Constant = Callable[[Deferred], Value]
@@ -109,11 +110,13 @@ def _pair(
 
 
 def symbol_access(statement: Statement) -> list[Word] | None:
-    """Assemble `lw rd, symbol` and `sw rs2, symbol, rt`; None if the statement is neither."""
+    """Assemble `lw rd, symbol`, `sw rs2, symbol, rt`, `fld fd, symbol, rt`; None if it is none of these."""
     row = BY_NAME.get(statement.name.text)
     shapes = [operand.shape for operand in statement.operands]
     if row is None or row.length != 4:
         return None
+    if row.kind in ("fpload", "fpstore") and shapes == ["float", "value", "register"]:
+        return _float_access(statement, row)
     if row.kind == "load" and shapes == ["register", "value"] and not _has_modifier(statement.operands[1]):
         rd = register_number(statement.operands[0].first)
         return _pair(statement, statement.operands[1], rd, row.name, {"rd": rd, "rs1": rd})
@@ -123,6 +126,14 @@ def symbol_access(statement: Statement) -> list[Word] | None:
         fields = {"rs2": register_number(source.first), "rs1": rt}
         return _pair(statement, symbol, rt, row.name, fields)
     return None
+
+
+def _float_access(statement: Statement, row: Instruction) -> list[Word]:
+    """Assemble `fld fd, symbol, rt` or `fsd fs2, symbol, rt`: the address takes an integer register."""
+    data, symbol, temporary = statement.operands
+    rt = register_number(temporary.first)
+    field = "fd" if row.kind == "fpload" else "fs2"
+    return _pair(statement, symbol, rt, row.name, {field: float_register_number(data), "rs1": rt})
 
 
 def _has_modifier(operand: Operand) -> bool:

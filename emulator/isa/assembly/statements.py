@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from emulator.isa.assembly.lexer import Line, Token, complaint
 from emulator.isa.assembly.problems import Mistake, quote
-from emulator.isa.registers import REGISTER_NUMBERS
+from emulator.isa.registers import FLOAT_REGISTER_NUMBERS, REGISTER_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,12 @@ class Operand:
 
     @property
     def shape(self) -> str:
-        """Sort operands roughly: `register`, `memory` (it ends in `(register)`) or `value`."""
+        """Sort roughly: `register`, `float` (register), `memory` (it ends in `(register)`) or `value`."""
         words = self.tokens[:-1]
         if len(words) == 1 and words[0].text in REGISTER_NUMBERS:
             return "register"
+        if len(words) == 1 and words[0].text in FLOAT_REGISTER_NUMBERS:
+            return "float"
         if len(words) >= 3 and (words[-3].text, words[-1].text) == ("(", ")") and words[-2].kind == "name":
             modifier = len(words) == 5 and words[0].text == "%"  # `%lo(symbol)` alone is a value
             return "value" if modifier else "memory"
