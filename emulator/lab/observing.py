@@ -24,6 +24,7 @@ from emulator.lab.observation import (
     VcpuView,
     VmView,
 )
+from emulator.lab.observation import VcpuState as VcpuStateName
 from emulator.state import PRIV_S, RAM_BASE
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ MARKS_KEPT = 4096
 SLICES_SHOWN = 1000  # of each pCPU in one observation, the newest
 EXITS_SHOWN = 100
 WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
-# What the vCPUs of a VM in such a state are shown as: theirs is what they will go on from, if they do.
-STANDS_STILL = {VmState.PAUSED: "paused", VmState.CRASHED: "stopped"}
 
 
 def address(value: int) -> str:
@@ -154,6 +153,13 @@ def _vcpus(lab: Lab, vm: Vm, count: int, lines: Mapping[int, int]) -> list[VcpuV
     return views + [_vcpu(lab, Vcpu(vm, index), lines, True) for index in range(len(views), count)]
 
 
+def _state_shown(vcpu: Vcpu) -> VcpuStateName:
+    """Return a vCPU's state; while its VM stands still, its own is what it will go on from, if it does."""
+    if vcpu.vm.lifecycle is VmState.PAUSED:
+        return "paused"
+    return "stopped" if vcpu.vm.lifecycle is VmState.CRASHED else vcpu.state.value
+
+
 def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView:
     hypervisor = lab.hypervisor
     registers = hypervisor.registers(vcpu)
@@ -165,7 +171,7 @@ def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView
             idle += max(0, hypervisor.mean_clock - vcpu.since)
     return {
         "index": vcpu.index,
-        "state": "off" if off else STANDS_STILL.get(vcpu.vm.lifecycle, vcpu.state.value),
+        "state": "off" if off else _state_shown(vcpu),
         "mode": "VS" if registers.priv == PRIV_S or off else "VU",
         "pc": address(registers.pc),
         "pcpu": vcpu.pcpu,
