@@ -12,8 +12,8 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add `vmlab bench` and its suites."""
     parser = subparsers.add_parser("bench", help="measure the emulator, beside QEMU where it is installed")
     suites = parser.add_subparsers(metavar="SUITE", required=True)
-    core = suites.add_parser("core", help="guest instructions per second of the interpreter")
-    core.add_argument("--programs", nargs="+", metavar="NAME", help="instead of the integer programs")
+    core = suites.add_parser("core", help="time of programs on the interpreter, over QEMU's")
+    core.add_argument("--programs", nargs="+", metavar="NAME", help="instead of all programs")
     core.add_argument(
         "--size", choices=SIZES, default="m", help="s: millions, m: half a billion instructions"
     )
@@ -29,16 +29,16 @@ def add_parser(subparsers: Subparsers) -> None:
 def run_core(args: argparse.Namespace) -> int:
     """Measure the interpreter and the time of its first compile."""
     from emulator.bench import core
-    from emulator.bench.figures import as_json, as_table
-    from emulator.bench.programs import INTEGER, find
+    from emulator.bench.figures import as_json
+    from emulator.bench.programs import PROGRAMS, find
     from emulator.build.cache import cache_directory
     from emulator.build.engine import load_engine
 
-    programs = [find(name) for name in args.programs] if args.programs else INTEGER
+    programs = [find(name) for name in args.programs or PROGRAMS]
     engine = load_engine()
-    figures = [*core.measure(programs, args.size, max(1, args.repeat), cache_directory(), engine, say)]
-    figures.append(core.measure_compile(say))
-    print(as_json(figures) if args.json else as_table(figures))
+    results = [*core.measure(programs, args.size, max(1, args.repeat), cache_directory(), engine, say)]
+    compile_s = core.measure_compile(say)
+    print(as_json([*core.figures_of(results), compile_s]) if args.json else core.as_table(results, compile_s))
     return 0
 
 

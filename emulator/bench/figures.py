@@ -33,26 +33,29 @@ def geometric_mean(values: Iterable[float]) -> float:
     return math.exp(math.fsum(logarithms) / len(logarithms))
 
 
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
 def as_table(figures: Sequence[Figure]) -> str:
     """Return `figures` as an aligned table of text, numbers to three significant digits."""
     peer = next((row.peer for row in figures if row.peer), "peer")
     rows = [["name", "value", "unit", peer, "ratio"]]
     for row in figures:
-        rows.append([row.name, _shown(row.value), row.unit, _shown(row.peer_value), _shown(row.ratio)])
+        rows.append([row.name, shown(row.value), row.unit, shown(row.peer_value), shown(row.ratio)])
+    return aligned(rows, "<><>>")
+
+
+def aligned(rows: Sequence[Sequence[str]], sides: str) -> str:
+    """Return rows of text as columns, a rule below the first; `sides` has `<` or `>` for each column."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * width for width in widths])
-    return "\n".join(_aligned(row, widths) for row in rows)
+    lines = [rows[0], ["-" * width for width in widths], *rows[1:]]
+    return "\n".join("  ".join(map(_justified, line, sides, widths)).rstrip() for line in lines)
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    """Return one line: names and units to the left, numbers to the right."""
-    name, value, unit, peer_value, ratio = row
-    cells = [name.ljust(widths[0]), value.rjust(widths[1]), unit.ljust(widths[2])]
-    return "  ".join([*cells, peer_value.rjust(widths[3]), ratio.rjust(widths[4])]).rstrip()
+def _justified(text: str, side: str, width: int) -> str:
+    return text.ljust(width) if side == "<" else text.rjust(width)
+
+
+def shown(value: float | None) -> str:
+    """Return a number to three significant digits; nothing for None."""
+    return "" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def as_json(figures: Sequence[Figure]) -> str:

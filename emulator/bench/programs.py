@@ -25,8 +25,21 @@ GUEST = (
     *("-target", "riscv64-freestanding-none", "-mcmodel=medany", "-ffreestanding", "-fno-builtin"),
     *("-fno-pic", "-fno-stack-protector"),
 )
-GUEST_LINK = ("-nostdlib", "-static", "-Wl,--build-id=none", "-T", str(GUESTS / "platform/link.ld"))
-SUPERVISOR = ("platform/start.S", "platform/sbi.c", "platform/sv39.c")
+GUEST_LINK = ("-nostdlib", "-static", "-Wl,--build-id=none")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What stands below a program: `files` of guests/platform, linked at `start`."""
+
+    name: str
+    files: tuple[str, ...]
+    start: int
+
+
+# As firmware of a machine: M-mode without paging. As a kernel under an SBI: S-mode under Sv39, 4 KiB pages.
+BARE = Platform("bare", ("bare.S", "bare.c", "report.c"), 0x8000_0000)
+SUPERVISOR = Platform("vm", ("start.S", "sbi.c", "report.c", "sv39.c"), 0x8020_0000)
 
 
 @dataclass(frozen=True)
@@ -57,8 +70,8 @@ INTEGER = (
     Program("memcpy16", _sizes(1, 120)),
     Program("fib", _sizes(10, 1500)),
     Program("interp", _sizes(20, 4000)),
-    Program("coldcode", _sizes(5, 400)),
 )
+COLD = (Program("coldcode", _sizes(5, 400)),)
 FLOAT = (
     Program("mandel", _sizes(128, 12_000), features="m+a+f+d"),
     Program("nbody", _sizes(4000, 600_000), features="m+a+f+d"),
@@ -70,7 +83,7 @@ PRIVILEGED = (
     Program("pagefault", _sizes(40, 4000)),
     Program("ctxsw", _sizes(5000, 500_000)),
 )
-PROGRAMS = {program.name: program for program in (*INTEGER, *FLOAT, *PRIVILEGED)}
+PROGRAMS = {program.name: program for program in (*INTEGER, *FLOAT, *COLD, *PRIVILEGED)}
 
 
 def find(name: str) -> Program:
@@ -117,14 +130,29 @@ def _compile(arguments: tuple[str, ...], sources: list[Path], output: Path) -> P
     return partial.replace(target)
 
 
-def build_guest(program: Program, size: str, cache: Path) -> Path:
-    """Return `program` as an RV64 ELF file, an S-mode payload at 0x80200000, built into `cache`."""
+def build_guest(program: Program, size: str, cache: Path, platform: Platform = SUPERVISOR) -> Path:
+    """Return `program` as an RV64 ELF file on `platform`, built into `cache`."""
+    if platform is BARE and program in PRIVILEGED:
+        raise BenchError(f"bench: {program.name} measures a supervisor; it has no bare run")
     flags = (*GUEST, f"-mcpu=generic_rv64+{program.features}")
     folder = cache / "bench"
     workload = _compile((*flags, *program.defines, "-c"), [program.path], folder / f"{program.name}-rv64.o")
-    count = f"-DBENCH_N={program.sizes[size]}ull"
-    sources = [*(GUESTS / name for name in SUPERVISOR), workload]
-    return _compile((*flags, *GUEST_LINK, count), sources, folder / f"{program.name}-{size}.elf")
+    last = (*GUEST_LINK, "-T", str(_link_script(platform, folder)), _count(program, size))
+    sources = [*(GUESTS / "platform" / name for name in platform.files), workload]
+    return _compile((*flags, *last), sources, folder / f"{program.name}-{platform.name}-{size}.elf")
+
+
+def _link_script(platform: Platform, folder: Path) -> Path:
+    """Write the linker script for a platform: Zig's driver takes no --defsym."""
+    text = (GUESTS / "platform/link.ld").read_text().replace("IMAGE_START", f"{platform.start:#x}")
+    script = folder / f"{platform.name}.ld"
+    if not script.is_file() or script.read_text() != text:
+        script.write_text(text)
+    return script
+
+
+def _count(program: Program, size: str) -> str:
+    return f"-DBENCH_N={program.sizes[size]}ull"
 
 
 def build_native(program: Program, size: str, cache: Path) -> Path:
@@ -134,9 +162,10 @@ def build_native(program: Program, size: str, cache: Path) -> Path:
     folder = cache / "bench"
     target = _native_target()
     workload = _compile((*target, "-c"), [program.path], folder / f"{program.name}-native.o")
-    count = f"-DBENCH_N={program.sizes[size]}ull"
     return _compile(
-        (*target, count), [GUESTS / "platform/native.c", workload], folder / f"{program.name}-{size}.exe"
+        (*target, _count(program, size)),
+        [GUESTS / "platform/native.c", workload],
+        folder / f"{program.name}-{size}.exe",
     )
 
 

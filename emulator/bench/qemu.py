@@ -1,4 +1,4 @@
-"""Runs a benchmark program under QEMU's full-system emulator (TCG): OpenSBI in M-mode, the program in S-mode.
+"""Runs a benchmark program under QEMU's full-system emulator (TCG): as firmware, or in S-mode under OpenSBI.
 
 Left out: KVM, several harts.
 """
@@ -25,12 +25,13 @@ def version() -> str | None:
     return "QEMU " + done.stdout.split("version ")[1].split()[0]
 
 
-def run(elf: Path, timeout_s: float = 600) -> Stopwatch:
-    """Run `elf` to its end; return the stopwatch, in seconds of CPU time."""
-    arguments = f"-machine virt -smp 1 -m {RAM_BYTES >> 20}M -bios default -no-reboot"
+def run(elf: Path, bare: bool = False, timeout_s: float = 600) -> Stopwatch:
+    """Run `elf` to its end, `bare` as firmware; return the stopwatch, in seconds of CPU time."""
+    arguments = f"-machine virt -smp 1 -m {RAM_BYTES >> 20}M -no-reboot"
     arguments += " -display none -monitor none -serial stdio"
+    program = ["-bios", str(elf)] if bare else ["-bios", "default", "-kernel", str(elf)]
     with subprocess.Popen(
-        [NAME, *arguments.split(), "-kernel", str(elf)],
+        [NAME, *arguments.split(), *program],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,7 +4,7 @@ The clock is whatever the caller passes: seconds of the host to measure, instruc
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emulator.errors import VmLabError
 
@@ -46,3 +46,21 @@ class Stopwatch:
             shown = self.text[-300:].strip() or "nothing"
             raise BenchError(f"bench: the program ended without a result; its console shows: {shown}")
         return self.ended - self.started
+
+
+@dataclass
+class Timed:
+    """A run here: seconds of CPU time, and instructions that the guest retired meanwhile."""
+
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    counter: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def instructions(self) -> int:
+        """Guest instructions retired between START and BENCH."""
+        return int(self.counter.elapsed())
+
+    def feed(self, text: str, seconds: float, instructions: int) -> None:
+        """Take `text`, which the console showed at this time."""
+        self.stopwatch.feed(text, seconds)
+        self.counter.feed(text, instructions)

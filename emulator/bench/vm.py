@@ -1,11 +1,11 @@
 """Runs a benchmark program as the only VM on a host with one pCPU, with a lab's clock rate and timeslice."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.bench.programs import RAM_BYTES
-from emulator.bench.stopwatch import BenchError, Stopwatch
+from emulator.bench.stopwatch import BenchError, Timed
 from emulator.build.engine import Engine
 from emulator.hypervisor import lifecycle
 from emulator.hypervisor.hypervisor import Hypervisor
@@ -22,17 +22,10 @@ CYCLE_LIMIT = 1 << 40
 
 
 @dataclass
-class VmRun:
-    """What was seen: seconds of CPU time, and instructions that the guest retired meanwhile."""
+class VmRun(Timed):
+    """`shown` is how much of the console has been read."""
 
-    stopwatch: Stopwatch = field(default_factory=Stopwatch)
-    counter: Stopwatch = field(default_factory=Stopwatch)
     shown: int = 0
-
-    @property
-    def instructions(self) -> int:
-        """Guest instructions retired between START and BENCH."""
-        return int(self.counter.elapsed())
 
     def watch(self, vcpu: Vcpu, reason: str) -> bool:
         """Read the console after an exit; stop when the program has printed its result."""
@@ -40,8 +33,7 @@ class VmRun:
         if console.length > self.shown:
             _, text = console.since(self.shown)
             self.shown = console.length
-            self.stopwatch.feed(text, time.process_time())
-            self.counter.feed(text, vcpu.retired)
+            self.feed(text, time.process_time(), vcpu.retired)
         return self.stopwatch.finished
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from emulator.bench import programs, qemu
-from emulator.bench.programs import FLOAT, INTEGER, PRIVILEGED, Program
+from emulator.bench.programs import BARE, FLOAT, INTEGER, PRIVILEGED, Program
 from emulator.bench.stopwatch import BenchError
 
-QUICK = [program for program in (*INTEGER, *FLOAT) if program.name != "coldcode"]
+COMPUTING = (*INTEGER, *FLOAT)
 
 
 @pytest.fixture(scope="session")
@@ -16,11 +16,25 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("bench")
 
 
-@pytest.mark.parametrize("program", QUICK, ids=lambda program: program.name)
+@pytest.mark.parametrize("program", COMPUTING, ids=lambda program: program.name)
 def test_check_value_on_qemu_is_the_native_one(program: Program, cache: Path, qemu_system: str) -> None:
     assert qemu_system
     stopwatch = qemu.run(programs.build_guest(program, "s", cache))
     assert stopwatch.check == programs.native_check(program, "s", cache)
+
+
+@pytest.mark.parametrize("program", COMPUTING, ids=lambda program: program.name)
+def test_check_value_on_qemu_without_firmware_is_the_native_one(
+    program: Program, cache: Path, qemu_system: str
+) -> None:
+    assert qemu_system
+    stopwatch = qemu.run(programs.build_guest(program, "s", cache, BARE), bare=True)
+    assert stopwatch.check == programs.native_check(program, "s", cache)
+
+
+def test_a_privileged_program_has_no_bare_run(cache: Path) -> None:
+    with pytest.raises(BenchError, match="ecall measures a supervisor; it has no bare run"):
+        programs.build_guest(PRIVILEGED[0], "s", cache, BARE)
 
 
 @pytest.mark.parametrize("program", PRIVILEGED, ids=lambda program: program.name)

@@ -1,13 +1,17 @@
-/* platform.h - what the supervisor platform offers to programs that use traps, paging or U-mode themselves. */
+/* platform.h - what the platforms offer. Bare ones (bare.c) have the console only; the supervisor platform (sbi.c) also
+ * serves programs that use traps, paging or U-mode themselves. */
 #ifndef PLATFORM_H
 #define PLATFORM_H
 #include <stddef.h>
 #include <stdint.h>
 
-/* Console and end (sbi.c) */
+/* Console and end: put_char() and the end belong to the platform (sbi.c, bare.c), the rest to report.c */
+void put_char(char c);
 void put_str(const char *s);
 void put_dec(uint64_t v);
 void put_hex(uint64_t v);
+void run_and_report(void);
+void report_trap(uint64_t cause, uint64_t value, uint64_t pc);
 void sbi_shutdown(int failed) __attribute__((noreturn));
 void sbi_set_timer(uint64_t time);
 void sbi_send_ipi(uint64_t hart_mask, uint64_t hart_mask_base);

@@ -13,7 +13,7 @@ static long sbi(long extension, long function, long a, long b)
     return a0;
 }
 
-static void put_char(char c) { sbi(1, 0, c, 0); }
+void put_char(char c) { sbi(1, 0, c, 0); }
 void sbi_set_timer(uint64_t time) { sbi(0x54494D45, 0, (long)time, 0); }
 void sbi_send_ipi(uint64_t hart_mask, uint64_t hart_mask_base)
 {
@@ -25,33 +25,9 @@ void sbi_shutdown(int failed)
     for (;;) __asm__ volatile("wfi");
 }
 
-void put_str(const char *s)
-{
-    while (*s) put_char(*s++);
-}
-void put_dec(uint64_t v)
-{
-    char digits[21];
-    int i = 20;
-    digits[i] = 0;
-    do digits[--i] = (char)('0' + v % 10);
-    while (v /= 10);
-    put_str(digits + i);
-}
-void put_hex(uint64_t v)
-{
-    for (int s = 60; s >= 0; s -= 4) put_char("0123456789abcdef"[v >> s & 15]);
-}
-
 void fatal_trap(uint64_t scause, uint64_t stval)
 {
-    put_str("FATAL scause=");
-    put_hex(scause);
-    put_str(" stval=");
-    put_hex(stval);
-    put_str(" sepc=");
-    put_hex(csr_read(sepc));
-    put_str("\n");
+    report_trap(scause, stval, csr_read(sepc));
     sbi_shutdown(1);
 }
 
@@ -70,37 +46,6 @@ void platform_main(void)
     vm_space(&kernel_space);
     csr_write(satp, vm_satp(&kernel_space, 0));
     sfence_all();
-    put_str("START ");
-    put_str(bench_name);
-    put_str("\n");
-    uint64_t check = bench_run(BENCH_N);
-    put_str("BENCH ");
-    put_str(bench_name);
-    put_str(" n=");
-    put_dec(BENCH_N);
-    put_str(" check=");
-    put_hex(check);
-    put_str("\n");
+    run_and_report();
     sbi_shutdown(0);
-}
-
-/* The compiler may call these. */
-void *memset(void *d, int c, size_t n)
-{
-    uint8_t *p = d;
-    while (n--) {
-        *p++ = (uint8_t)c;
-        __asm__ volatile("" ::: "memory");
-    }
-    return d;
-}
-void *memcpy(void *d, const void *s, size_t n)
-{
-    uint8_t *p = d;
-    const uint8_t *q = s;
-    while (n--) {
-        *p++ = *q++;
-        __asm__ volatile("" ::: "memory");
-    }
-    return d;
 }
