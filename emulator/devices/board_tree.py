@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from emulator.core.csr_bits import MISA
-from emulator.machine.device_tree import Node, cells64
+from emulator.machine.fdt import Node, cells64
 from emulator.machine.host import TIMEBASE_HZ
 from emulator.state import RAM_BASE
 
@@ -37,8 +38,6 @@ def board_tree(config: BoardConfig, initrd: tuple[int, int] | None, virtio: int)
     root.add(f"memory@{RAM_BASE:x}", device_type="memory", reg=cells64(RAM_BASE, config.memory_bytes))
     _cpus(root, config.harts)
     _soc(root, config.harts, virtio)
-    root.add("poweroff", compatible="syscon-poweroff", regmap=TEST_PHANDLE, offset=0, value=0x5555)
-    root.add("reboot", compatible="syscon-reboot", regmap=TEST_PHANDLE, offset=0, value=0x7777)
     return root
 
 
@@ -64,16 +63,33 @@ def _cpus(root: Node, harts: int) -> None:
             riscv__isa=isa_string(MISA),
             mmu_type="riscv,sv57",
         )
-        cpu.add(
-            "interrupt-controller",
-            interrupt_cells=1,
-            interrupt_controller=None,
-            compatible="riscv,cpu-intc",
-            phandle=FIRST_CPU_PHANDLE + hart,
-        )
+        add_interrupt_controller(cpu, FIRST_CPU_PHANDLE + hart)
+
+
+def add_interrupt_controller(cpu: Node, phandle: int) -> None:
+    """Give a CPU's node the interrupt controller that is part of it."""
+    cpu.add(
+        "interrupt-controller",
+        interrupt_cells=1,
+        interrupt_controller=None,
+        compatible="riscv,cpu-intc",
+        phandle=phandle,
+    )
 
 
 def _soc(root: Node, harts: int, virtio: int) -> None:
+    soc = add_soc(root)
+    soc.add(
+        "clint@2000000",
+        compatible=["sifive,clint0", "riscv,clint0"],
+        reg=cells64(0x200_0000, 0x1_0000),
+        interrupts_extended=wires(harts, INTERRUPT_M_SOFT, INTERRUPT_M_TIMER),
+    )
+    add_peripherals(soc, wires(harts, INTERRUPT_M_EXTERNAL, INTERRUPT_S_EXTERNAL), range(virtio))
+
+
+def add_soc(root: Node) -> Node:
+    """Add the bus that the devices are on, with the test finisher and what it is good for; return the bus."""
     soc = root.add("soc", address_cells=2, size_cells=2, compatible="simple-bus", ranges=None)
     soc.add(
         "test@100000",
@@ -81,12 +97,13 @@ def _soc(root: Node, harts: int, virtio: int) -> None:
         reg=cells64(0x10_0000, 0x1000),
         phandle=TEST_PHANDLE,
     )
-    soc.add(
-        "clint@2000000",
-        compatible=["sifive,clint0", "riscv,clint0"],
-        reg=cells64(0x200_0000, 0x1_0000),
-        interrupts_extended=_wires(harts, INTERRUPT_M_SOFT, INTERRUPT_M_TIMER),
-    )
+    root.add("poweroff", compatible="syscon-poweroff", regmap=TEST_PHANDLE, offset=0, value=0x5555)
+    root.add("reboot", compatible="syscon-reboot", regmap=TEST_PHANDLE, offset=0, value=0x7777)
+    return soc
+
+
+def add_peripherals(soc: Node, plic_wires: list[int], slots: Iterable[int]) -> None:
+    """Add PLIC, clock, serial port, and the virtio devices in the slots of these numbers."""
     soc.add(
         "plic@c000000",
         compatible=["sifive,plic-1.0.0", "riscv,plic0"],
@@ -94,14 +111,14 @@ def _soc(root: Node, harts: int, virtio: int) -> None:
         address_cells=0,
         interrupt_cells=1,
         interrupt_controller=None,
-        interrupts_extended=_wires(harts, INTERRUPT_M_EXTERNAL, INTERRUPT_S_EXTERNAL),
+        interrupts_extended=plic_wires,
         riscv__ndev=95,
         phandle=PLIC_PHANDLE,
     )
     _peripheral(soc, "rtc@101000", "google,goldfish-rtc", 0x10_1000, 0x1000, 11)
     serial = _peripheral(soc, "serial@10000000", "ns16550a", 0x1000_0000, 0x100, 10)
     serial.properties["clock-frequency"] = 3_686_400
-    for slot in range(virtio):
+    for slot in slots:
         base = 0x1000_1000 + slot * 0x1000
         _peripheral(soc, f"virtio_mmio@{base:x}", "virtio,mmio", base, 0x1000, 1 + slot)
 
@@ -116,5 +133,6 @@ def _peripheral(soc: Node, name: str, compatible: str, base: int, size: int, int
     )
 
 
-def _wires(harts: int, *interrupts: int) -> list[int]:
+def wires(harts: int, *interrupts: int) -> list[int]:
+    """Return `interrupts-extended` of a controller: these interrupts of each hart."""
     return [cell for hart in range(harts) for each in interrupts for cell in (FIRST_CPU_PHANDLE + hart, each)]

@@ -122,7 +122,9 @@ class Plic:
 
     def _update(self) -> None:
         state = self.state
-        state.pending |= state.levels & ~state.claimed
-        for context in range(len(state.enabled)):
-            raised = state.priority[self._best(context)] > state.threshold[context]
+        pending = state.pending = state.pending | state.levels & ~state.claimed
+        for context, enabled in enumerate(state.enabled):
+            raised = (
+                bool(pending & enabled) and state.priority[self._best(context)] > state.threshold[context]
+            )
             self._set_line(context >> 1, SEI if context & 1 else MEI, raised)

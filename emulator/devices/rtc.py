@@ -12,6 +12,7 @@ from dataclasses import dataclass
 TIME_LOW, TIME_HIGH, ALARM_LOW, ALARM_HIGH, IRQ_ENABLED = 0x0, 0x4, 0x8, 0xC, 0x10
 CLEAR_ALARM, ALARM_STATUS, CLEAR_INTERRUPT = 0x14, 0x18, 0x1C
 WORD = 0xFFFF_FFFF
+EPOCH_NS = 1_767_225_600_000_000_000  # 2026-01-01, when no machine's config says otherwise
 
 
 @dataclass

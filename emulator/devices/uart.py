@@ -6,6 +6,7 @@ for the chip expect. Left out: baud rate, framing errors, FIFO trigger levels (o
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -30,7 +31,7 @@ class UartState:
     scr: int = 0
     divisor: int = 0
     empty: bool = False
-    received: list[int] = field(default_factory=list[int])
+    received: deque[int] = field(default_factory=deque[int])
 
 
 class Uart:
@@ -38,9 +39,19 @@ class Uart:
 
     size = 0x100
 
-    def __init__(self, send: Callable[[bytes], None], interrupt: Callable[[bool], None]) -> None:
-        """`send` takes what the guest writes; `interrupt` drives the line."""
-        self.state = UartState()
+    def __init__(
+        self,
+        send: Callable[[bytes], None],
+        interrupt: Callable[[bool], None],
+        waiting: deque[int] | None = None,
+    ) -> None:
+        """`send` takes what the guest writes; `interrupt` drives the line.
+
+        `waiting` is input that others may take too: it waits outside of the chip, where clearing the FIFO
+        does not reach it. Call `input_changed` when something was added.
+        """
+        self.state = UartState() if waiting is None else UartState(received=waiting)
+        self._shared = waiting is not None
         self._send = send
         self._interrupt = interrupt
 
@@ -50,6 +61,10 @@ class Uart:
         self.state.received.extend(room)
         self._update()
         return len(room)
+
+    def input_changed(self) -> None:
+        """Look at the input again."""
+        self._update()
 
     def read(self, offset: int, size: int) -> int:
         """Read a register."""
@@ -67,7 +82,7 @@ class Uart:
         if state.lcr & LCR_DLAB and offset in (RBR_THR, IER):
             return state.divisor >> 8 * offset & 0xFF
         if offset == RBR_THR:
-            return state.received.pop(0) if state.received else 0
+            return state.received.popleft() if state.received else 0
         if offset == IIR_FCR:
             return self._identify()
         if offset == LSR:
@@ -104,7 +119,7 @@ class Uart:
             state.ier = value & 0xF
         elif offset == IIR_FCR:
             state.fcr = value & 0xC9
-            if value & 2:
+            if value & 2 and not self._shared:
                 state.received.clear()
         elif offset == LCR:
             state.lcr = value

@@ -15,14 +15,14 @@ from emulator.devices.finisher import Finisher
 from emulator.devices.htif import Htif
 from emulator.devices.plic import Plic
 from emulator.devices.rom import Rom, boot_code, dynamic_info
-from emulator.devices.rtc import Rtc
+from emulator.devices.rtc import EPOCH_NS, Rtc
 from emulator.devices.uart import Uart
 from emulator.devices.virtio.mmio import VirtioDevice, VirtioMmio
 from emulator.errors import VmLabError
 from emulator.machine.bare import BareMachine
-from emulator.machine.device_tree import flatten
 from emulator.machine.elf import Executable
 from emulator.machine.engine import Engine
+from emulator.machine.fdt import flatten
 from emulator.state import RAM_BASE
 
 ROM, FINISHER, RTC, CLINT, PLIC = 0x1000, 0x10_0000, 0x10_1000, 0x200_0000, 0xC00_0000
@@ -44,7 +44,7 @@ class BoardConfig:
     harts: int = 1
     memory_bytes: int = 128 << 20
     bootargs: str = ""
-    epoch_ns: int = 1_767_225_600_000_000_000
+    epoch_ns: int = EPOCH_NS
     seed: int = 0
 
 

@@ -14,6 +14,7 @@ import hashlib
 from dataclasses import dataclass
 
 from emulator.core.csr_bits import MISA
+from emulator.devices.board_tree import FIRST_CPU_PHANDLE, add_interrupt_controller
 from emulator.hypervisor.vm import VmSettings
 from emulator.machine.elf import Segment
 from emulator.machine.fdt import Node, cells64, flatten
@@ -84,8 +85,7 @@ def device_tree(settings: VmSettings, initrd: tuple[int, int], entropy: bytes) -
     chosen.properties["rng-seed"] = entropy
     memory = cells64(RAM_BASE, settings.memory)
     root.add(f"memory@{RAM_BASE:x}", device_type="memory", reg=memory)
-    cpus = root.add("cpus")
-    cpus.properties |= {"#address-cells": 1, "#size-cells": 0, "timebase-frequency": TIMEBASE_HZ}
+    cpus = root.add("cpus", address_cells=1, size_cells=0, timebase_frequency=TIMEBASE_HZ)
     for index in range(settings.vcpus):
         _add_cpu(cpus, index)
     return flatten(root)
@@ -94,5 +94,4 @@ def device_tree(settings: VmSettings, initrd: tuple[int, int], entropy: bytes) -
 def _add_cpu(cpus: Node, index: int) -> None:
     cpu = cpus.add(f"cpu@{index}", device_type="cpu", reg=index, status="okay", compatible="riscv")
     cpu.properties |= {"riscv,isa": isa_string(), "mmu-type": "riscv,sv39"}
-    controller = cpu.add("interrupt-controller", compatible="riscv,cpu-intc", phandle=index + 1)
-    controller.properties |= {"#interrupt-cells": 1, "interrupt-controller": None}
+    add_interrupt_controller(cpu, FIRST_CPU_PHANDLE + index)

@@ -21,7 +21,7 @@ from emulator.core.csr_bits import (
     STORE_GUEST_PAGE,
     VIRTUAL_INSTRUCTION,
 )
-from emulator.hypervisor import faults, lifecycle, sbi
+from emulator.hypervisor import faults, lifecycle, mmio, sbi
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import OnFault
 from emulator.isa.causes import describe
@@ -29,6 +29,9 @@ from emulator.state import NO_ADDRESS, PRIV_S
 
 if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
+
+# htinst of an access to an entry of the guest's own page table (Privileged ISA 20240411, 18.6.3).
+PAGE_TABLE_ACCESSES = (0x3000, 0x3020)
 
 REASONS = {
     ECALL_VS: "sbi",
@@ -46,9 +49,13 @@ def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
     hart.virt = 1
     hart.priv = PRIV_S if hart.mstatus & SPP else 0
     reason = REASONS.get(cause) or describe(cause).name
+    if reason == "guest page fault" and _is_device_access(vcpu, hart, cause):
+        reason = "mmio"
     hypervisor.begin_exit(vcpu, reason)
     if reason == "sbi":
         text = sbi.call(hypervisor, vcpu, hart)
+    elif reason == "mmio":
+        text = _device_access(hypervisor, vcpu, hart, cause)
     elif reason == "guest page fault":
         text = _guest_page_fault(hypervisor, vcpu, hart, cause)
     elif reason == "virtual instruction":
@@ -84,6 +91,25 @@ def _virtual_instruction(hart: Any) -> str:
 def _unexpected(hypervisor: Hypervisor, vcpu: Vcpu, reason: str) -> str:
     lifecycle.crash(hypervisor, vcpu.vm, f"{reason}, which no guest can cause here")
     return f"{reason}: the VM was stopped"
+
+
+def _is_device_access(vcpu: Vcpu, hart: Any, cause: int) -> bool:
+    """A load or store of the program itself, where a device is."""
+    if cause == INSTRUCTION_GUEST_PAGE or hart.htinst in PAGE_TABLE_ACCESSES:
+        return False
+    board = vcpu.vm.board
+    return board is not None and board.has(faults.guest_physical_address(hart))
+
+
+def _device_access(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int) -> str:
+    gpa = faults.guest_physical_address(hart)
+    instruction = mmio.instruction_of(hypervisor.host, hart)
+    assert vcpu.vm.board is not None
+    done = mmio.emulate(hart, vcpu.vm.board, instruction, gpa) if instruction else None
+    if done is None:
+        inject_exception(hart, faults.ACCESS_FAULTS[cause], hart.stval)
+        return f"no device takes this access to GPA {gpa:#x}: access fault injected"
+    return done
 
 
 def _guest_page_fault(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int) -> str:

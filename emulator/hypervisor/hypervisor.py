@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from emulator.hypervisor import exits, lifecycle
+from emulator.hypervisor import direct_boot, exits, lifecycle
 from emulator.hypervisor.faults import STORIES_KEPT, Fault
 from emulator.hypervisor.partition import Partition
 from emulator.hypervisor.runloop import RunLoop
@@ -14,7 +14,7 @@ from emulator.hypervisor.trace import Revision, Trace
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import Vm, VmSettings, VmState
 from emulator.machine.host import Host
-from emulator.state import EXIT_STORE_FULL, EXIT_TRAP, EXIT_WFI
+from emulator.state import EXIT_STORE_FULL, EXIT_TRAP, EXIT_WFI, PAGE_BYTES
 
 
 class Hypervisor(RunLoop):
@@ -77,6 +77,8 @@ class Hypervisor(RunLoop):
 
     def read_guest(self, vm: Vm, gpa: int, length: int) -> bytes:
         """Return guest memory; the caller has checked that the VM contains it."""
+        if 0 < length <= PAGE_BYTES - gpa % PAGE_BYTES:
+            return self.host.read(vm.hpa(gpa), length)
         return b"".join(self.host.read(hpa, part) for hpa, part in vm.pieces(gpa, length))
 
     def write_guest(self, vm: Vm, gpa: int, data: bytes) -> None:
@@ -86,10 +88,21 @@ class Hypervisor(RunLoop):
             self.host.write(hpa, data[done : done + part])
             done += part
 
+    def entropy(self, vm: Vm, purpose: str = "boot") -> bytes:
+        """Return 32 bytes that only this start of this VM gets for a purpose, the same in every run."""
+        return direct_boot.entropy_of(self.seed, vm.name, vm.serial, vm.starts, purpose)
+
     def print(self, vm: Vm, data: bytes) -> None:
         """Write to a VM's console."""
         vm.console.write(data)
         self.revision.advance()
+
+    def type(self, vm: Vm, text: str) -> int:
+        """Give a VM's console input; return how many bytes were dropped because the guest does not read."""
+        dropped = vm.console.type(text)
+        if vm.board is not None:
+            vm.board.typed()
+        return dropped
 
     def record_fault(self, fault: Fault, text: str) -> None:
         """Keep a fault's story and log it."""

@@ -1,17 +1,16 @@
 """The verbs of a VM's life, and what guests can do to themselves.
 
-States and verbs are libvirt's. A graceful `shutdown` or `reboot` presses the power button, which is wired
-to the external interrupt of vCPU 0: a guest that does not listen stays "shutting down" until it is
-destroyed.
+States and verbs are libvirt's. A graceful `shutdown` or `reboot` presses the power button, an interrupt:
+a guest that does not listen stays "shutting down" until it is destroyed.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emulator.core.csr_bits import VSEI
 from emulator.errors import VmLabError
 from emulator.hypervisor import direct_boot
+from emulator.hypervisor.board import VmBoard
 from emulator.hypervisor.gstage import GStage, table_frames_needed
 from emulator.hypervisor.partition import OutOfFramesError, ram_code
 from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
@@ -96,7 +95,8 @@ def reboot(hypervisor: Hypervisor, vm: Vm) -> None:
 def _press_power_button(hypervisor: Hypervisor, vm: Vm, restart: bool) -> None:
     vm.restart_on_shutdown = restart
     hypervisor.set_state(vm, VmState.SHUTTING_DOWN, "was asked to " + ("reboot" if restart else "shut down"))
-    hypervisor.interrupt(vm.vcpus[0], VSEI, hypervisor.now)
+    assert vm.board is not None
+    vm.board.press_power_button()
 
 
 def reset(hypervisor: Hypervisor, vm: Vm) -> None:
@@ -154,6 +154,8 @@ def resume(hypervisor: Hypervisor, vm: Vm) -> None:
         else:
             vcpu.since = max(vcpu.since, now)
     hypervisor.set_state(vm, vm.resumes_to, "goes on")
+    assert vm.board is not None
+    vm.board.resume()
 
 
 def undefine(hypervisor: Hypervisor, vm: Vm) -> None:
@@ -176,6 +178,14 @@ def system_reset(hypervisor: Hypervisor, vm: Vm, restart_wanted: bool) -> None:
         restart(hypervisor, vm, "rebooted")
     else:
         destroy(hypervisor, vm, "shut itself down")
+
+
+def _stop(hypervisor: Hypervisor, vm: Vm, code: int) -> None:
+    """Serve a guest that writes to the test finisher."""
+    if code:
+        destroy(hypervisor, vm, f"stopped itself with the failure code {code}")
+    else:
+        system_reset(hypervisor, vm, restart_wanted=False)
 
 
 def _check_program_fits(vm: Vm) -> None:
@@ -236,8 +246,7 @@ def _take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
 
 def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     vm.starts += 1
-    entropy = direct_boot.entropy_of(hypervisor.seed, vm.name, vm.serial, vm.starts)
-    image = direct_boot.boot_image(vm.settings, entropy)
+    image = direct_boot.boot_image(vm.settings, hypervisor.entropy(vm))
     for segment in image.segments:
         hypervisor.write_guest(vm, segment.address, segment.data)
     vm.exits.clear()
@@ -250,6 +259,12 @@ def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     vm.vcpus = [Vcpu(vm, index) for index in range(vm.settings.vcpus)]
     for vcpu in vm.vcpus:
         vcpu.ready_at = hypervisor.now
+    vm.board = VmBoard(
+        hypervisor,
+        vm,
+        lambda code: _stop(hypervisor, vm, code),
+        lambda: system_reset(hypervisor, vm, restart_wanted=True),
+    )
     vm.vcpus[0].boot(image.entry, image.argument)
     hypervisor.make_ready(vm.vcpus[0], hypervisor.now)
 

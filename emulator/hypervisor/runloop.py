@@ -9,7 +9,7 @@ stopped, so that a run in one piece and a run in many give the same history.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.core.csr_bits import VSTI
 from emulator.hypervisor import costs
@@ -21,6 +21,9 @@ from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE, Vm
 from emulator.machine.host import Host
 from emulator.state import EXIT_BUDGET
+
+if TYPE_CHECKING:
+    from emulator.hypervisor.board import VmBoard
 
 QUANTUM_CYCLES = 10_000
 WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
@@ -164,7 +167,12 @@ class RunLoop:
         if pcpu.slice_end <= start:
             self._timeslice_exit(pcpu, vcpu, hart)
             return
-        code = self.host.run(pcpu.index, min(limit, pcpu.slice_end, vcpu.deadline) - start)
+        board = vcpu.vm.board
+        assert board is not None
+        if board.deadline <= start:
+            self._device_exit(vcpu, board, hart)
+            return
+        code = self.host.run(pcpu.index, min(limit, pcpu.slice_end, vcpu.deadline, board.deadline) - start)
         end = hart.clock
         vcpu.retired += hart.retired - hart.trapped
         vcpu.run_cycles += end - start
@@ -209,20 +217,16 @@ class RunLoop:
     # Timers and sleep
 
     def _next_deadline(self) -> int:
-        """Return when the first timer of a waiting vCPU is due."""
-        return min(
-            (
-                v.deadline
-                for vm in self.vms.values()
-                if vm.lifecycle in ACTIVE
-                for v in vm.vcpus
-                if v.state in WAITING
-            ),
-            default=NEVER,
-        )
+        """Return when the first timer of a waiting vCPU, or of a device, is due."""
+        active = [vm for vm in self.vms.values() if vm.lifecycle in ACTIVE]
+        timers = [vcpu.deadline for vm in active for vcpu in vm.vcpus if vcpu.state in WAITING]
+        return min([*timers, *(vm.board.deadline for vm in active if vm.board)], default=NEVER)
 
     def _wake_due(self, now: int) -> None:
-        """Raise the timer interrupts that are due for waiting vCPUs."""
+        """Raise the timer interrupts that are due for waiting vCPUs, and let devices do what is due."""
+        for vm in self.vms.values():
+            if vm.board and vm.board.deadline <= now and vm.lifecycle in ACTIVE:
+                vm.board.elapse()
         due = [
             vcpu
             for vm in self.vms.values()
@@ -313,6 +317,12 @@ class RunLoop:
         self.begin_exit(vcpu, "timer")
         hart.hvip |= VSTI
         self.end_exit(vcpu, "timer", "the guest's timer is due: interrupt injected", hart.pc)
+        self._watch(vcpu, "timer")
+
+    def _device_exit(self, vcpu: Vcpu, board: VmBoard, hart: Any) -> None:
+        self.begin_exit(vcpu, "timer")
+        board.elapse()
+        self.end_exit(vcpu, "timer", "a device's alarm is due", hart.pc)
         self._watch(vcpu, "timer")
 
     def _timeslice_exit(self, pcpu: Pcpu, vcpu: Vcpu, hart: Any) -> None:

@@ -165,6 +165,8 @@ def _hart_start(hypervisor: Hypervisor, vcpu: Vcpu, arguments: Arguments) -> Res
     if target.state is not VcpuState.STOPPED:
         return ALREADY_AVAILABLE, 0
     target.boot(address, argument)
+    assert target.vm.board is not None
+    target.vm.board.refresh(index)
     hypervisor.wake(target, hypervisor.clock_of(vcpu))
     return SUCCESS, 0
 

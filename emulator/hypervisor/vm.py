@@ -1,21 +1,27 @@
 """A virtual machine: its settings, the frames behind its memory, its vCPUs, console and counters.
 
-The guest physical map is RAM from GPA 0x8000_0000 and nothing else.
+The guest physical map is RAM from GPA 0x8000_0000 and, below it, the devices of its board.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from emulator.devices.virtio.block import VirtioBlock
 from emulator.hypervisor.console import Console
 from emulator.hypervisor.gstage import GStage
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.machine.elf import Executable
 from emulator.state import PAGE_BYTES, RAM_BASE
 
+if TYPE_CHECKING:
+    from emulator.hypervisor.board import VmBoard
+
+ConsoleKind = Literal["sbi", "virtio"]
 OnFault = Literal["crash", "skip", "inject"]
 
 
@@ -35,8 +41,21 @@ HOLDS_MEMORY = (VmState.RUNNING, VmState.SHUTTING_DOWN, VmState.PAUSED, VmState.
 
 
 @dataclass(frozen=True, slots=True)
+class DiskSettings:
+    """A disk of `size` bytes that begins with `contents` and is zero behind them."""
+
+    size: int
+    contents: bytes = b""
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class VmSettings:
-    """What a VM is made of. `executable` is loaded at every start; `append` is a kernel's command line."""
+    """What a VM is made of.
+
+    `executable` is loaded at every start; `append` is a kernel's command line; `network` names a switch, "" is
+    no network card.
+    """
 
     name: str
     vcpus: int
@@ -44,6 +63,11 @@ class VmSettings:
     executable: Executable
     on_fault: OnFault = "crash"
     append: str = ""
+    disk: DiskSettings | None = None
+    network: str = ""
+    console: ConsoleKind = "sbi"
+    rng: bool = False
+    balloon: bool = False
 
 
 class Vm:
@@ -64,11 +88,13 @@ class Vm:
         self.gstage: GStage | None = None
         self.frames: list[int] = []  # HFN of each page of RAM, in order of GPA
         self.vcpus: list[Vcpu] = []  # of the last start, so that their counters can still be read
+        self.board: VmBoard | None = None  # of the last start
         self.console = Console()
         self.exits: dict[str, int] = {}
         self.faults: list[int] = []  # event ids
         self.fault_count = 0
         self.starts = 0
+        self._disk: tuple[DiskSettings, VirtioBlock] | None = None
         self.start_digest = ""
         self.time_offset = 0  # host ticks when its `time` was 0
         self.paused_at = 0
@@ -90,6 +116,16 @@ class Vm:
         if self.lifecycle is VmState.RUNNING and all(vcpu.state in waiting for vcpu in self.vcpus):
             return VmState.IDLE
         return self.lifecycle
+
+    def disk(self) -> VirtioBlock | None:
+        """Return its disk with all that was ever written to it; a new one once its settings have changed."""
+        settings = self.settings.disk
+        if settings is None:
+            self._disk = None
+        elif self._disk is None or self._disk[0] != settings:
+            disk = VirtioBlock(settings.contents, settings.read_only, self.name, settings.size)
+            self._disk = settings, disk
+        return self._disk[1] if self._disk else None
 
     def contains(self, gpa: int, length: int = 1) -> bool:
         """Return whether `length` bytes from a GPA are all in its RAM. Any ints are fine."""
@@ -113,19 +149,23 @@ class Vm:
         """Count an exit."""
         self.exits[reason] = self.exits.get(reason, 0) + 1
 
-    def state_parts(self) -> list[bytes]:
+    def state_parts(self) -> Iterator[bytes]:
         """Return everything that is state, for the state hash."""
         settings = self.settings
         plain: list[Any] = [
             [settings.name, settings.vcpus, settings.memory, settings.on_fault, settings.executable.entry],
-            [settings.append],
+            [settings.append, settings.network, settings.console, settings.rng, settings.balloon],
             [self.index, self.vmid, self.lifecycle.value, self.resumes_to.value, self.restart_on_shutdown],
             [self.starts, self.time_offset, self.paused_at, self.fault_count],
             [self.frames, self.gstage.frames if self.gstage else [], self.exits],
         ]
-        parts: list[bytes] = [self.console.state_bytes()]
+        parts: list[bytes] = []
         for vcpu in self.vcpus:
             registers, numbers = vcpu.state_parts()
             parts.append(registers)
             plain.append(numbers)
-        return [json.dumps(plain, sort_keys=True).encode(), *parts]
+        yield json.dumps(plain, sort_keys=True).encode()
+        yield self.console.state_bytes()
+        yield from parts
+        if self.board is not None:
+            yield from self.board.state_parts()

@@ -155,7 +155,7 @@ def _console_input(lab: Lab, arguments: Result) -> Result:
         raise LabError(f"text must be a text of at most {MAX_INPUT_CHARACTERS} characters", "text")
     if not lab.is_on(vm):
         raise LabError(f"cannot type into {vm.name}: it is {vm.state.value}; start it first", "vm")
-    dropped = vm.console.type(text)
+    dropped = lab.hypervisor.type(vm, text)
     lab.revision.advance()
     return {"vm": vm.name, "dropped": dropped}
 

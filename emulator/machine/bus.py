@@ -7,6 +7,7 @@ plain dataclass, `state`, so that a snapshot is a copy of it.
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -50,33 +51,46 @@ class Bus:
     def __init__(self) -> None:
         self.devices: dict[int, Device] = {}
         self.accesses = 0
+        self._bases: list[int] = []
 
     def attach(self, base: int, device: Device) -> None:
         """Put a device at physical address `base`."""
         for other, existing in self.devices.items():
             assert base + device.size <= other or other + existing.size <= base, f"{base:#x} overlaps"
         self.devices[base] = device
+        self._bases = sorted(self.devices)
 
     def answer(self, hart: Any) -> None:
         """Complete the access that a hart waits for (EXIT_MMIO)."""
         self.accesses += 1
         try:
-            value = self._access(hart.mmio_address, hart.mmio_size, hart.mmio_write, hart.mmio_value)
+            value = self.access(hart.mmio_address, hart.mmio_size, hart.mmio_write, hart.mmio_value)
         except BusFault:
             hart.mmio_state = MMIO_REFUSED
         else:
             hart.mmio_value = value & WORD
             hart.mmio_state = MMIO_ANSWERED
 
-    def _access(self, address: int, size: int, write: int, value: int) -> int:
-        for base, device in self.devices.items():
-            offset = address - base
-            if offset >= 0 and offset + size <= device.size:
-                if write:
-                    device.write(offset, size, value & (1 << 8 * size) - 1)
-                    return 0
-                return device.read(offset, size) & (1 << 8 * size) - 1
-        raise BusFault
+    def base_of(self, address: int) -> int | None:
+        """Return where the device begins in whose range `address` lies, None if there is none."""
+        place = bisect_right(self._bases, address)
+        if place == 0:
+            return None
+        base = self._bases[place - 1]
+        return base if address < base + self.devices[base].size else None
+
+    def access(self, address: int, size: int, write: int, value: int) -> int:
+        """Write the low `size` bytes of `value`, or return the bytes read. Raises BusFault."""
+        base = self.base_of(address)
+        if base is None:
+            raise BusFault
+        device, offset = self.devices[base], address - base
+        if offset + size > device.size:
+            raise BusFault
+        if write:
+            device.write(offset, size, value & (1 << 8 * size) - 1)
+            return 0
+        return device.read(offset, size) & (1 << 8 * size) - 1
 
     def state_parts(self) -> Iterator[bytes]:
         """Yield the state of every device, in the order of their addresses."""

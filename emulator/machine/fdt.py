@@ -36,8 +36,11 @@ class Node:
     children: list[Node] = field(default_factory=list["Node"])
 
     def add(self, name: str, **properties: Value) -> Node:
-        """Add a child and return it. Properties whose names are no Python names are added afterwards."""
-        child = Node(name, properties)
+        """Add a child and return it.
+
+        In keyword names `_` and `__` stand for `-` and `,`, and `address_cells` for `#address-cells`.
+        """
+        child = Node(name, {_property_name(key): value for key, value in properties.items()})
         self.children.append(child)
         return child
 
@@ -47,6 +50,14 @@ class Node:
         for name in path.split("/"):
             node = next((child for child in node.children if child.name == name), None) if node else None
         return node
+
+
+def _property_name(key: str) -> str:
+    """`riscv__isa` is `riscv,isa`; the properties that count cells begin with `#`; one has an underscore."""
+    if key == "device_type":
+        return key
+    name = key.replace("__", ",").replace("_", "-")
+    return "#" + name if name.endswith("-cells") else name
 
 
 def cells64(*values: int) -> list[int]:

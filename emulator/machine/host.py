@@ -132,6 +132,10 @@ class Host:
     def read(self, hpa: int, length: int) -> bytes:
         """Return `length` bytes of RAM from `hpa`. Raises PhysicalAddressError."""
         self._require_ram(hpa, length)
+        offset = hpa % PAGE_BYTES
+        if 0 < length <= PAGE_BYTES - offset:
+            slot = self._frame_slot[(hpa - RAM_BASE) // PAGE_BYTES]
+            return ctypes.string_at(self.record.store + slot * PAGE_BYTES + offset, length)
         buffer = ctypes.create_string_buffer(max(length, 1))
         self.engine.phys_read(self.record, hpa, ctypes.addressof(buffer), length)
         return buffer.raw[:length]

@@ -29,17 +29,19 @@ class BlockState:
 
 
 class VirtioBlock(VirtioDevice):
-    """A disk over `base`, whose length is rounded down to whole sectors."""
+    """A disk over `base`, followed by zeros up to `size`; a rest of less than a sector is left out."""
 
     device_id = 2
 
-    def __init__(self, base: bytes, read_only: bool = False, serial: str = "vmlab") -> None:
+    def __init__(
+        self, base: bytes, read_only: bool = False, serial: str = "vmlab", size: int | None = None
+    ) -> None:
         """`base` is never changed; `contents` gives what the guest made of it."""
         super().__init__()
         self.state = BlockState()
         self._base = base
         self._serial = serial.encode()[:ID_BYTES]
-        self.sectors = len(base) // SECTOR_BYTES
+        self.sectors = (len(base) if size is None else size) // SECTOR_BYTES
         self.features = F_FLUSH | F_SEG_MAX | (F_RO if read_only else 0)
 
     def config(self) -> bytes:
@@ -48,7 +50,8 @@ class VirtioBlock(VirtioDevice):
 
     def contents(self) -> bytes:
         """Return the disk as the guest sees it."""
-        data = bytearray(self._base)
+        size = self.sectors * SECTOR_BYTES
+        data = bytearray(self._base[:size].ljust(size, b"\0"))
         for sector, content in self.state.changed.items():
             data[sector * SECTOR_BYTES : (sector + 1) * SECTOR_BYTES] = content
         return bytes(data)
@@ -84,7 +87,9 @@ class VirtioBlock(VirtioDevice):
 
     def _sector(self, number: int) -> bytes:
         changed = self.state.changed.get(number)
-        return changed or self._base[number * SECTOR_BYTES : (number + 1) * SECTOR_BYTES]
+        if changed is not None:
+            return changed
+        return self._base[number * SECTOR_BYTES : (number + 1) * SECTOR_BYTES].ljust(SECTOR_BYTES, b"\0")
 
     def _write(self, sector: int, data: bytes) -> int:
         count, rest = divmod(len(data), SECTOR_BYTES)

@@ -24,11 +24,15 @@ class VirtioConsole(VirtioDevice):
 
     device_id, queues = 3, 2
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
-        """`send` takes what the guest writes."""
+    def __init__(self, send: Callable[[bytes], None], take: Callable[[int], bytes] | None = None) -> None:
+        """`send` takes what the guest writes; `take(count)` gives up to `count` bytes of input.
+
+        Without `take`, input is what `receive` is given.
+        """
         super().__init__()
         self.state = ConsoleState()
         self._send = send
+        self._take = take or self._take_received
 
     def receive(self, data: bytes) -> int:
         """Queue input for the guest; return how many bytes there was room for."""
@@ -42,8 +46,12 @@ class VirtioConsole(VirtioDevice):
         if queue == TRANSMIT:
             self._send(chain.read())
             return 0
-        if not self.state.received:
-            return None
-        written = chain.write(self.state.received)
-        self.state.received = self.state.received[written:]
-        return written
+        room = chain.writable_bytes
+        data = self._take(room) if room else b""
+        if not data:
+            return None if room else 0
+        return chain.write(data)
+
+    def _take_received(self, count: int) -> bytes:
+        data, self.state.received = self.state.received[:count], self.state.received[count:]
+        return data

@@ -76,6 +76,29 @@ class MmioState:
     generation: int = 0
 
 
+@dataclass
+class EmptyState:
+    """An empty slot remembers nothing."""
+
+
+class EmptySlot:
+    """A transport without a device: "DeviceID ... value zero (0x0) is used to define a ... placeholder"."""
+
+    size = 0x1000
+
+    def __init__(self) -> None:
+        self.state = EmptyState()
+
+    def read(self, offset: int, size: int) -> int:
+        """Read the registers that tell a driver to look no further; the rest reads zero."""
+        if size != 4 or offset & 3:
+            raise BusFault
+        return {0x0: MAGIC, 0x4: VERSION, 0xC: VENDOR}.get(offset, 0)
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """Ignore."""
+
+
 class VirtioMmio:
     """Transport of one device. `broken` says why the device needs a reset, if it does."""
 
@@ -91,6 +114,11 @@ class VirtioMmio:
         self.broken = ""
         device.kick = self.process
         device.config_changed = self._config_changed
+
+    def process_all(self) -> None:
+        """Serve what waits in any queue, as when the machine goes on after a pause."""
+        for queue in range(len(self._queues)):
+            self.process(queue)
 
     def process(self, queue: int) -> None:
         """Serve the requests that wait in a queue."""
@@ -132,6 +160,8 @@ class VirtioMmio:
             return int.from_bytes(self.device.config()[offset - CONFIG : offset - CONFIG + size], "little")
         if size != 4 or offset & 3:
             raise BusFault
+        if offset == INTERRUPT_STATUS:
+            return self.state.interrupt
         if offset == DEVICE_FEATURES:
             return self._offered() >> 32 * self.state.device_features_sel & WORD
         if offset in SHARED_MEMORY:
@@ -147,7 +177,6 @@ class VirtioMmio:
             0xC: VENDOR,
             QUEUE_NUM_MAX: QUEUE_SIZE_MAX if queue else 0,
             QUEUE_READY: queue.state.ready if queue else 0,
-            INTERRUPT_STATUS: state.interrupt,
             STATUS: state.status,
             CONFIG_GENERATION: state.generation,
         }

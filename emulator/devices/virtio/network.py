@@ -16,7 +16,7 @@ RECEIVE, TRANSMIT = 0, 1
 F_MAC, F_STATUS = 1 << 5, 1 << 16
 LINK_UP = 1
 HEADER_BYTES = 12
-FRAME_MIN, FRAME_MAX = 14, 65536
+FRAME_MIN, FRAME_MAX = 14, 1518  # an Ethernet header; with the largest payload and a VLAN tag
 WAITING_MAX = 256
 
 
@@ -48,13 +48,14 @@ class VirtioNetwork(VirtioDevice):
         """Return MAC address and link status."""
         return self._mac + struct.pack("<H", LINK_UP)
 
-    def receive(self, frame: bytes) -> None:
-        """Take a frame from the wire."""
+    def receive(self, frame: bytes, awake: bool = True) -> None:
+        """Take a frame from the wire; it waits while the machine is not `awake`."""
         if len(self.state.waiting) >= WAITING_MAX or not FRAME_MIN <= len(frame) <= FRAME_MAX:
             self.state.lost += 1
             return
         self.state.waiting.append(frame)
-        self.kick(RECEIVE)
+        if awake:
+            self.kick(RECEIVE)
 
     def serve(self, queue: int, chain: Chain) -> int | None:
         """Send a frame, or put a received one into a buffer."""

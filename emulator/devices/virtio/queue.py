@@ -28,11 +28,11 @@ class QueueBroken(Exception):
 class Memory(Protocol):
     """What a device reaches by DMA."""
 
-    def read(self, hpa: int, length: int) -> bytes:
+    def read(self, address: int, length: int, /) -> bytes:
         """Return bytes. Raises PhysicalAddressError."""
         ...
 
-    def write(self, hpa: int, data: bytes) -> None:
+    def write(self, address: int, data: bytes, /) -> None:
         """Write bytes. Raises PhysicalAddressError."""
         ...
 

@@ -1,0 +1,217 @@
+"""The devices of a VM: QEMU's `virt` map as far as a guest in VS-mode needs it.
+
+The same device classes, at the same addresses, as on the bare machine; what differs is where their wires
+lead. Interrupts go through the PLIC's supervisor contexts to `hvip.VSEIP` of the vCPUs; its machine contexts
+lead nowhere. DMA reaches the VM's RAM and nothing else. Every access is an exit. There is no CLINT: timers
+and IPIs are SBI calls or Sstc.
+
+A board lives from one start of its VM to the next. The disk's content, the console and the place at the
+switch belong to the VM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from emulator.core.csr_bits import VSEI
+from emulator.devices.finisher import Finisher
+from emulator.devices.plic import SEI, Plic
+from emulator.devices.rtc import EPOCH_NS, Rtc
+from emulator.devices.uart import Uart
+from emulator.devices.virt import (
+    FINISHER,
+    PLIC,
+    RTC,
+    RTC_IRQ,
+    UART,
+    UART_IRQ,
+    VIRTIO,
+    VIRTIO_IRQ,
+    VIRTIO_SLOTS,
+    VIRTIO_STRIDE,
+)
+from emulator.devices.virtio.balloon import VirtioBalloon
+from emulator.devices.virtio.console import VirtioConsole
+from emulator.devices.virtio.entropy import VirtioEntropy
+from emulator.devices.virtio.mmio import EmptySlot, VirtioDevice, VirtioMmio
+from emulator.hypervisor.vcpu import NEVER
+from emulator.hypervisor.vm import ACTIVE, Vm, VmSettings
+from emulator.machine.bus import Bus
+from emulator.machine.host import PhysicalAddressError
+from emulator.state import PAGE_BYTES, RAM_BASE
+
+if TYPE_CHECKING:
+    from emulator.hypervisor.hypervisor import Hypervisor
+
+POWER_IRQ = 12
+NS_PER_SECOND = 1_000_000_000
+# Which virtio device is in which slot; the others are empty.
+DISK_SLOT, NETWORK_SLOT, CONSOLE_SLOT, ENTROPY_SLOT, BALLOON_SLOT = range(5)
+
+
+def occupied_slots(settings: VmSettings) -> list[int]:
+    """Return the virtio slots that hold a device."""
+    present = {
+        CONSOLE_SLOT: settings.console == "virtio",
+        ENTROPY_SLOT: settings.rng,
+        BALLOON_SLOT: settings.balloon,
+    }
+    return [slot for slot, there in sorted(present.items()) if there]
+
+
+class GuestMemory:
+    """What a VM's devices reach by DMA: its RAM, by guest physical address."""
+
+    def __init__(self, hypervisor: Hypervisor, vm: Vm) -> None:
+        self._hypervisor = hypervisor
+        self._vm = vm
+
+    def read(self, address: int, length: int, /) -> bytes:
+        """Return `length` bytes. Raises PhysicalAddressError."""
+        self._require(address, length)
+        return self._hypervisor.read_guest(self._vm, address, length)
+
+    def write(self, address: int, data: bytes, /) -> None:
+        """Write bytes. Raises PhysicalAddressError."""
+        self._require(address, len(data))
+        self._hypervisor.write_guest(self._vm, address, data)
+
+    def _require(self, address: int, length: int) -> None:
+        if not self._vm.contains(address, length):
+            raise PhysicalAddressError(f"{address:#x} ({length} bytes) is not in the VM's memory")
+
+
+class VmBoard:
+    """The devices of one VM. `deadline` is when one of them does something by itself, in cycles."""
+
+    def __init__(
+        self, hypervisor: Hypervisor, vm: Vm, stop: Callable[[int], None], reset: Callable[[], None]
+    ) -> None:
+        """Power on; `stop(code)` and `reset()` are what the test finisher does."""
+        self._hypervisor = hypervisor
+        self._vm = vm
+        self._memory = GuestMemory(hypervisor, vm)
+        self.deadline = NEVER
+        self.bus = Bus()
+        self._lines = [False] * vm.settings.vcpus
+        self._power_pressed = False
+        self._attach(Finisher(stop, reset))
+
+    def _attach(self, finisher: Finisher) -> None:
+        vm, bus = self._vm, self.bus
+        self.plic = Plic(vm.settings.vcpus, self._set_line)
+        self.uart = Uart(self._print, self.plic.source(UART_IRQ), vm.console.input)
+        self.rtc = Rtc(EPOCH_NS, self._now_ns, self.plic.source(RTC_IRQ))
+        bus.attach(FINISHER, finisher)
+        bus.attach(RTC, self.rtc)
+        bus.attach(PLIC, self.plic)
+        bus.attach(UART, self.uart)
+        devices = self._virtio_devices()
+        self.virtio: dict[int, VirtioMmio] = {}
+        for slot in range(VIRTIO_SLOTS):
+            transport = EmptySlot()
+            if slot in devices:
+                interrupt = self.plic.source(VIRTIO_IRQ + slot)
+                transport = self.virtio[slot] = VirtioMmio(devices[slot], self._memory, interrupt)
+            bus.attach(VIRTIO + slot * VIRTIO_STRIDE, transport)
+
+    def _virtio_devices(self) -> dict[int, VirtioDevice]:
+        vm = self._vm
+        make: dict[int, Callable[[], VirtioDevice]] = {
+            CONSOLE_SLOT: lambda: VirtioConsole(self._print, vm.console.read),
+            ENTROPY_SLOT: lambda: VirtioEntropy(
+                int.from_bytes(self._hypervisor.entropy(vm, "rng"), "little")
+            ),
+            BALLOON_SLOT: lambda: VirtioBalloon(self._pages(), self._release),
+        }
+        return {slot: make[slot]() for slot in occupied_slots(vm.settings)}
+
+    # What the guest does
+
+    def has(self, gpa: int) -> bool:
+        """Return whether a device answers at a GPA."""
+        return self.bus.base_of(gpa) is not None
+
+    def access(self, gpa: int, size: int, write: bool, value: int) -> int:
+        """Write the low `size` bytes of `value`, or return the bytes read. Raises BusFault."""
+        answer = self.bus.access(gpa, size, write, value)
+        self._find_deadline()
+        return answer
+
+    def _find_deadline(self) -> None:
+        due = self.rtc.deadline_ns()
+        if due is None:
+            self.deadline = NEVER
+        else:
+            self.deadline = min(NEVER, -(-due * self._hypervisor.host.clock_hz // NS_PER_SECOND))
+
+    # What the host does
+
+    def elapse(self) -> None:
+        """Let the devices do what is due."""
+        self.rtc.elapse(self._now_ns())
+        self._find_deadline()
+
+    def typed(self) -> None:
+        """Look at the console's input: something was typed."""
+        if self._vm.lifecycle in ACTIVE:
+            self.uart.input_changed()
+            if CONSOLE_SLOT in self.virtio:
+                self.virtio[CONSOLE_SLOT].process(0)
+
+    def resume(self) -> None:
+        """Take up what came while the VM was paused."""
+        self.uart.input_changed()
+        for transport in self.virtio.values():
+            transport.process_all()
+
+    def press_power_button(self) -> None:
+        """Interrupt the guest by the button's source at the PLIC.
+
+        Until a guest has enabled any source, the button is wired to the external interrupt of vCPU 0.
+        """
+        self._power_pressed = True
+        self.plic.set_level(POWER_IRQ, True)
+        self.plic.set_level(POWER_IRQ, False)
+
+    def refresh(self, index: int) -> None:
+        """Drive the external interrupt of a vCPU that has lost it by being started."""
+        self._lines[index] = False
+        self.plic.set_level(0, False)
+
+    # Wires
+
+    def _set_line(self, index: int, bit: int, level: bool) -> None:
+        if bit != SEI:
+            return
+        if index == 0 and self._power_pressed and not any(self.plic.state.enabled):
+            level = True
+        if level == self._lines[index]:
+            return
+        self._lines[index] = level
+        vcpu = self._vm.vcpus[index]
+        if level:
+            self._hypervisor.interrupt(vcpu, VSEI, self._hypervisor.now)
+        else:
+            self._hypervisor.registers(vcpu).hvip &= ~VSEI
+
+    def _now_ns(self) -> int:
+        return self._hypervisor.now * NS_PER_SECOND // self._hypervisor.host.clock_hz
+
+    def _print(self, data: bytes) -> None:
+        self._hypervisor.print(self._vm, data)
+
+    def _pages(self) -> range:
+        first = RAM_BASE // PAGE_BYTES
+        return range(first, first + self._vm.settings.memory // PAGE_BYTES)
+
+    def _release(self, pages: Iterable[int]) -> None:
+        """Forget what pages hold that the balloon has taken: they read zero, and need no backing store."""
+        first = RAM_BASE // PAGE_BYTES
+        self._hypervisor.host.discard(self._vm.frames[page - first] for page in pages)
+
+    def state_parts(self) -> Iterator[bytes]:
+        """Yield the state of the devices and their wires."""
+        yield from self.bus.state_parts()
+        yield repr((self._lines, self._power_pressed)).encode()
