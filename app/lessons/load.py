@@ -26,7 +26,8 @@ from app.lessons.typecheck import check_expression
 from app.lessons.validation import describe
 from app.lessons.yaml import Document
 from app.lessons.yaml import parse as parse_yaml
-from emulator.lab.config import ConfigError, LabConfig
+from emulator.lab.config import LabConfig
+from emulator.lab.values import ConfigError
 
 _SLUG = re.compile(r"([0-9]{1,3})-([a-z0-9]+(?:-[a-z0-9]+)*)")
 _PROGRAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.(s|elf)")

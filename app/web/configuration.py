@@ -16,7 +16,8 @@ from app.lessons.source import TextFile
 from app.lessons.yaml import Document, parse
 from app.web.errors import Problem
 from app.workers.protocol import JsonObject
-from emulator.lab.config import ConfigError, HostConfig, LabConfig, VmConfig
+from emulator.lab.config import HostConfig, LabConfig, VmConfig
+from emulator.lab.values import ConfigError
 
 MAX_TEXT = 64 << 10
 TITLE = "This configuration is not valid"

@@ -35,8 +35,18 @@ from emulator.devices.virtio.balloon import VirtioBalloon
 from emulator.devices.virtio.console import VirtioConsole
 from emulator.devices.virtio.entropy import VirtioEntropy
 from emulator.devices.virtio.mmio import EmptySlot, VirtioDevice, VirtioMmio
+from emulator.devices.virtio.network import VirtioNetwork
+from emulator.hypervisor import direct_boot
 from emulator.hypervisor.vcpu import NEVER
-from emulator.hypervisor.vm import ACTIVE, Vm, VmSettings
+from emulator.hypervisor.vm import (
+    ACTIVE,
+    BALLOON_SLOT,
+    CONSOLE_SLOT,
+    DISK_SLOT,
+    ENTROPY_SLOT,
+    NETWORK_SLOT,
+    Vm,
+)
 from emulator.machine.bus import Bus
 from emulator.machine.host import PhysicalAddressError
 from emulator.state import PAGE_BYTES, RAM_BASE
@@ -46,18 +56,11 @@ if TYPE_CHECKING:
 
 POWER_IRQ = 12
 NS_PER_SECOND = 1_000_000_000
-# Which virtio device is in which slot; the others are empty.
-DISK_SLOT, NETWORK_SLOT, CONSOLE_SLOT, ENTROPY_SLOT, BALLOON_SLOT = range(5)
 
 
-def occupied_slots(settings: VmSettings) -> list[int]:
-    """Return the virtio slots that hold a device."""
-    present = {
-        CONSOLE_SLOT: settings.console == "virtio",
-        ENTROPY_SLOT: settings.rng,
-        BALLOON_SLOT: settings.balloon,
-    }
-    return [slot for slot, there in sorted(present.items()) if there]
+def mac_address(seed: int, name: str) -> bytes:
+    """Return the address of a VM's network card: 52:54:00 as QEMU's, then three bytes of its own."""
+    return b"\x52\x54\x00" + direct_boot.entropy_of(seed, name, "mac")[:3]
 
 
 class GuestMemory:
@@ -119,13 +122,23 @@ class VmBoard:
     def _virtio_devices(self) -> dict[int, VirtioDevice]:
         vm = self._vm
         make: dict[int, Callable[[], VirtioDevice]] = {
+            DISK_SLOT: vm.disk,
+            NETWORK_SLOT: self._network_card,
             CONSOLE_SLOT: lambda: VirtioConsole(self._print, vm.console.read),
             ENTROPY_SLOT: lambda: VirtioEntropy(
                 int.from_bytes(self._hypervisor.entropy(vm, "rng"), "little")
             ),
             BALLOON_SLOT: lambda: VirtioBalloon(self._pages(), self._release),
         }
-        return {slot: make[slot]() for slot in occupied_slots(vm.settings)}
+        return {slot: make[slot]() for slot in vm.settings.occupied_slots()}
+
+    def _network_card(self) -> VirtioNetwork:
+        """Return a new card, plugged in where the VM's last one was."""
+        hypervisor, vm = self._hypervisor, self._vm
+        switch, port = hypervisor.switch(vm.settings.network), vm.serial
+        card = VirtioNetwork(mac_address(hypervisor.seed, vm.name), lambda frame: switch.send(port, frame))
+        switch.plug(port, lambda frame: card.receive(frame, vm.lifecycle in ACTIVE))
+        return card
 
     # What the guest does
 

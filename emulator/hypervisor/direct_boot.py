@@ -5,7 +5,8 @@ device tree itself. An assembly program or ELF file is loaded where it says, and
 end of memory downwards lie the device tree and the initramfs, as far from the kernel as can be.
 
 Source of the device tree's content: Devicetree Specification 0.4, chapter 3, and Linux's bindings
-"riscv/cpus.yaml" and "chosen.yaml". No device is described: console, timer and power are SBI calls.
+"riscv/cpus.yaml" and "chosen.yaml". Console, timer and power are SBI calls, so a kernel needs no driver for
+the devices described.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ import hashlib
 from dataclasses import dataclass
 
 from emulator.core.csr_bits import MISA
-from emulator.devices.board_tree import FIRST_CPU_PHANDLE, add_interrupt_controller
+from emulator.devices.board_tree import (
+    FIRST_CPU_PHANDLE,
+    INTERRUPT_M_EXTERNAL,
+    INTERRUPT_S_EXTERNAL,
+    add_interrupt_controller,
+    add_peripherals,
+    add_soc,
+    wires,
+)
 from emulator.hypervisor.vm import VmSettings
 from emulator.machine.elf import Segment
 from emulator.machine.fdt import Node, cells64, flatten
@@ -88,6 +97,8 @@ def device_tree(settings: VmSettings, initrd: tuple[int, int], entropy: bytes) -
     cpus = root.add("cpus", address_cells=1, size_cells=0, timebase_frequency=TIMEBASE_HZ)
     for index in range(settings.vcpus):
         _add_cpu(cpus, index)
+    plic_wires = wires(settings.vcpus, INTERRUPT_M_EXTERNAL, INTERRUPT_S_EXTERNAL)
+    add_peripherals(add_soc(root), plic_wires, settings.occupied_slots())
     return flatten(root)
 
 

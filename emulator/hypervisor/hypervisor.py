@@ -10,6 +10,7 @@ from emulator.hypervisor import direct_boot, exits, lifecycle
 from emulator.hypervisor.faults import STORIES_KEPT, Fault
 from emulator.hypervisor.partition import Partition
 from emulator.hypervisor.runloop import RunLoop
+from emulator.hypervisor.switch import Switch
 from emulator.hypervisor.trace import Revision, Trace
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import Vm, VmSettings, VmState
@@ -43,6 +44,7 @@ class Hypervisor(RunLoop):
         self.faults: dict[int, Fault] = {}
         self.next_serial = 1
         self.seed = seed
+        self.switches: dict[str, Switch] = {}
 
     def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
         """Handle why a hart came back, charge for it, and return the exit reason."""
@@ -91,6 +93,10 @@ class Hypervisor(RunLoop):
     def entropy(self, vm: Vm, purpose: str = "boot") -> bytes:
         """Return 32 bytes that only this start of this VM gets for a purpose, the same in every run."""
         return direct_boot.entropy_of(self.seed, vm.name, vm.serial, vm.starts, purpose)
+
+    def switch(self, name: str) -> Switch:
+        """Return the virtual switch of this name; it is there once somebody asks for it."""
+        return self.switches.setdefault(name, Switch())
 
     def print(self, vm: Vm, data: bytes) -> None:
         """Write to a VM's console."""
@@ -145,6 +151,8 @@ class Hypervisor(RunLoop):
         plain = [queue, pcpus, self.turn, self.quantum_end, self.scheduler.timeslice_cycles, self.next_serial]
         yield json.dumps(plain).encode()
         yield bytes(self.partition.codes)
+        switches = {name: switch.state_parts() for name, switch in self.switches.items()}
+        yield json.dumps(switches, sort_keys=True).encode()
         for vm in self.vms.values():
             yield from vm.state_parts()
 
@@ -153,6 +161,7 @@ class Hypervisor(RunLoop):
         self.vms = old.vms
         self.next_serial = old.next_serial
         self.faults = old.faults
+        self.switches = old.switches
         self.trace.exits = old.trace.exits
         self.trace.events = old.trace.events
         self.trace.together = old.trace.together

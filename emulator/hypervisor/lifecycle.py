@@ -242,6 +242,8 @@ def _take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
     hypervisor.partition.give_back(frames)
     vm.frames = []
     vm.gstage = None
+    if vm.settings.network:
+        hypervisor.switch(vm.settings.network).unplug(vm.serial)
 
 
 def _boot(hypervisor: Hypervisor, vm: Vm) -> None:

@@ -32,13 +32,12 @@ class Switch:
         self._ports: dict[int, Callable[[bytes], None]] = {}
 
     def plug(self, port: int, receive: Callable[[bytes], None]) -> None:
-        """Connect a card."""
-        assert port not in self._ports
+        """Connect a card, in the place of the one that was there."""
         self._ports[port] = receive
 
     def unplug(self, port: int) -> None:
-        """Disconnect a card and forget the addresses behind it."""
-        del self._ports[port]
+        """Disconnect the card, if there is one, and forget the addresses behind it."""
+        self._ports.pop(port, None)
         self.state.table = {address: at for address, at in self.state.table.items() if at != port}
 
     def send(self, port: int, frame: bytes) -> None:

@@ -21,6 +21,8 @@ from emulator.state import PAGE_BYTES, RAM_BASE
 if TYPE_CHECKING:
     from emulator.hypervisor.board import VmBoard
 
+# Which virtio device is in which slot; the others are empty.
+DISK_SLOT, NETWORK_SLOT, CONSOLE_SLOT, ENTROPY_SLOT, BALLOON_SLOT = range(5)
 ConsoleKind = Literal["sbi", "virtio"]
 OnFault = Literal["crash", "skip", "inject"]
 
@@ -53,8 +55,8 @@ class DiskSettings:
 class VmSettings:
     """What a VM is made of.
 
-    `executable` is loaded at every start; `append` is a kernel's command line; `network` names a switch, "" is
-    no network card.
+    `executable` is loaded at every start; `append` is a kernel's command line; `network` names a switch, ""
+    is no network card.
     """
 
     name: str
@@ -68,6 +70,17 @@ class VmSettings:
     console: ConsoleKind = "sbi"
     rng: bool = False
     balloon: bool = False
+
+    def occupied_slots(self) -> list[int]:
+        """Return the virtio slots that hold a device."""
+        present = {
+            DISK_SLOT: self.disk is not None,
+            NETWORK_SLOT: self.network != "",
+            CONSOLE_SLOT: self.console == "virtio",
+            ENTROPY_SLOT: self.rng,
+            BALLOON_SLOT: self.balloon,
+        }
+        return [slot for slot, there in present.items() if there]
 
 
 class Vm:
@@ -117,15 +130,14 @@ class Vm:
             return VmState.IDLE
         return self.lifecycle
 
-    def disk(self) -> VirtioBlock | None:
+    def disk(self) -> VirtioBlock:
         """Return its disk with all that was ever written to it; a new one once its settings have changed."""
         settings = self.settings.disk
-        if settings is None:
-            self._disk = None
-        elif self._disk is None or self._disk[0] != settings:
+        assert settings is not None
+        if self._disk is None or self._disk[0] != settings:
             disk = VirtioBlock(settings.contents, settings.read_only, self.name, settings.size)
             self._disk = settings, disk
-        return self._disk[1] if self._disk else None
+        return self._disk[1]
 
     def contains(self, gpa: int, length: int = 1) -> bool:
         """Return whether `length` bytes from a GPA are all in its RAM. Any ints are fine."""

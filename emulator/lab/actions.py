@@ -13,14 +13,10 @@ from emulator.errors import VmLabError
 from emulator.hypervisor import lifecycle
 from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.vm import Vm, VmState
-from emulator.lab.config import (
-    ConfigError,
-    HostConfig,
-    VmConfig,
-    nearest,
-)
+from emulator.lab.config import VM_KEYS, HostConfig, VmConfig
 from emulator.lab.errors import LabError
 from emulator.lab.programs import Program
+from emulator.lab.values import ConfigError, nearest
 
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab
@@ -107,9 +103,7 @@ def _set_vm(lab: Lab, arguments: Result) -> Result:
     if vm.lifecycle is not VmState.SHUT_OFF:
         raise LabError(f"cannot change {vm.name}: it is {vm.state.value}; destroy it first", "vm")
     if not changes:
-        raise LabError(
-            "nothing to change; give memory, vcpus, name, program, autostart, on_fault or append", "vm"
-        )
+        raise LabError(f"nothing to change; give one of {', '.join(VM_KEYS)}", "vm")
     old = lab.vm_configs[vm.name]
     config = VmConfig.from_dict({**old.to_dict(), **changes}, "vm")
     if config.name != old.name and config.name in lab.hypervisor.vms:

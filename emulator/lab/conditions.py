@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE
-from emulator.lab.config import nearest
 from emulator.lab.errors import LabError
 from emulator.lab.observation import VmState
+from emulator.lab.values import nearest
 
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab

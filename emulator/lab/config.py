@@ -3,6 +3,7 @@
     host: {pcpus: 2, memory: 8 MiB, clock: 100 MHz, timeslice: 1 ms}
     vms:
       - {name: a, vcpus: 1, memory: 1 MiB, program: hello.s, autostart: false, on_fault: crash}
+      - {name: b, memory: 32 MiB, program: linux, append: quiet, disk: 16 MiB, network: lan, rng: true}
 
 Whether the VMs fit the host is not decided here: defining more memory than the host has is allowed,
 starting it is not.
@@ -10,23 +11,24 @@ starting it is not.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Literal, cast, get_args
 
-from emulator.errors import VmLabError
-from emulator.lab.quantities import (
-    DURATION_UNITS,
-    RATE_UNITS,
-    SIZE_UNITS,
-    format_quantity,
-    format_size,
-    parse_quantity,
+from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, format_size
+from emulator.lab.values import (
+    ConfigError,
+    boolean,
+    kind_of,
+    memory_size,
+    one_of,
+    optional,
+    quantity,
+    table_of,
+    whole_number,
 )
 
-PAGE_BYTES = 4096
 MAX_PCPUS = 8
 MAX_VCPUS = 8
 MAX_VMS = 64
@@ -37,21 +39,13 @@ TIMEBASE_HZ = 10_000_000  # ticks of the guest's `time` counter; a pCPU runs a w
 MAX_CLOCK_HZ = 10_000_000_000
 MIN_TIMESLICE_NS, MAX_TIMESLICE_NS = 10_000, 10_000_000_000
 
+MIN_DISK_BYTES, MAX_DISK_BYTES = 4 << 10, 1 << 30
+
 OnFault = Literal["crash", "skip", "inject"]
-T = TypeVar("T")
+ConsoleKind = Literal["sbi", "virtio"]
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
-
-
-class ConfigError(VmLabError):
-    """A lab configuration is wrong; `path` says where ("vms[1].memory"), the message what and the remedy."""
-
-    def __init__(self, path: str, problem: str) -> None:
-        """Keep the path apart from the sentence, so that a lesson can put its file and line in front."""
-        super().__init__(f"{path} {problem}")
-        self.path = path
-        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +60,13 @@ class HostConfig:
     @classmethod
     def from_dict(cls, data: object, path: str = "host") -> HostConfig:
         """Return the host that `data` (a plain mapping) describes; raise ConfigError."""
-        table = _table(data, path, ("pcpus", "memory", "clock", "timeslice"))
+        table = table_of(data, path, ("pcpus", "memory", "clock", "timeslice"))
         default = cls()
         return cls(
-            pcpus=_get(table, path, "pcpus", default.pcpus, pcpu_count),
-            memory=_get(table, path, "memory", default.memory, host_memory),
-            clock=_get(table, path, "clock", default.clock, clock_rate),
-            timeslice=_get(table, path, "timeslice", default.timeslice, timeslice_length),
+            pcpus=optional(table, path, "pcpus", default.pcpus, pcpu_count),
+            memory=optional(table, path, "memory", default.memory, host_memory),
+            clock=optional(table, path, "clock", default.clock, clock_rate),
+            timeslice=optional(table, path, "timeslice", default.timeslice, timeslice_length),
         )
 
     def to_dict(self) -> dict[str, str | int]:
@@ -86,11 +80,43 @@ class HostConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskConfig:
+    """A virtio disk of `size` bytes, all zero at first. What is written stays until the lab is reset."""
+
+    size: int
+    read_only: bool = False
+
+    @classmethod
+    def from_value(cls, value: object, path: str) -> DiskConfig:
+        """Return the disk that a size or a mapping describes; raise ConfigError."""
+        if not isinstance(value, dict):
+            return cls(disk_size(value, path))
+        table = table_of(cast("object", value), path, ("size", "read_only"))
+        if "size" not in table:
+            raise ConfigError(path, "has no size; expected one, e.g. `size: 16 MiB`")
+        size = disk_size(table["size"], f"{path}.size")
+        return cls(size, optional(table, path, "read_only", False, boolean))
+
+    def to_value(self) -> object:
+        """Return the plain value that `from_value` reads back."""
+        size = format_size(self.size)
+        return {"size": size, "read_only": True} if self.read_only else size
+
+
+VM_KEYS = (
+    *("name", "vcpus", "memory", "program", "autostart", "on_fault", "append"),
+    *("disk", "network", "console", "rng", "balloon"),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class VmConfig:
     """A virtual machine: `memory` bytes from GPA 0x8000_0000, and the program that is loaded when it starts.
 
-    `on_fault` says what the hypervisor does about an access outside the VM's memory: `crash` the VM, `skip`
-    the instruction, or `inject` an access fault into the guest. `append` is the command line of a kernel.
+    `on_fault` says what the hypervisor does about an access outside the VM's memory and devices: `crash` the
+    VM, `skip` the instruction, or `inject` an access fault into the guest. `append` is the command line of a
+    kernel, `network` the name of the virtual switch that its network card is plugged into ("": no card). The
+    console is the hypervisor's (SBI calls) or also a virtio device; `rng` and `balloon` add those devices.
     """
 
     name: str
@@ -100,12 +126,16 @@ class VmConfig:
     autostart: bool = False
     on_fault: OnFault = "crash"
     append: str = ""
+    disk: DiskConfig | None = None
+    network: str = ""
+    console: ConsoleKind = "sbi"
+    rng: bool = False
+    balloon: bool = False
 
     @classmethod
     def from_dict(cls, data: object, path: str) -> VmConfig:
         """Return the VM that `data` (a plain mapping) describes; raise ConfigError."""
-        keys = ("name", "vcpus", "memory", "program", "autostart", "on_fault", "append")
-        table = _table(data, path, keys)
+        table = table_of(data, path, VM_KEYS)
         for key in ("name", "program"):
             if key not in table:
                 example = "hello" if key == "name" else "hello.s"
@@ -113,16 +143,28 @@ class VmConfig:
         return cls(
             name=vm_name(table["name"], f"{path}.name"),
             program=program_name(table["program"], f"{path}.program"),
-            vcpus=_get(table, path, "vcpus", 1, vcpu_count),
-            memory=_get(table, path, "memory", 1 << 20, vm_memory),
-            autostart=_get(table, path, "autostart", False, _boolean),
-            on_fault=_get(table, path, "on_fault", "crash", _on_fault),
-            append=_get(table, path, "append", "", command_line),
+            vcpus=optional(table, path, "vcpus", 1, vcpu_count),
+            memory=optional(table, path, "memory", 1 << 20, vm_memory),
+            autostart=optional(table, path, "autostart", False, boolean),
+            on_fault=optional(table, path, "on_fault", "crash", _on_fault),
+            append=optional(table, path, "append", "", command_line),
+            disk=optional(table, path, "disk", None, _disk),
+            network=optional(table, path, "network", "", _network),
+            console=optional(table, path, "console", "sbi", _console),
+            rng=optional(table, path, "rng", False, boolean),
+            balloon=optional(table, path, "balloon", False, boolean),
         )
 
-    def to_dict(self) -> dict[str, str | int | bool]:
-        """Return the plain mapping that `from_dict` reads back."""
-        append = {"append": self.append} if self.append else {}
+    def to_dict(self) -> dict[str, object]:
+        """Return the plain mapping that `from_dict` reads back; devices that are not there are left out."""
+        devices = {
+            "append": self.append,
+            "disk": self.disk and self.disk.to_value(),
+            "network": self.network,
+            "console": self.console if self.console != "sbi" else "",
+            "rng": self.rng,
+            "balloon": self.balloon,
+        }
         return {
             "name": self.name,
             "vcpus": self.vcpus,
@@ -130,7 +172,7 @@ class VmConfig:
             "program": self.program,
             "autostart": self.autostart,
             "on_fault": self.on_fault,
-            **append,
+            **{key: value for key, value in devices.items() if value},
         }
 
 
@@ -147,11 +189,11 @@ class LabConfig:
 
         Paths in errors start below `lab`: "host.memory", "vms[1].memory".
         """
-        table = _table(data, path, ("host", "vms"))
+        table = table_of(data, path, ("host", "vms"))
         host = HostConfig.from_dict(table.get("host", {}))
         entries = table.get("vms", [])
         if not isinstance(entries, Sequence) or isinstance(entries, str | bytes):
-            raise ConfigError("vms", f"is {_kind(entries)}; expected a list of VMs")
+            raise ConfigError("vms", f"is {kind_of(entries)}; expected a list of VMs")
         entries = cast("Sequence[object]", entries)
         if len(entries) > MAX_VMS:
             raise ConfigError("vms", f"has {len(entries)} entries; a lab holds at most {MAX_VMS} VMs")
@@ -166,27 +208,32 @@ class LabConfig:
 
 def pcpu_count(value: object, path: str = "pcpus") -> int:
     """Return a valid number of pCPUs; raise ConfigError."""
-    return _whole_number(value, path, 1, MAX_PCPUS)
+    return whole_number(value, path, 1, MAX_PCPUS)
 
 
 def vcpu_count(value: object, path: str = "vcpus") -> int:
     """Return a valid number of vCPUs; raise ConfigError."""
-    return _whole_number(value, path, 1, MAX_VCPUS)
+    return whole_number(value, path, 1, MAX_VCPUS)
 
 
 def host_memory(value: object, path: str = "memory") -> int:
     """Return a valid host memory size in bytes; raise ConfigError."""
-    return _memory(value, path, MIN_HOST_BYTES, MAX_HOST_BYTES)
+    return memory_size(value, path, MIN_HOST_BYTES, MAX_HOST_BYTES)
 
 
 def vm_memory(value: object, path: str = "memory") -> int:
     """Return a valid VM memory size in bytes; raise ConfigError."""
-    return _memory(value, path, MIN_VM_BYTES, MAX_HOST_BYTES)
+    return memory_size(value, path, MIN_VM_BYTES, MAX_HOST_BYTES)
+
+
+def disk_size(value: object, path: str = "disk") -> int:
+    """Return a valid disk size in bytes; raise ConfigError."""
+    return memory_size(value, path, MIN_DISK_BYTES, MAX_DISK_BYTES)
 
 
 def clock_rate(value: object, path: str = "clock") -> int:
     """Return a valid clock rate in hertz; raise ConfigError."""
-    rate = _quantity(value, path, RATE_UNITS, "100 MHz", TIMEBASE_HZ, MAX_CLOCK_HZ)
+    rate = quantity(value, path, RATE_UNITS, "100 MHz", TIMEBASE_HZ, MAX_CLOCK_HZ)
     if rate % TIMEBASE_HZ:
         raise ConfigError(path, f"is {format_quantity(rate, RATE_UNITS)}; must be a multiple of 10 MHz")
     return rate
@@ -194,7 +241,7 @@ def clock_rate(value: object, path: str = "clock") -> int:
 
 def timeslice_length(value: object, path: str = "timeslice") -> int:
     """Return a valid timeslice in nanoseconds; raise ConfigError."""
-    return _quantity(value, path, DURATION_UNITS, "1 ms", MIN_TIMESLICE_NS, MAX_TIMESLICE_NS)
+    return quantity(value, path, DURATION_UNITS, "1 ms", MIN_TIMESLICE_NS, MAX_TIMESLICE_NS)
 
 
 def vm_name(value: object, path: str = "name") -> str:
@@ -226,73 +273,20 @@ def command_line(value: object, path: str = "append") -> str:
     )
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Return `; did you mean 'x'?` for the nearest of `known`, or an empty string."""
-    matches = difflib.get_close_matches(word, known, 1, 0.5)
-    return f"; did you mean `{matches[0]}`?" if matches else ""
-
-
-def _table(data: object, path: str, known: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return `data` as a mapping that has known keys only."""
-    if not isinstance(data, Mapping):
-        raise ConfigError(path, f"is {_kind(data)}; expected a mapping with the keys {', '.join(known)}")
-    table = cast("Mapping[object, Any]", data)
-    for key in table:
-        if key not in known:
-            where = f"{path}.{key}" if path != "lab" else str(key)
-            hint = nearest(str(key), known) or f"; known keys: {', '.join(known)}"
-            raise ConfigError(where, f"is not a known key{hint}")
-    return cast("Mapping[str, Any]", table)
-
-
-def _get(table: Mapping[str, Any], path: str, key: str, default: T, read: Callable[[object, str], T]) -> T:
-    """Return the value of an optional key, read and checked by `read`."""
-    return read(table[key], f"{path}.{key}") if key in table else default
-
-
-def _whole_number(value: object, path: str, low: int, high: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ConfigError(path, f"is {value!r}; expected a whole number from {low} to {high}")
-    if not low <= value <= high:
-        raise ConfigError(path, f"is {value}; must be from {low} to {high}")
-    return value
-
-
-def _quantity(value: object, path: str, units: Mapping[str, int], example: str, low: int, high: int) -> int:
-    """Return a quantity from `low` to `high`, in the smallest of `units`."""
-    try:
-        number = parse_quantity(value, units, example)
-    except ValueError as error:
-        raise ConfigError(path, f"is wrong: {error}") from error
-    if not low <= number <= high:
-        limits = f"{format_quantity(low, units)} to {format_quantity(high, units)}"
-        raise ConfigError(path, f"is {format_quantity(number, units)}; must be from {limits}")
-    return number
-
-
-def _memory(value: object, path: str, low: int, high: int) -> int:
-    """Return a size that is a whole number of pages."""
-    number = _quantity(value, path, SIZE_UNITS, "8 MiB", 0, 1 << 62)
-    if number % PAGE_BYTES:
-        raise ConfigError(path, f"is {format_size(number)}; must be a multiple of 4 KiB")
-    if not low <= number <= high:
-        raise ConfigError(
-            path, f"is {format_size(number)}; must be from {format_size(low)} to {format_size(high)}"
-        )
-    return number
-
-
-def _boolean(value: object, path: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ConfigError(path, f"is {value!r}; expected true or false")
-
-
 def _on_fault(value: object, path: str) -> OnFault:
-    known = get_args(OnFault)
-    if value in known:
-        return cast("OnFault", value)
-    raise ConfigError(path, f"is {value!r}; expected one of {', '.join(known)}{nearest(str(value), known)}")
+    return one_of(value, path, get_args(OnFault))
+
+
+def _console(value: object, path: str) -> ConsoleKind:
+    return one_of(value, path, get_args(ConsoleKind))
+
+
+def _disk(value: object, path: str) -> DiskConfig | None:
+    return None if value in (None, "", "none") else DiskConfig.from_value(value, path)
+
+
+def _network(value: object, path: str) -> str:
+    return "" if value in (None, "", "none") else vm_name(value, path)
 
 
 def _reject_duplicate_names(vms: tuple[VmConfig, ...]) -> None:
@@ -303,15 +297,3 @@ def _reject_duplicate_names(vms: tuple[VmConfig, ...]) -> None:
                 f"vms[{index}].name", f"is {vm.name!r}, already the name of vms[{first[vm.name]}]"
             )
         first[vm.name] = index
-
-
-def _kind(value: object) -> str:
-    """Return what a YAML reader would call the value."""
-    names = (
-        (type(None), "empty"),
-        (bool, "a boolean"),
-        (int | float, "a number"),
-        (str, "a text"),
-        (list, "a list"),
-    )
-    return next((name for kind, name in names if isinstance(value, kind)), "a mapping")

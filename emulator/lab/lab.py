@@ -16,9 +16,9 @@ from typing import Any, TypedDict
 from emulator.hypervisor import lifecycle
 from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.trace import Revision
-from emulator.hypervisor.vm import HOLDS_MEMORY, Vm, VmSettings, VmState
+from emulator.hypervisor.vm import HOLDS_MEMORY, DiskSettings, Vm, VmSettings, VmState
 from emulator.lab import actions, conditions, inspection, listing, observing, registers, stories
-from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig, nearest
+from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
 from emulator.lab.errors import LabError
 from emulator.lab.observation import (
     AccessKind,
@@ -33,6 +33,7 @@ from emulator.lab.observation import (
     WalkView,
 )
 from emulator.lab.programs import Program
+from emulator.lab.values import nearest
 from emulator.machine.elf import Executable
 from emulator.machine.engine import Engine
 from emulator.machine.host import Host
@@ -355,5 +356,17 @@ class Lab:
 
 def _settings(config: VmConfig) -> VmSettings:
     """Return a VM's settings; the program is loaded into them when it starts."""
-    append = config.append or DEFAULT_COMMAND_LINE
-    return VmSettings(config.name, config.vcpus, config.memory, Executable(0, ()), config.on_fault, append)
+    disk = config.disk and DiskSettings(config.disk.size, read_only=config.disk.read_only)
+    return VmSettings(
+        name=config.name,
+        vcpus=config.vcpus,
+        memory=config.memory,
+        executable=Executable(0, ()),
+        on_fault=config.on_fault,
+        append=config.append or DEFAULT_COMMAND_LINE,
+        disk=disk,
+        network=config.network,
+        console=config.console,
+        rng=config.rng,
+        balloon=config.balloon,
+    )

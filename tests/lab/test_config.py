@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.lab.config import ConfigError, HostConfig, LabConfig, VmConfig
+from emulator.lab.config import DiskConfig, HostConfig, LabConfig, VmConfig
+from emulator.lab.values import ConfigError
 
 LAB = {
     "host": {"pcpus": 2, "memory": "8 MiB", "clock": "100 MHz", "timeslice": "1 ms"},
@@ -128,3 +129,37 @@ def test_any_data_is_a_lab_or_a_located_error(data: object) -> None:
     else:
         assert config is not None
         assert LabConfig.from_dict(config.to_dict()) == config
+
+
+def test_devices_of_a_vm_are_read_and_written() -> None:
+    given: dict[str, object] = {
+        "name": "a",
+        "program": "x.s",
+        "disk": "16 MiB",
+        "network": "lan",
+        "rng": True,
+    }
+    config = VmConfig.from_dict(given | {"console": "virtio", "balloon": True}, "vm")
+    assert (config.disk, config.network) == (DiskConfig(16 << 20), "lan")
+    assert VmConfig.from_dict(config.to_dict(), "vm") == config
+    read_only = VmConfig.from_dict(given | {"disk": {"size": "4 KiB", "read_only": True}}, "vm")
+    assert read_only.disk == DiskConfig(4096, read_only=True)
+    assert VmConfig.from_dict(read_only.to_dict(), "vm") == read_only
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("disk", "5 KiB", "vm.disk is 5 KiB; must be a multiple of 4 KiB"),
+        ("disk", "2 GiB", "vm.disk is 2 GiB; must be from 4 KiB to 1 GiB"),
+        ("disk", {"read_only": True}, "vm.disk has no size; expected one, e.g. `size: 16 MiB`"),
+        ("disk", {"sise": 1}, "vm.disk.sise is not a known key; did you mean `size`?"),
+        ("network", "Lan 1", "vm.network is 'Lan 1'; expected a name of 1 to 32 lower-case letters"),
+        ("console", "serial", "vm.console is 'serial'; expected one of sbi, virtio"),
+        ("rng", "yes", "vm.rng is 'yes'; expected true or false"),
+    ],
+)
+def test_faults_of_devices_are_located(key: str, value: object, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        VmConfig.from_dict({"name": "a", "program": "x.s", key: value}, "vm")
+    assert str(caught.value).startswith(message)
