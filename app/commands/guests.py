@@ -17,12 +17,9 @@ def add_parser(subparsers: Subparsers) -> None:
         "build",
         help="download, compile and keep a guest",
         description="Build Linux and a small user land from Debian's source and packages. Needs apt, a RISC-V"
-        " cross compiler, 2 GB of disk and about four minutes of CPU; says what is missing.",
+        " cross compiler, 2 GB of disk and about five minutes of CPU; says what is missing.",
     )
     build.add_argument("guest", choices=("linux",))
-    build.add_argument(
-        "--config", choices=("tiny", "lab"), default="tiny", help="tiny boots fastest (default)"
-    )
     build.add_argument("--out", type=Path, metavar="DIR", help="put the image there instead of the cache")
     build.add_argument("--jobs", type=int, default=min(DEFAULT_JOBS, os.cpu_count() or 1), metavar="N")
 
@@ -32,11 +29,10 @@ def main(args: argparse.Namespace) -> int:
     from app.guests import images, linux
     from app.progress import ProgressLine
 
-    name = next(name for name, config in images.CONFIGS.items() if config == args.config)
-    path = images.image_path(name)
+    path = images.image_path(args.guest)
     target = args.out / path.name if args.out else path
     progress = ProgressLine()
-    made = linux.build(args.config, path.parent / "work", target, max(1, args.jobs), progress)
+    made = linux.build(path.parent / "work", target, max(1, args.jobs), progress)
     progress.finish()
     print(f"{target}: {'built' if made else 'is built already'} ({target.stat().st_size >> 10} KiB)")
     return 0

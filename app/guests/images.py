@@ -5,12 +5,12 @@ from pathlib import Path
 from app.guests.errors import GuestError
 from emulator.build.cache import cache_directory
 
-CONFIGS = {"linux": "tiny", "linux-lab": "lab"}
+NAMES = ("linux",)
 
 
 def names() -> tuple[str, ...]:
     """Return the names that a lesson may give as a program without bringing the file."""
-    return tuple(CONFIGS)
+    return NAMES
 
 
 def image_path(name: str) -> Path:
@@ -22,6 +22,5 @@ def read_image(name: str) -> bytes:
     """Return a built guest; raise GuestError with the command that builds it."""
     path = image_path(name)
     if not path.is_file():
-        command = f"vmlab guests build linux --config {CONFIGS[name]}"
-        raise GuestError(f"the guest '{name}' is not built on this machine; run `{command}`")
+        raise GuestError(f"the guest '{name}' is not built on this machine; run `vmlab guests build {name}`")
     return path.read_bytes()

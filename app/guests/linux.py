@@ -1,6 +1,6 @@
 """The recipe for a Linux guest: Debian's kernel source and busybox, and three small files of ours.
 
-A kernel is configured by Linux's own tools from `tinyconfig` and our fragments, compiled by a cross compiler,
+A kernel is configured by Linux's own tools from `tinyconfig` and our fragment, compiled by a cross compiler,
 and bundled with an initramfs into one FIT image. Everything is made below the cache directory; a build that
 was interrupted goes on where it stopped.
 """
@@ -23,8 +23,8 @@ Progress = Callable[[str, float], None]
 SOURCE_PACKAGE = "linux-source-6.1"
 USERLAND_PACKAGE, USERLAND_SUITE = "busybox-static", "trixie"
 CROSS_COMPILE = "riscv64-linux-gnu-"
-FRAGMENTS = {"tiny": ("tiny.config",), "lab": ("tiny.config", "lab.config")}
-COMPILED_FILES = {"tiny": 700, "lab": 1900}  # about; only the progress bar depends on it
+FRAGMENT = "linux.config"
+OUTPUT_LINES = 1040  # of a build, about; only the progress bar depends on it
 NICE = 10
 TOOLS = {
     "apt-get": "apt",
@@ -48,13 +48,13 @@ PINNED = {
 }
 
 
-def build(config: str, workspace: Path, target: Path, jobs: int, progress: Progress) -> bool:
+def build(workspace: Path, target: Path, jobs: int, progress: Progress) -> bool:
     """Make `target` unless it is there, made from the same files; return whether it was made.
 
     Raises GuestError.
     """
     stamp = target.with_suffix(".made-from")
-    wanted = _fingerprint(config)
+    wanted = _fingerprint()
     if target.is_file() and stamp.is_file() and stamp.read_text(encoding="ascii") == wanted:
         return False
     packages.require_tools(TOOLS)
@@ -63,10 +63,8 @@ def build(config: str, workspace: Path, target: Path, jobs: int, progress: Progr
     busybox = _busybox(workspace)
     progress(f"fetching {SOURCE_PACKAGE} (about 140 MB)", 0.02)
     source = _kernel_source(workspace, progress)
-    kernel = _kernel(config, source, workspace / f"build-{config}", jobs, progress)
-    data = bundle(
-        kernel, initramfs(busybox), f"Linux {SOURCE_PACKAGE.rpartition('-')[2]} ({config}), busybox"
-    )
+    kernel = _kernel(source, workspace / "build", jobs, progress)
+    data = bundle(kernel, initramfs(busybox), f"Linux {SOURCE_PACKAGE.rpartition('-')[2]}, busybox")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(f".partial-{os.getpid()}")
     partial.write_bytes(data)
@@ -98,9 +96,9 @@ def _own(name: str) -> bytes:
     return (files("app.guests") / "linux" / name).read_bytes()
 
 
-def _fingerprint(config: str) -> str:
+def _fingerprint() -> str:
     made_from = hashlib.sha256(" ".join([SOURCE_PACKAGE, *PINNED.values()]).encode())
-    for name in (*FRAGMENTS[config], "init", "applets"):
+    for name in (FRAGMENT, "init", "applets"):
         made_from.update(_own(name))
     return made_from.hexdigest()
 
@@ -131,39 +129,35 @@ def _kernel_source(workspace: Path, progress: Progress) -> Path:
     return partial.rename(source)
 
 
-def _kernel(config: str, source: Path, output: Path, jobs: int, progress: Progress) -> bytes:
+def _kernel(source: Path, output: Path, jobs: int, progress: Progress) -> bytes:
     """Configure and compile; return the Image."""
     output.mkdir(exist_ok=True)
     progress("configuring the kernel", 0.20)
     pinned = [f"{key}={value}" for key, value in PINNED.items()]
     make = ["make", "-C", source, f"O={output}", "ARCH=riscv", f"CROSS_COMPILE={CROSS_COMPILE}", *pinned]
     packages.run([*make, "tinyconfig"], output)
-    fragments = [_written(output / name, _own(name)) for name in FRAGMENTS[config]]
+    fragment = output / FRAGMENT
+    fragment.write_bytes(_own(FRAGMENT))
     merge = source / "scripts/kconfig/merge_config.sh"
-    packages.run([merge, "-m", "-O", output, output / ".config", *fragments], output)
+    packages.run([merge, "-m", "-O", output, output / ".config", fragment], output)
     packages.run([*make, "olddefconfig"], output)
-    check_options(output / ".config", fragments)
+    check_options(output / ".config", fragment)
     count = 0
     for line in _lines([*map(str, make), f"-j{jobs}", "Image"], output):
         count += line.startswith("  ")
-        done = min(count / COMPILED_FILES[config], 1.0)
+        done = min(count / OUTPUT_LINES, 1.0)
         progress(f"compiling the kernel:{line[9:] if count else ''}", 0.22 + 0.77 * done)
     return (output / "arch/riscv/boot/Image").read_bytes()
 
 
-def _written(path: Path, data: bytes) -> Path:
-    path.write_bytes(data)
-    return path
-
-
-def check_options(config: Path, fragments: list[Path]) -> None:
-    """Raise GuestError if options that fragments set to y did not survive: something they need is not set."""
+def check_options(config: Path, fragment: Path) -> None:
+    """Raise GuestError if options that `fragment` sets to y did not survive: something they need is not set."""
     chosen = set(config.read_text(encoding="utf-8").splitlines())
-    wanted = [line for one in fragments for line in one.read_text(encoding="utf-8").splitlines()]
+    wanted = fragment.read_text(encoding="utf-8").splitlines()
     dropped = [line for line in wanted if re.fullmatch(r"CONFIG_\w+=y", line) and line not in chosen]
     if dropped:
-        names = ", ".join(fragment.name for fragment in fragments)
-        raise GuestError(f"Linux's configuration drops {', '.join(dropped)}; set what they need in {names}")
+        options = ", ".join(dropped)
+        raise GuestError(f"Linux's configuration drops {options}; set what they need in {fragment.name}")
 
 
 def _lines(command: list[str], folder: Path) -> Iterator[str]:

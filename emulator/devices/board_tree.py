@@ -79,6 +79,8 @@ def add_interrupt_controller(cpu: Node, phandle: int) -> None:
 
 def _soc(root: Node, harts: int, virtio: int) -> None:
     soc = add_soc(root)
+    root.add("poweroff", compatible="syscon-poweroff", regmap=TEST_PHANDLE, offset=0, value=0x5555)
+    root.add("reboot", compatible="syscon-reboot", regmap=TEST_PHANDLE, offset=0, value=0x7777)
     soc.add(
         "clint@2000000",
         compatible=["sifive,clint0", "riscv,clint0"],
@@ -89,7 +91,7 @@ def _soc(root: Node, harts: int, virtio: int) -> None:
 
 
 def add_soc(root: Node) -> Node:
-    """Add the bus that the devices are on, with the test finisher and what it is good for; return the bus."""
+    """Add the bus that the devices are on, with the test finisher; return the bus."""
     soc = root.add("soc", address_cells=2, size_cells=2, compatible="simple-bus", ranges=None)
     soc.add(
         "test@100000",
@@ -97,8 +99,6 @@ def add_soc(root: Node) -> Node:
         reg=cells64(0x10_0000, 0x1000),
         phandle=TEST_PHANDLE,
     )
-    root.add("poweroff", compatible="syscon-poweroff", regmap=TEST_PHANDLE, offset=0, value=0x5555)
-    root.add("reboot", compatible="syscon-reboot", regmap=TEST_PHANDLE, offset=0, value=0x7777)
     return soc
 
 

@@ -31,7 +31,7 @@ from emulator.machine.host import TIMEBASE_HZ
 from emulator.state import PAGE_BYTES, RAM_BASE
 
 SINGLE_LETTERS = "imafdc"  # in the order of the ISA string; never h: a guest has no guests
-OTHER_EXTENSIONS = ("zicsr", "zifencei", "zicond", "zba", "zbb", "zbs")
+OTHER_EXTENSIONS = ("zicsr", "zifencei", "zicond", "zba", "zbb", "zbs", "sstc")
 READ_WRITE = 6
 ENTROPY_BYTES = 32
 

@@ -149,6 +149,7 @@ def resume(hypervisor: Hypervisor, vm: Vm) -> None:
         vcpu.set_time_offset(vm.time_offset)
         if vcpu.deadline != NEVER:
             vcpu.deadline += ticks * hypervisor.host.record.cycles_per_tick
+        vcpu.set_alarm(hypervisor.host.record.cycles_per_tick)
         if vcpu.state in (VcpuState.READY, VcpuState.RUNNING):
             hypervisor.make_ready(vcpu, now)
         else:

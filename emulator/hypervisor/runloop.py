@@ -219,7 +219,7 @@ class RunLoop:
     def _next_deadline(self) -> int:
         """Return when the first timer of a waiting vCPU, or of a device, is due."""
         active = [vm for vm in self.vms.values() if vm.lifecycle in ACTIVE]
-        timers = [vcpu.deadline for vm in active for vcpu in vm.vcpus if vcpu.state in WAITING]
+        timers = [min(v.deadline, v.alarm) for vm in active for v in vm.vcpus if v.state in WAITING]
         return min([*timers, *(vm.board.deadline for vm in active if vm.board)], default=NEVER)
 
     def _wake_due(self, now: int) -> None:
@@ -232,9 +232,12 @@ class RunLoop:
             for vm in self.vms.values()
             if vm.lifecycle in ACTIVE
             for vcpu in vm.vcpus
-            if vcpu.state in WAITING and vcpu.deadline <= now
+            if vcpu.state in WAITING and min(vcpu.deadline, vcpu.alarm) <= now
         ]
-        for vcpu in sorted(due, key=lambda one: one.deadline):
+        for vcpu in sorted(due, key=lambda one: min(one.deadline, one.alarm)):
+            if vcpu.alarm <= vcpu.deadline:
+                self.wake(vcpu, vcpu.alarm)
+                continue
             deadline, vcpu.deadline = vcpu.deadline, NEVER
             self.interrupt(vcpu, VSTI, deadline)
 
@@ -284,6 +287,7 @@ class RunLoop:
     def fall_asleep(self, vcpu: Vcpu) -> None:
         """Begin a sleep that ends at the next interrupt, at once if one is pending."""
         vcpu.since = vcpu.ready_at
+        vcpu.set_alarm(self.host.record.cycles_per_tick)
         if vcpu.has_interrupt():
             self.wake(vcpu, vcpu.since)
 

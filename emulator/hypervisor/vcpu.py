@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from emulator.core.csr_bits import (
+    ENVCFG_STCE,
     FS,
     HEDELEG_WRITABLE,
     MEDELEG_WRITABLE,
@@ -19,6 +20,7 @@ from emulator.core.csr_bits import (
     SPV,
     SPVP,
     VS_INTERRUPTS,
+    VSTI,
 )
 from emulator.machine.host import Host
 from emulator.state import HART, MMIO_NONE, NO_ADDRESS, PRIV_S
@@ -60,6 +62,7 @@ class Vcpu:
     """One vCPU of a VM. Times are in cycles."""
 
     __slots__ = (
+        "alarm",
         "context",
         "deadline",
         "exits",
@@ -86,7 +89,8 @@ class Vcpu:
         self.last_pcpu: int | None = None
         self.ready_at = 0  # no pCPU may run it before; at least the clock at which it last ran
         self.since = 0  # when it became idle
-        self.deadline = NEVER  # when its timer interrupt is due
+        self.deadline = NEVER  # when the timer interrupt that it asked for by SBI is due
+        self.alarm = NEVER  # when, while it waits, its own comparator (vstimecmp) will wake it
         self.retired = 0
         self.exits = 0
         self.run_cycles = 0
@@ -107,6 +111,8 @@ class Vcpu:
         context.hedeleg = HEDELEG_WRITABLE
         context.hideleg = VS_INTERRUPTS
         context.hcounteren = COUNTERS
+        context.scounteren = COUNTERS  # user programs may read the time, as firmware and KVM allow
+        context.henvcfg = ENVCFG_STCE
         context.hgatp = self.vm.hgatp
         self.set_time_offset(self.vm.time_offset)
         context.vstimecmp = NO_ADDRESS
@@ -120,10 +126,14 @@ class Vcpu:
         """Return whether an interrupt is pending that ends a WFI: enabled in sie, by itself."""
         return bool(self.context.hvip & self.context.mie & VS_INTERRUPTS)
 
+    def set_alarm(self, cycles_per_tick: int) -> None:
+        """Find out when the comparator will end the sleep that begins; with its interrupt off, never."""
+        armed = self.context.henvcfg & ENVCFG_STCE and self.context.mie & VSTI
+        self.alarm = self.clock_at(self.context.vstimecmp, cycles_per_tick) if armed else NEVER
+
     def clock_at(self, ticks: int, cycles_per_tick: int) -> int:
         """Return the pCPU clock at which the guest's `time` shows `ticks`; NEVER if that is too far away."""
-        host_ticks = (ticks - self.context.htimedelta) & NO_ADDRESS
-        return min(host_ticks * cycles_per_tick, NEVER)
+        return min((ticks + self.vm.time_offset) * cycles_per_tick, NEVER)
 
     def state_parts(self) -> tuple[bytes, list[Any]]:
         """Return the registers and the plain state, for the state hash."""
@@ -155,6 +165,7 @@ def prepare_hart(hart: Any) -> None:
     hart.medeleg = MEDELEG_WRITABLE
     hart.mideleg = S_INTERRUPTS | VS_INTERRUPTS | 1 << 12
     hart.mcounteren = COUNTERS
+    hart.menvcfg = ENVCFG_STCE
     # Guests may use floating point; their own vsstatus.FS says whether they do. A world switch always carries
     # it.
     hart.mstatus |= FS

@@ -72,7 +72,7 @@ def test_two_linux_guests_side_by_side_are_the_same_in_every_run(make_lab: Calla
         lab = make_lab("a", "b", pcpus=2)
         _run_to_prompt(lab, "a", "b")
         _type(lab, "b", "hostname second", "second")
-        _type(lab, "a", "cat /proc/sys/kernel/hostname", "rvlab\r\n")
+        _type(lab, "a", "cat /proc/sys/kernel/hostname", "linux\r\n")
         lab.advance(lab.position + 1_000_000)
         hashes.add(lab.state_hash())
     assert len(hashes) == 1
@@ -86,3 +86,42 @@ def test_another_seed_gives_the_guests_other_random_numbers(make_lab: Callable[.
         _type(lab, "a", "cat /proc/sys/kernel/random/uuid; echo; echo done", "\r\ndone\r\n")
         answers.append(lab.console("a")[-60:])
     assert answers[0] != answers[1]
+
+
+def test_two_guests_use_their_disks_and_reach_each_other_over_a_switch(engine: Engine, linux_image: bytes):
+    devices = {"disk": "4 MiB", "network": "lan", "rng": True, "balloon": True}
+    vms = [
+        {"name": name, "vcpus": vcpus, "memory": "32 MiB", "program": "linux", "autostart": True, **devices}
+        for name, vcpus in (("a", 2), ("b", 1))
+    ]
+    config = LabConfig.from_dict({"host": {"pcpus": 2, "memory": "80 MiB"}, "vms": vms})
+    hashes: set[str] = set()
+    for _ in range(2):
+        lab = Lab(config, {"linux": Program("linux", elf=linux_image)}, 1, engine)
+        _run_to_prompt(lab, "a", "b")
+        _type(lab, "a", "nproc", "2\r\n")
+        _type(
+            lab,
+            "a",
+            "mke2fs /dev/vda > /dev/null; mount /dev/vda /mnt; echo kept > /mnt/it; umount /mnt; echo ok",
+            "ok\r\n",
+        )
+        _type(lab, "a", "ifconfig eth0 10.0.0.1; echo up", "up\r\n")
+        _type(
+            lab,
+            "b",
+            "ifconfig eth0 10.0.0.2; ping -c 2 -i 0.1 10.0.0.1",
+            "2 packets received, 0% packet loss",
+        )
+        _type(lab, "b", "head -c 4 /dev/hwrng | wc -c", "4\r\n")
+        assert b"kept" in lab.vm("a").disk().contents()
+        assert not any(lab.vm("b").disk().contents())
+        hashes.add(lab.state_hash())
+    assert len(hashes) == 1
+
+
+def test_a_timer_costs_the_guest_no_exit(make_lab: Callable[..., Lab]):
+    lab = make_lab("a")
+    _run_to_prompt(lab, "a")
+    _type(lab, "a", "sleep 0.2; echo slept", "slept\r\n")
+    assert "timer" not in lab.vm("a").exits
