@@ -21,7 +21,8 @@ from emulator.machine.linux import bundle
 Progress = Callable[[str, float], None]
 
 SOURCE_PACKAGE = "linux-source-6.1"
-USERLAND_PACKAGE, USERLAND_SUITE = "busybox-static", "trixie"
+USERLAND_PACKAGE = "busybox-static"
+USERLAND_SUITES = ("trixie", "forky", "sid")  # the next is asked when a mirror cannot serve one
 CROSS_COMPILE = "riscv64-linux-gnu-"
 FRAGMENT = "linux.config"
 OUTPUT_LINES = 1040  # of a build, about; only the progress bar depends on it
@@ -106,9 +107,19 @@ def _fingerprint() -> str:
 def _busybox(workspace: Path) -> bytes:
     folder = workspace / "busybox"
     if not (folder / "usr/bin/busybox").is_file():
-        options = packages.foreign_options("riscv64", USERLAND_SUITE, workspace / "apt")
-        packages.unpack(packages.download(USERLAND_PACKAGE, workspace / "riscv64", options), folder)
+        packages.unpack(_busybox_package(workspace), folder)
     return (folder / "usr/bin/busybox").read_bytes()
+
+
+def _busybox_package(workspace: Path) -> Path:
+    refusals: list[str] = []
+    for suite in USERLAND_SUITES:
+        try:
+            options = packages.foreign_options("riscv64", suite, workspace / f"apt-{suite}")
+            return packages.download(USERLAND_PACKAGE, workspace / "riscv64", options)
+        except GuestError as error:
+            refusals.append(f"{suite}: {error}")
+    raise GuestError(f"no suite of Debian offers {USERLAND_PACKAGE}:\n" + "\n".join(refusals))
 
 
 def _kernel_source(workspace: Path, progress: Progress) -> Path:
@@ -151,7 +162,7 @@ def _kernel(source: Path, output: Path, jobs: int, progress: Progress) -> bytes:
 
 
 def check_options(config: Path, fragment: Path) -> None:
-    """Raise GuestError if options that `fragment` sets to y did not survive: something they need is not set."""
+    """Raise GuestError if an option that `fragment` sets to y did not survive: it needs another one."""
     chosen = set(config.read_text(encoding="utf-8").splitlines())
     wanted = fragment.read_text(encoding="utf-8").splitlines()
     dropped = [line for line in wanted if re.fullmatch(r"CONFIG_\w+=y", line) and line not in chosen]
