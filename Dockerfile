@@ -1,6 +1,16 @@
 # VM Lab as one container: `make image`, then for instance
 #   podman run --read-only --tmpfs /tmp --cap-drop all -v vmlab:/var/lib/vmlab -p 8000:8000 vmlab
 
+# The Linux that lessons run as `program: linux`, from the Debian release that has its kernel source.
+FROM debian:bookworm-slim AS guests
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends bc bison flex gcc gcc-riscv64-linux-gnu libc6-dev make python3 xz-utils
+WORKDIR /src
+COPY app app
+COPY emulator emulator
+RUN VMLAB_CACHE=/tmp/cache python3 -m app.cli guests build linux --out /guests
+
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY requirements.lock requirements-build.lock ./
@@ -13,6 +23,7 @@ RUN /opt/build/bin/python -m hatchling build --target wheel --directory /wheel \
     && /opt/vmlab/bin/pip install --no-cache-dir --no-deps /wheel/*.whl
 # Kernels compiled for a pinned CPU run on every machine of the architecture, so the image ships warm.
 ENV NUMBA_CPU_NAME=generic VMLAB_CACHE=/opt/vmlab/cache
+COPY --from=guests /guests /opt/vmlab/cache/guests
 RUN /opt/vmlab/bin/vmlab warm && chmod -R a+rX /opt/vmlab
 
 FROM python:3.13-slim
