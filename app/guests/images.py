@@ -1,21 +1,21 @@
-"""Where built guests lie: one FIT image for each name, in the cache directory."""
+"""Where built guests lie: one file for each name, in the cache directory."""
 
 from pathlib import Path
 
 from app.guests.errors import GuestError
 from emulator.build.cache import cache_directory
 
-NAMES = ("linux",)
+FILES = {"linux": "linux.itb", "primer": "primer.elf"}
 
 
 def names() -> tuple[str, ...]:
     """Return the names that a lesson may give as a program without bringing the file."""
-    return NAMES
+    return tuple(FILES)
 
 
 def image_path(name: str) -> Path:
     """Return where the image of a name lies, built or not."""
-    return cache_directory() / "guests" / f"{name}.itb"
+    return cache_directory() / "guests" / FILES[name]
 
 
 def read_image(name: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from app.guests import images
+from app.guests import compiler, images
 from app.guests.errors import GuestError
 from app.lessons.errors import LessonError, LessonErrors, nearest
 from app.lessons.expression import ExpressionError
@@ -30,7 +30,8 @@ from emulator.lab.config import LabConfig
 from emulator.lab.values import ConfigError
 
 _SLUG = re.compile(r"([0-9]{1,3})-([a-z0-9]+(?:-[a-z0-9]+)*)")
-_PROGRAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.(s|elf)")
+_PROGRAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.(s|elf|c|h)")
+_COMPILER_MESSAGE = re.compile(r"([^\s:]+):(\d+):(\d+): (?:fatal )?error: (.*)")
 _SCRIPT = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.yaml")
 _MAXIMUM_FILES = 100
 
@@ -193,7 +194,9 @@ class _Loader:
 
     def _programs(self) -> dict[str, Program]:
         programs: dict[str, Program] = {}
-        for path in self._files("guest", _PROGRAM, "hello.s or hello.elf"):
+        for path in self._files("guest", _PROGRAM, "hello.s, hello.c or hello.elf"):
+            if path.suffix == ".h":
+                continue
             try:
                 program = self._program(path)
             except LessonError as error:
@@ -208,9 +211,26 @@ class _Loader:
             text = read_text(path, self.root).text
             self._hash.update(f"\0{path.name}\0{text}".encode())
             return Program(path.name, source=text)
-        data = read_bytes(path, self.root, MAXIMUM_ELF)
+        is_c = path.suffix == ".c"
+        data = self._compiled(path) if is_c else read_bytes(path, self.root, MAXIMUM_ELF)
         self._hash.update(f"\0{path.name}\0".encode() + data)
         return Program(path.name, elf=data)
+
+    def _compiled(self, path: Path) -> bytes:
+        """Compile a C program together with the headers beside it; raise LessonError."""
+        sources = {
+            each.name: read_text(each, self.root).text.encode()
+            for each in [path, *sorted(path.parent.glob("*.h"))]
+        }
+        try:
+            return compiler.compile_cached(path.name, sources)
+        except GuestError as error:
+            found = _COMPILER_MESSAGE.search(str(error))
+            if found is None:
+                raise LessonError(display_name(path, self.root), 0, 0, str(error)) from error
+            file, line, column, message = found.groups()
+            where = display_name(path.with_name(file), self.root)
+            raise LessonError(where, int(line), int(column), message) from error
 
     def _script_files(self) -> list[tuple[str, Path]]:
         solution = self.root / "solution" / "actions.yaml"

@@ -16,7 +16,9 @@ from emulator.errors import VmLabError
 
 ELF_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
-ET_EXEC, ET_DYN, EM_RISCV, PT_LOAD, PT_INTERP = 2, 3, 243, 1, 3
+ET_EXEC, ET_DYN, EM_RISCV, PT_LOAD, PT_INTERP, PT_NOTE = 2, 3, 243, 1, 3, 4
+# A note by which a program asks for a device tree: sizes of its name and description, type, name.
+WANTS_DEVICE_TREE = struct.pack("<III", 6, 0, 1) + b"VMLAB\0"
 MAX_PROGRAM_HEADERS = 64
 MAX_MEMORY_BYTES = 1 << 30
 ADDRESS_LIMIT = 1 << 56
@@ -65,12 +67,15 @@ def load(data: bytes, name: str = "program", relocatable: bool = False) -> Execu
     """
     entry, table, count = _header(data, name, (ET_EXEC, ET_DYN) if relocatable else (ET_EXEC,))
     segments: list[Segment] = []
+    device_tree = False
     for index in range(count):
         kind, flags, offset, _, address, filled, size, _ = PROGRAM_HEADER.unpack_from(
             data, table + index * PROGRAM_HEADER.size
         )
         if kind == PT_INTERP:
             raise ElfError(f"{name}: is dynamically linked; link it with -static")
+        if kind == PT_NOTE:
+            device_tree |= data[offset : offset + filled].startswith(WANTS_DEVICE_TREE)
         if kind == PT_LOAD and size:
             segments.append(
                 _segment(data, f"{name}: program header {index}", flags, offset, address, filled, size)
@@ -79,7 +84,7 @@ def load(data: bytes, name: str = "program", relocatable: bool = False) -> Execu
     _reject_overlap(segments, name)
     if not any(s.address <= entry < s.address + s.size for s in segments):
         raise ElfError(f"{name}: e_entry {entry:#x} is in no loaded segment; set it with ENTRY(...) or -e")
-    return Executable(entry, tuple(segments), name)
+    return Executable(entry, tuple(segments), name, device_tree=device_tree)
 
 
 def _header(data: bytes, name: str, kinds: tuple[int, ...]) -> tuple[int, int, int]:

@@ -33,7 +33,7 @@ def test_a_broken_elf_file_is_named(write_lesson: WriteLesson, garbage: bytes) -
 def test_a_file_of_another_kind_has_no_place_among_the_programs(write_lesson: WriteLesson) -> None:
     with pytest.raises(LessonErrors) as caught:
         load_lesson(write_lesson(files={"guest/NOTES.txt": "x"}))
-    assert "guest/NOTES.txt: cannot be used; name it like hello.s or hello.elf" in str(caught.value)
+    assert "guest/NOTES.txt: cannot be used; name it like hello.s, hello.c or hello.elf" in str(caught.value)
 
 
 def test_a_guest_that_is_not_built_is_named_with_the_command_that_builds_it(
@@ -61,3 +61,30 @@ def test_a_command_line_beside_a_program_that_is_no_kernel_is_located(write_less
     with pytest.raises(LessonErrors) as caught:
         load_lesson(write_lesson(FRONT.replace("program: hello.s", "program: hello.s, append: quiet")))
     assert "vms[0].append: is a kernel's command line, and hello.s is none" in str(caught.value)
+
+
+def test_a_c_program_is_compiled_with_the_headers_beside_it(write_lesson: WriteLesson) -> None:
+    files = {
+        "guest/count.c": '#include "runtime.h"\n#include "limit.h"\nint main(void) { return LIMIT; }\n',
+        "guest/limit.h": "#define LIMIT 0\n",
+    }
+    lesson = load_lesson(write_lesson(files=files))
+    assert lesson.programs["count.c"].executable.entry == 0x8000_0000
+    assert "limit.h" not in lesson.programs
+
+
+def test_a_fault_in_a_c_program_is_located(write_lesson: WriteLesson) -> None:
+    with pytest.raises(LessonErrors) as caught:
+        load_lesson(
+            write_lesson(files={"guest/bad.c": "int main(void) { return; }\nint f(void) { return x; }\n"})
+        )
+    assert "guest/bad.c:" in str(caught.value)
+
+
+def test_a_c_program_cannot_include_a_file_of_the_machine(write_lesson: WriteLesson) -> None:
+    with pytest.raises(LessonErrors) as caught:
+        load_lesson(
+            write_lesson(files={"guest/nosy.c": '#include "/etc/passwd"\nint main(void) { return 0; }\n'})
+        )
+    assert "guest/nosy.c:1:10: cannot open file '/etc/passwd': Permission denied" in str(caught.value)
+    assert "root" not in str(caught.value)

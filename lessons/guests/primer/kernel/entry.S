@@ -4,6 +4,12 @@
 
 /* Firmware jumps here in S-mode with the hart's number in a0 and the device tree's address in a1. The MMU is off,
  * so an address is an address. C needs a stack, and variables without a value that are zero. */
+    .section .note.vmlab, "a", @note
+    .balign 4
+    .word 6, 0, 1               /* a note for loaders: this program wants a device tree */
+    .asciz "VMLAB"
+    .balign 4
+
     .section .text.start, "ax"
     .globl _start
 _start:

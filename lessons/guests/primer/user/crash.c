@@ -21,6 +21,7 @@ static void bad_pointer(void)
 static void overflow(void)
 {
     volatile char much[5 * 4096];
+    __asm__ volatile("" : : "r"(much) : "memory"); /* or the compiler would keep only the byte that is used */
     much[0] = 1;
 }
 
