@@ -35,7 +35,8 @@ assets: $(RUN_STAMP)
 warm: $(RUN_STAMP)
 	@$(VENV)/bin/vmlab warm
 
-guests: $(RUN_STAMP)
+guests: $(DEV_STAMP)
+	@$(VENV)/bin/vmlab guests build primer
 	@$(VENV)/bin/vmlab guests build linux
 
 $(PY):

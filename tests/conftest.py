@@ -18,11 +18,12 @@ def find_tool(*names: str, package: str) -> str:
     """Return the path of the first of `names` on PATH; else skip the test, or fail it where CI=true."""
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        _lack(f"{names[0]} is not installed (Debian package {package})")
+        lack(f"{names[0]} is not installed (Debian package {package})")
     return path
 
 
-def _lack(reason: str) -> NoReturn:
+def lack(reason: str) -> NoReturn:
+    """Skip a test for something that is not on this machine; in CI that is a failure."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -57,7 +58,7 @@ def opensbi() -> Path:
     """OpenSBI's fw_dynamic.bin, from Debian's package."""
     path = boot.FIRMWARE
     if not path.is_file():
-        _lack(f"{path} is missing (Debian package opensbi)")
+        lack(f"{path} is missing (Debian package opensbi)")
     return path
 
 
@@ -65,7 +66,7 @@ def opensbi() -> Path:
 def linux_image() -> bytes:
     """The FIT image; without it the test is skipped and says so, and fails in CI."""
     if not images.image_path("linux").is_file():
-        _lack("the Linux guest is not built; run `vmlab guests build linux`")
+        lack("the Linux guest is not built; run `vmlab guests build linux`")
     return images.read_image("linux")
 
 

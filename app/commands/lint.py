@@ -26,7 +26,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Check the given lessons, or the whole course."""
-    from app.lessons.errors import LessonError
+    from app.lessons.errors import GuestMissing, LessonError
     from app.lessons.lint import lint_course, lint_lesson
     from app.paths import lessons_dir
 
@@ -39,7 +39,7 @@ def main(args: argparse.Namespace) -> int:
     if not paths:
         errors = lint_course(lessons_dir())
     _report(errors, as_json=bool(args.json))
-    return 1 if errors else 0
+    return 1 if any(not isinstance(error, GuestMissing) for error in errors) else 0
 
 
 def _report(errors: "list[LessonError]", as_json: bool) -> None:
@@ -48,9 +48,11 @@ def _report(errors: "list[LessonError]", as_json: bool) -> None:
 
         print(json.dumps([error.as_dict() for error in errors], indent=2, ensure_ascii=False))
         return
+    from app.lessons.errors import GuestMissing
+
     for error in errors:
         print(error)
-    if not errors:
-        print("no faults found", file=sys.stderr)
-    else:
-        print(f"{len(errors)} fault{'s' if len(errors) > 1 else ''} found", file=sys.stderr)
+    faults = sum(not isinstance(error, GuestMissing) for error in errors)
+    waits = "; a lesson waits for a guest" if len(errors) > faults else ""
+    found = f"{faults} fault{'s' if faults > 1 else ''}" if faults else "no faults"
+    print(f"{found} found{waits}", file=sys.stderr)

@@ -37,7 +37,8 @@ def main(args: argparse.Namespace) -> int:
     settings = default_settings(data_directory(args.data), args.lessons, args.workers)
     open_database(settings.data).close()
     for errors in load_course(settings.lessons).broken.values():
-        print(f"this lesson is left out:\n{errors}", file=sys.stderr, flush=True)
+        reason = "waits for a guest" if errors.waits_for_guests else "is left out"
+        print(f"this lesson {reason}:\n{errors}", file=sys.stderr, flush=True)
     _compile_kernels()
     serve = server.serve_with_werkzeug if os.name == "nt" else server.serve_with_gunicorn
     serve(settings, args.host, args.port, lambda: _announce(args.host, args.port))

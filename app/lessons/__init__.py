@@ -4,7 +4,7 @@ Lesson files are hostile input: everything here is bounded in size and depth, an
 becomes a `LessonError` that names its file, line and remedy.
 """
 
-from app.lessons.errors import LessonError, LessonErrors
+from app.lessons.errors import GuestMissing, LessonError, LessonErrors
 from app.lessons.load import Course, load_course, load_lesson
 from app.lessons.model import Block, Check, Choice, Lesson, Program, Question, Step, Verdict
 
@@ -13,6 +13,7 @@ __all__ = [
     "Check",
     "Choice",
     "Course",
+    "GuestMissing",
     "Lesson",
     "LessonError",
     "LessonErrors",

@@ -22,12 +22,21 @@ class LessonError(VmLabError):
         return {"file": self.file, "line": self.line, "column": self.column, "message": self.message}
 
 
+class GuestMissing(LessonError):
+    """A lesson has no fault here, but it names a guest that has not been built on this machine."""
+
+
 class LessonErrors(VmLabError):
     """All faults found in one lesson or course, in the order of files and lines; `errors` is never empty."""
 
     def __init__(self, errors: Sequence[LessonError]) -> None:
         self.errors = tuple(sorted(errors, key=lambda error: (error.file, error.line, error.column)))
         super().__init__("\n".join(str(error) for error in self.errors))
+
+    @property
+    def waits_for_guests(self) -> bool:
+        """Whether nothing is wrong with the lesson but that guests are not built."""
+        return all(isinstance(error, GuestMissing) for error in self.errors)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

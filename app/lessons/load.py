@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from app.guests import compiler, images
 from app.guests.errors import GuestError
-from app.lessons.errors import LessonError, LessonErrors, nearest
+from app.lessons.errors import GuestMissing, LessonError, LessonErrors, nearest
 from app.lessons.expression import ExpressionError
 from app.lessons.expression import parse as parse_expression
 from app.lessons.markdown import Body, render_body
@@ -259,8 +259,8 @@ class _Loader:
         try:
             data = images.read_image(name)
         except GuestError as error:
-            message = f"vms[{index}].program: {error}"
-            self.errors.append(document.error(("lab", "vms", index, "program"), message))
+            at = document.error(("lab", "vms", index, "program"), f"vms[{index}].program: {error}")
+            self.errors.append(GuestMissing(at.file, at.line, at.column, at.message))
             return
         self._hash.update(f"\0{name}\0".encode() + data)
         programs[name] = Program(name, elf=data)

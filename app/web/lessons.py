@@ -41,7 +41,13 @@ def index() -> str:
         {"lesson": lesson, "progress": _progress(lesson, lesson.id in progress, progress.get(lesson.id))}
         for lesson in context().course.lessons
     ]
-    return render_template("lessons/index.html", entries=entries, broken=context().course.broken)
+    put_aside = context().course.broken.items()
+    return render_template(
+        "lessons/index.html",
+        entries=entries,
+        broken={slug: errors for slug, errors in put_aside if not errors.waits_for_guests},
+        waiting={slug: errors for slug, errors in put_aside if errors.waits_for_guests},
+    )
 
 
 @blueprint.get("/lessons/<lesson_id>/")

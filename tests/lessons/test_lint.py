@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
+from app.paths import lessons_dir
 from tests.lessons.conftest import BODY, FRONT, WriteLesson
 
 SOLUTION = "steps:\n  - start: a\n  - answer: {how-many: b}\n"
@@ -75,3 +76,13 @@ def test_a_directory_without_lessons_says_so(tmp_path: Path, capsys: pytest.Capt
     assert "holds no lesson; a lesson is a directory named like 01-first-steps" in capsys.readouterr().err
     assert main(["lint", str(tmp_path / "nowhere")]) == 1
     assert "nowhere" in capsys.readouterr().out
+
+
+def test_a_guest_that_is_not_built_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("app.guests.images.cache_directory", lambda: tmp_path)
+    assert main(["lint", str(lessons_dir() / "03-three-systems")]) == 0
+    shown = capsys.readouterr()
+    assert "the guest 'linux' is not built on this machine; run `vmlab guests build linux`" in shown.out
+    assert "no faults found; a lesson waits for a guest" in shown.err

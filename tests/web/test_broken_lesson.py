@@ -4,6 +4,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from app.paths import lessons_dir
 from app.web import create_app, default_settings
 from tests.web.conftest import COURSE
 
@@ -26,5 +29,21 @@ def test_a_broken_lesson_is_explained_and_the_others_open(tmp_path: Path) -> Non
         assert "<b>" not in home.text
         assert app.test_client().get("/lessons/77-broken/").status_code == 404
         assert app.test_client().get("/healthz").status_code in (200, 503)
+    finally:
+        app.extensions["vmlab"].close()
+
+
+def test_a_lesson_that_waits_for_a_guest_says_what_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.guests.images.cache_directory", lambda: tmp_path)
+    app = create_app(
+        replace(default_settings(tmp_path / "data", lessons_dir(), workers=1), posts_at_once=1e9)
+    )
+    try:
+        home = app.test_client().get("/").text
+        assert "Which lessons wait for a guest?" in home
+        assert "run `vmlab guests build linux`" in home
+        assert "What keeps other lessons from opening?" not in home
     finally:
         app.extensions["vmlab"].close()
