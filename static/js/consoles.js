@@ -133,8 +133,8 @@ class Console {
     if (this.terminal || this.loading) return this.terminal?.fit();
     this.loading = true;
     const { openTerminal } = await import("./terminal.js");
-    this.terminal = openTerminal(this.host, `Console of VM ${this.name}`, (text) => this.post(text));
-    this.terminal.write(this.text);
+    const label = `Console of VM ${this.name}`;
+    this.terminal = openTerminal(this.host, label, this.text, (text) => this.post(text));
     onTheme(() => this.terminal.recolour());
   }
 

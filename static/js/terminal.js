@@ -17,9 +17,10 @@ function theme() {
 
 /**
  * Open a terminal in `host`. A lone "\n" of a guest begins a new line.
- * @param {(text: string) => void} typed called with what the student types
+ * @param {string} history what the guest has printed so far; its questions to a terminal have been answered
+ * @param {(text: string) => void} typed called with what the student types, and what the terminal answers
  */
-export function openTerminal(host, label, typed) {
+export function openTerminal(host, label, history, typed) {
   const terminal = new Terminal({
     theme: theme(),
     fontFamily: '"JetBrains Mono", monospace',
@@ -37,7 +38,9 @@ export function openTerminal(host, label, typed) {
   terminal.textarea?.setAttribute("aria-label", label);
   // Tab must leave the terminal, or the keyboard is caught in it.
   terminal.attachCustomKeyEventHandler((event) => event.key !== "Tab");
-  terminal.onData((text) => typed(text.replaceAll("\r", "\n")));
+  let replaying = true;
+  terminal.onData((text) => replaying || typed(text.replaceAll("\r", "\n")));
+  terminal.write(history, () => (replaying = false));
   const fit = () => host.clientWidth && fitting.fit();
   new ResizeObserver(fit).observe(host);
   document.fonts.ready.then(fit);
