@@ -24,6 +24,9 @@ def add_parser(subparsers: Subparsers) -> None:
     boot.add_argument("--repeat", type=int, default=3, metavar="N", help="boots; the best counts (3)")
     boot.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
     boot.set_defaults(suite=run_boot)
+    nested = suites.add_parser("nested", help="Linux under KVM in Linux on the bare machine")
+    nested.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
+    nested.set_defaults(suite=run_nested)
 
 
 def run_core(args: argparse.Namespace) -> int:
@@ -52,6 +55,24 @@ def run_boot(args: argparse.Namespace) -> int:
     images.read_image("linux")
     firmware = boot.FIRMWARE if boot.FIRMWARE.is_file() else None
     figures = list(boot.measure(images.image_path("linux"), max(1, args.repeat), load_engine(), firmware))
+    print(as_json(figures) if args.json else as_table(figures))
+    return 0
+
+
+def run_nested(args: argparse.Namespace) -> int:
+    """Measure how long a guest of a guest takes to its prompt."""
+    from app.guests import images
+    from app.guests.nested import COMMAND, HOST_MEMORY_BYTES, host_image
+    from emulator.bench import boot
+    from emulator.bench.figures import as_json, as_table
+    from emulator.bench.nested import measure
+    from emulator.bench.stopwatch import BenchError
+    from emulator.build.engine import load_engine
+
+    if not boot.FIRMWARE.is_file():
+        raise BenchError(f"bench: {boot.FIRMWARE} is missing; install Debian's package opensbi")
+    image = host_image(images.read_image("linux"))
+    figures = list(measure(image, COMMAND, HOST_MEMORY_BYTES, load_engine(), boot.FIRMWARE))
     print(as_json(figures) if args.json else as_table(figures))
     return 0
 

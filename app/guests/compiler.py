@@ -127,6 +127,11 @@ def run(arguments: Sequence[str], folder: Path, readable: Sequence[Path]) -> Non
         raise GuestError(_messages(done.stderr, folder) or f"the compiler ended with {done.returncode}")
 
 
+def library() -> Path:
+    """Return the compiler's own library: headers and more. Raises GuestError without a compiler."""
+    return _compiler().parent / "lib"
+
+
 def _compiler() -> Path:
     found = importlib.util.find_spec("ziglang")
     if found is None or not found.submodule_search_locations:

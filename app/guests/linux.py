@@ -83,24 +83,25 @@ def initramfs(busybox: bytes) -> bytes:
             cpio.device("dev/console", 5, 1),
             cpio.program("bin/busybox", busybox),
             *(cpio.link(f"bin/{name}", "busybox") for name in _applets()),
-            cpio.program("init", _own("init")),
+            cpio.program("init", read_own("init")),
         ]
     )
 
 
 def _applets() -> list[str]:
     """Return what people type. A link costs a boot some instructions; `busybox NAME` has all the others."""
-    return _own("applets").decode().split()
+    return read_own("applets").decode().split()
 
 
-def _own(name: str) -> bytes:
+def read_own(name: str) -> bytes:
+    """Return a file of ours: of `linux/`, beside this module."""
     return (files("app.guests") / "linux" / name).read_bytes()
 
 
 def _fingerprint() -> str:
     made_from = hashlib.sha256(" ".join([SOURCE_PACKAGE, *PINNED.values()]).encode())
     for name in (FRAGMENT, "init", "applets"):
-        made_from.update(_own(name))
+        made_from.update(read_own(name))
     return made_from.hexdigest()
 
 
@@ -148,7 +149,7 @@ def _kernel(source: Path, output: Path, jobs: int, progress: Progress) -> bytes:
     make = ["make", "-C", source, f"O={output}", "ARCH=riscv", f"CROSS_COMPILE={CROSS_COMPILE}", *pinned]
     packages.run([*make, "tinyconfig"], output)
     fragment = output / FRAGMENT
-    fragment.write_bytes(_own(FRAGMENT))
+    fragment.write_bytes(read_own(FRAGMENT))
     merge = source / "scripts/kconfig/merge_config.sh"
     packages.run([merge, "-m", "-O", output, output / ".config", fragment], output)
     packages.run([*make, "olddefconfig"], output)
