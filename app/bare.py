@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--append", default="", metavar="TEXT", help="the kernel's command line")
     group.add_argument("--disk", type=Path, metavar="FILE", help="virtio disk; changes are saved at the end")
     group.add_argument("--harts", type=int, default=1, metavar="N", help="CPUs (default 1)")
+    group.add_argument("--isa", metavar="STRING", help="extensions, like rv64imac_sstc (default: all)")
     group.add_argument("--memory", default="128 MiB", metavar="SIZE", help="RAM (default 128 MiB)")
     group.add_argument("--max-instructions", type=int, metavar="N", help="stop after so many cycles")
     group.add_argument(
@@ -79,13 +80,20 @@ def run_bare(args: argparse.Namespace, program: Path | None, engine: "Engine") -
 
 def _config(args: argparse.Namespace) -> "BoardConfig":
     from emulator.devices.virt import BoardConfig
+    from emulator.isa.extensions import DEFAULT_ISA, IsaError, parse_isa
     from emulator.lab.quantities import SIZE_UNITS, parse_quantity
 
     try:
         memory = parse_quantity(args.memory, SIZE_UNITS, "128 MiB")
     except ValueError as error:
         raise VmLabError(f"--memory: {error}") from error
-    return BoardConfig(args.harts, memory, args.append)
+    isa = DEFAULT_ISA
+    if args.isa is not None:
+        try:
+            isa = parse_isa(args.isa)
+        except IsaError as error:
+            raise VmLabError(f"--isa: {error}") from error
+    return BoardConfig(args.harts, memory, args.append, isa=isa)
 
 
 def _content(path: Path) -> bytes:

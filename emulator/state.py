@@ -132,11 +132,12 @@ HART = Layout(
         # 20 and 21).
         ("f", 32),
         *_ones("fcsr"),
-        *_ones("pc priv virt hart_id hosted"),
+        # extensions: what the hart has, as `isa.extensions` numbers it.
+        *_ones("pc priv virt hart_id hosted extensions"),
         # clock: cycles of this pCPU since power-on, including charged exits and idle time.
         *_ones("clock mcycle minstret"),
         # Machine level (Privileged ISA, chapter 3). sstatus, sie, sip are views of these.
-        *_ones("mstatus misa medeleg mideleg mie mip mtvec mcounteren mcountinhibit menvcfg mscratch"),
+        *_ones("mstatus medeleg mideleg mie mip mtvec mcounteren mcountinhibit menvcfg mscratch"),
         *_ones("mepc mcause mtval mtval2 mtinst"),
         # Supervisor level (chapter 12); in a hart with the H extension these are the HS-mode registers.
         *_ones("stvec scounteren senvcfg sscratch sepc scause stval satp stimecmp"),
@@ -144,6 +145,9 @@ HART = Layout(
         *_ones("hstatus hedeleg hideleg hvip hcounteren hgeie htval htinst hgatp henvcfg htimedelta"),
         # Virtual supervisor level. vsie, vsip are views of mie and hvip.
         *_ones("vsstatus vstvec vsscratch vsepc vscause vstval vsatp vstimecmp"),
+        # Smstateen, Ssstateen; every bit of sstateen0 to 3 is read-only zero here.
+        ("mstateen", 4),
+        ("hstateen", 4),
         # lines: interrupts that devices assert, as bits of mip. Physical memory protection: no entries on a
         # hosted hart.
         *_ones("lines pmp_entries"),
@@ -165,7 +169,7 @@ HART = Layout(
         # Counted, never modelled.
         *_ones("itlb_misses dtlb_misses walk_references traps_taken interrupts_taken"),
         # Derived: results of the last call and addresses of this process.
-        *_ones("retired trapped trap_cause trap_tval trap_gpa trap_inst trap_gva value fast"),
+        *_ones("retired trapped trap_cause trap_tval trap_gpa trap_inst trap_gva trap_offset value fast"),
     ),
     derived_from="retired",
 )
@@ -173,7 +177,7 @@ HART = Layout(
 HOST = Layout(
     "HOST",
     (
-        *_ones("ram_base ram_frames harts cycles_per_tick reservation_hart extensions"),
+        *_ones("ram_base ram_frames harts cycles_per_tick reservation_hart"),
         # Derived: where the memory of this host lies in this process.
         *_ones("store store_slots"),  # 4 KiB slots; slot 0 is the shared zero page
         *_ones("frame_slot slot_references free_slots free_count"),  # u32 per frame, u32 per slot, u32 stack

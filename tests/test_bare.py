@@ -100,6 +100,26 @@ def test_a_raw_kernel_runs_without_firmware(tmp_path: Path) -> None:
     assert run("--kernel", kernel, "--harts", "2", "--memory", "64MiB") == 9
 
 
+def test_extensions_can_be_taken_away(tmp_path: Path) -> None:
+    # Without H reading hgatp is illegal.
+    source = """
+    la t0, handler
+    csrw mtvec, t0
+    csrr t1, hgatp
+    li t2, 0x3333 | 1 << 16
+finish:
+    li t0, 0x100000
+    sw t2, 0(t0)
+1:  j 1b
+    .balign 4
+handler:
+    li t2, 0x3333 | 7 << 16
+    j finish
+"""
+    assert run(elf(tmp_path, source)) == 1
+    assert run(elf(tmp_path, source), "--isa", "rv64imac") == 7
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -108,6 +128,7 @@ def test_a_raw_kernel_runs_without_firmware(tmp_path: Path) -> None:
         (["--kernel", "absent"], "absent: No such file or directory"),
         (["x.elf", "--memory", "lots"], "--memory: 'lots' is not a quantity"),
         (["x.elf", "--harts", "99"], "harts is 99; must be from 1 to 8"),
+        (["x.elf", "--isa", "rv64imaq"], "--isa: rv64imaq: q at column 8 is no extension of these harts"),
     ],
 )
 def test_mistakes_are_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

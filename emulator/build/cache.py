@@ -24,6 +24,7 @@ _SOURCES = (
     "state.py",
     "isa/encodings.py",
     "isa/instruction.py",
+    "isa/extensions.py",
     "build/generate.py",
     "build/float_branches.py",
     "build/compile.py",

@@ -18,18 +18,21 @@ import copy
 import importlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 
 from emulator.build import float_branches
 from emulator.isa.encodings import COMPRESSED, TABLE
+from emulator.isa.extensions import NAMES, extension_bit
 from emulator.isa.instruction import Instruction, Segment
 
 CORE = Path(__file__).parent.parent / "core"
 # Callees first: numba compiles a function when it first meets its caller.
 MODULES = (
     "bits", "csr_bits", "memory", "pmp", "ptw", "tlb", "access", "rv_i", "rv_m", "rv_a", "rv_zicsr", "rv_zb",
-    "rv_h", "softfloat", "rv_f", "rv_d", "fastfloat", "fcsr", "csr", "trap", "system", "run", "entry",
+    "rv_h", "softfloat", "rv_f", "rv_d", "fastfloat", "fcsr", "envcfg", "stateen", "csr", "tinst", "trap",
+    "system", "cmo", "run", "entry",
 )  # fmt: skip
 # One-line functions with such a name are inlined, like those of instructions.
 INLINED = ("quick_",)
@@ -179,10 +182,10 @@ def kernel_source() -> str:
     position = next(
         i
         for i, node in enumerate(functions)
-        if isinstance(node, ast.FunctionDef) and node.name == "decode_at"
+        if isinstance(node, ast.FunctionDef) and node.name == "permitted"
     )
     functions[position:position] = ast.parse(
-        decoder_source() + perform_source() + float_branches.perform_source()
+        decoder_source() + extensions_source() + perform_source() + float_branches.perform_source()
     ).body
     _fill_dispatch(functions)
     functions = _inline(functions, inlined)
@@ -372,6 +375,20 @@ def decoder_source() -> str:
         lines += _matches(rows, 8, parts)
     lines.append(f"    return {ILLEGAL | 2 << 9}\n")
     return "\n".join(lines)
+
+
+def extensions_source() -> str:
+    """`needed_extensions(op)`: the bits of hart.extensions that an operation needs; 0 for ILLEGAL."""
+    lines = ["def needed_extensions(op):"]
+    for needs, rows in groupby(TABLE, _needs):
+        lines.append(f"    if op <= {[row.index for row in rows][-1]}:\n        return {needs}")
+    return "\n".join(lines) + "\n    return 0\n"
+
+
+def _needs(row: Instruction) -> int:
+    """The extensions of a row; S- and M-mode, which are always there, are none."""
+    names = [row.extension.lower()] if row.extension.lower() in NAMES else []
+    return sum(map(extension_bit, names + ["h"] * row.name.startswith("hinval")))
 
 
 def _matches(rows: Sequence[Instruction], indent: int, parts: dict[str, str]) -> list[str]:

@@ -109,6 +109,7 @@ def load_misaligned(hart, host, va, size, priv, virt, context):
         if hpa == NO_ADDRESS:
             hart.trap_tval = byte
             hart.trap_gva = virt
+            hart.trap_offset = done
             return 0
         if not is_ram(host, hpa):
             refuse(hart, LOAD_ACCESS, va, virt)
@@ -152,6 +153,7 @@ def store_misaligned(hart, host, va, value, size, priv, virt, context):
         if hpa == NO_ADDRESS:
             hart.trap_tval = byte
             hart.trap_gva = virt
+            hart.trap_offset = done
             return
         if not is_ram(host, hpa):
             refuse(hart, STORE_ACCESS, va, virt)
@@ -296,6 +298,7 @@ def hypervisor_load(hart, host, va, size, by_execute):
     while done < size:
         hpa = hypervisor_address(hart, host, va + done, step, ACCESS_LOAD, by_execute)
         if hpa == NO_ADDRESS:
+            hart.trap_offset = done
             return 0
         value |= ram_read(host, hpa, step) << (8 * done)
         done += step
@@ -309,6 +312,7 @@ def hypervisor_store(hart, host, va, value, size):
     while done < size:
         hpa = hypervisor_address(hart, host, va + done, step, ACCESS_STORE, 0)
         if hpa == NO_ADDRESS:
+            hart.trap_offset = done
             return
         if writable_bytes(host, frame_of(host, hpa)) == 0:
             hart.trap_cause = WAIT_STORE

@@ -6,17 +6,27 @@ performance counters read zero.
 """
 
 from emulator.core.csr_bits import (
-    ENVCFG_ADUE,
     ENVCFG_STCE,
-    ENVCFG_WRITABLE,
+    EXT_C,
+    EXT_H,
+    EXT_SMSTATEEN,
+    EXT_SSTATEEN,
+    EXT_SSTC,
+    EXT_ZICNTR,
+    EXT_ZIHPM,
+    GVA,
     HEDELEG_WRITABLE,
     HS_ONLY_INTERRUPTS,
     HSTATUS_VSXL,
     HSTATUS_WRITABLE,
     ILLEGAL_INSTRUCTION,
     M_INTERRUPTS,
+    MEDELEG_HYPERVISOR,
     MEDELEG_WRITABLE,
+    MISA_FIXED,
+    MISA_LETTERS,
     MPP,
+    MPV,
     MSTATUS_WRITABLE,
     S_INTERRUPTS,
     SEI,
@@ -32,8 +42,19 @@ from emulator.core.csr_bits import (
     VTVM,
     XLEN_64,
 )
+from emulator.core.envcfg import visible_henvcfg, write_henvcfg, write_menvcfg, write_senvcfg
 from emulator.core.fcsr import FCSR, FFLAGS, legal_status, read_float, visible_status, write_float
 from emulator.core.pmp import write_pmpaddr, write_pmpcfg
+from emulator.core.stateen import (
+    HSTATEEN0,
+    MSTATEEN0,
+    SSTATEEN0,
+    read_hstateen,
+    state_is_closed,
+    state_is_closed_to_guest,
+    write_hstateen,
+    write_mstateen,
+)
 from emulator.core.tlb import flush_all
 from emulator.state import NO_TRAP, PRIV_M, PRIV_S, PRIV_U
 
@@ -124,7 +145,7 @@ def csr_refusal(hart, number, writes):
     needs = (number >> 8) & 3
     if needs == 3:
         return NO_TRAP if hart.priv == PRIV_M else ILLEGAL_INSTRUCTION
-    if timer_absent(hart, number):
+    if timer_absent(hart, number) or state_is_closed(hart, number):
         return ILLEGAL_INSTRUCTION
     if hart.virt and (needs == 2 or (needs == 1 and hart.priv == PRIV_U)):
         # "attempts to access an implemented hypervisor CSR or VS CSR when V=1", and from VU-mode a supervisor
@@ -143,12 +164,32 @@ def csr_refusal(hart, number, writes):
         return counter_refusal(hart, number)
     if number == 0x14D or number == 0x24D:
         return timer_refusal(hart)
-    return NO_TRAP
+    return VIRTUAL_INSTRUCTION if state_is_closed_to_guest(hart, number) else NO_TRAP
+
+
+def csr_is_absent(hart, number):
+    """True for a register of an extension that the hart has not."""
+    needs = 0
+    if ((number >> 8) & 3) == 2 or number == 0x34A or number == 0x34B:
+        needs = EXT_H
+    if number == 0x14D or number == 0x24D:
+        needs |= EXT_SSTC
+    elif number >= CYCLE and number <= INSTRET:
+        needs |= EXT_ZICNTR
+    elif number > INSTRET and number <= 0xC1F:
+        needs |= EXT_ZIHPM
+    elif (number & ~3) == SSTATEEN0 or (number & ~3) == HSTATEEN0:
+        needs |= EXT_SSTATEEN
+    elif (number & ~3) == MSTATEEN0:
+        needs |= EXT_SMSTATEEN
+    return (needs & ~hart.extensions) != 0
 
 
 def csr_read(hart, host, number):
     """Value of a CSR (after `virtual_number`); `hart.trap_cause` is ILLEGAL_INSTRUCTION if there is none."""
     hart.trap_cause = NO_TRAP
+    if csr_is_absent(hart, number):
+        return no_such_csr(hart)
     level = (number >> 8) & 3
     if level == 3:
         return read_machine(hart, host, number)
@@ -166,7 +207,7 @@ def read_machine(hart, host, number):
     if number == 0x300:
         return visible_status(hart.mstatus) | XLEN_64
     if number == 0x301:
-        return hart.misa
+        return MISA_FIXED | (hart.extensions & MISA_LETTERS)
     if number == 0x302:
         return hart.medeleg
     if number == 0x303:
@@ -179,6 +220,8 @@ def read_machine(hart, host, number):
         return hart.mcounteren
     if number == 0x30A:
         return hart.menvcfg
+    if number >= 0x30C and number <= 0x30F:
+        return hart.mstateen[number - 0x30C]
     if number == 0x320:
         return hart.mcountinhibit
     if number == 0x340:
@@ -217,8 +260,6 @@ def read_machine(hart, host, number):
 
 
 def read_hypervisor(hart, host, number):
-    if (hart.misa & 0x80) == 0:
-        return no_such_csr(hart)
     if number == 0x600:
         return hart.hstatus | HSTATUS_VSXL
     if number == 0x602:
@@ -234,7 +275,9 @@ def read_hypervisor(hart, host, number):
     if number == 0x607:
         return hart.hgeie
     if number == 0x60A:
-        return allowed_henvcfg(hart, hart.henvcfg)
+        return visible_henvcfg(hart)
+    if number >= 0x60C and number <= 0x60F:
+        return read_hstateen(hart, number - 0x60C)
     if number == 0x643:
         return hart.htval
     if number == 0x644:
@@ -283,6 +326,8 @@ def read_supervisor(hart, host, number):
         return hart.scounteren
     if number == 0x10A:
         return hart.senvcfg
+    if number >= 0x10C and number <= 0x10F:
+        return 0
     if number == 0x140:
         return hart.sscratch
     if number == 0x141:
@@ -307,11 +352,6 @@ def read_supervisor(hart, host, number):
     if number > INSTRET and number <= 0xC1F:
         return 0
     return no_such_csr(hart)
-
-
-def allowed_henvcfg(hart, value):
-    """What menvcfg does not allow is read-only zero in henvcfg."""
-    return value & (hart.menvcfg | ~(ENVCFG_STCE | ENVCFG_ADUE))
 
 
 def csr_write(hart, number, value):
@@ -350,8 +390,18 @@ def legal_hgatp(old, value):
     return merge(old, value, 0x03FF_FFFF_FFFF_FFFC)
 
 
-def legal_mstatus(old, value):
-    fresh = merge(old, value, MSTATUS_WRITABLE)
+def legal_epc(hart, value):
+    """xepc: without compressed instructions, which alone can stand at odd halfwords, bits 1:0 are zero."""
+    return value & ~1 if hart.extensions & EXT_C else value & ~3
+
+
+def hypervisor_bits(hart, bits):
+    """`bits` if the hart has the H extension, else none."""
+    return bits if hart.extensions & EXT_H else 0
+
+
+def legal_mstatus(hart, old, value):
+    fresh = merge(old, value, MSTATUS_WRITABLE & ~(MPV | GVA) | hypervisor_bits(hart, MPV | GVA))
     if (fresh & MPP) == (2 << 11):
         fresh = merge(fresh, old, MPP)
     return fresh
@@ -359,24 +409,26 @@ def legal_mstatus(old, value):
 
 def write_machine(hart, number, value):
     if number == 0x300:
-        hart.mstatus = legal_status(hart, legal_mstatus(hart.mstatus, value))
+        hart.mstatus = legal_status(hart, legal_mstatus(hart, hart.mstatus, value))
     elif number == 0x302:
-        hart.medeleg = value & MEDELEG_WRITABLE
+        hart.medeleg = value & (MEDELEG_WRITABLE | hypervisor_bits(hart, MEDELEG_HYPERVISOR))
     elif number == 0x303:
         # "bits of mideleg for VS-level and guest external interrupts are each read-only one"
-        hart.mideleg = (value & S_INTERRUPTS) | (HS_ONLY_INTERRUPTS if hart.misa & 0x80 else 0)
+        hart.mideleg = (value & S_INTERRUPTS) | hypervisor_bits(hart, HS_ONLY_INTERRUPTS)
     elif number == 0x304:
-        hart.mie = value & (M_INTERRUPTS | S_INTERRUPTS | (HS_ONLY_INTERRUPTS if hart.misa & 0x80 else 0))
+        hart.mie = value & (M_INTERRUPTS | S_INTERRUPTS | hypervisor_bits(hart, HS_ONLY_INTERRUPTS))
     elif number == 0x305:
         hart.mtvec = vector(value)
     elif number == 0x306:
         hart.mcounteren = value & 0xFFFF_FFFF
     elif number == 0x30A:
-        hart.menvcfg = value & ENVCFG_WRITABLE
+        write_menvcfg(hart, value)
+    elif number >= 0x30C and number <= 0x30F:
+        write_mstateen(hart, number - 0x30C, value)
     elif number == 0x340:
         hart.mscratch = value
     elif number == 0x341:
-        hart.mepc = value & ~1
+        hart.mepc = legal_epc(hart, value)
     elif number == 0x342:
         hart.mcause = value
     elif number == 0x343:
@@ -386,7 +438,7 @@ def write_machine(hart, number, value):
         kept = ~(hart.lines & value & SEI)
         # Sstc: with STCE set, STIP is read-only and reflects the comparator.
         hart.mip = merge(hart.mip, value, (SSI | SEI if hart.menvcfg & ENVCFG_STCE else S_INTERRUPTS) & kept)
-        hart.hvip = merge(hart.hvip, value, VSSI)
+        hart.hvip = merge(hart.hvip, value, hypervisor_bits(hart, VSSI))
     elif number == 0x34A:
         hart.mtinst = value
     elif number == 0x34B:
@@ -417,7 +469,9 @@ def write_hypervisor(hart, number, value):
     elif number == 0x606:
         hart.hcounteren = value & 0xFFFF_FFFF
     elif number == 0x60A:
-        hart.henvcfg = allowed_henvcfg(hart, value & ENVCFG_WRITABLE)
+        write_henvcfg(hart, value)
+    elif number >= 0x60C and number <= 0x60F:
+        write_hstateen(hart, number - 0x60C, value)
     elif number == 0x643:
         hart.htval = value
     elif number == 0x644:
@@ -437,7 +491,7 @@ def write_hypervisor(hart, number, value):
     elif number == 0x240:
         hart.vsscratch = value
     elif number == 0x241:
-        hart.vsepc = value & ~1
+        hart.vsepc = legal_epc(hart, value)
     elif number == 0x242:
         hart.vscause = value
     elif number == 0x243:
@@ -462,11 +516,11 @@ def write_supervisor(hart, number, value):
     elif number == 0x106:
         hart.scounteren = value & 0xFFFF_FFFF
     elif number == 0x10A:
-        hart.senvcfg = value & 0xF1
+        write_senvcfg(hart, value)
     elif number == 0x140:
         hart.sscratch = value
     elif number == 0x141:
-        hart.sepc = value & ~1
+        hart.sepc = legal_epc(hart, value)
     elif number == 0x142:
         hart.scause = value
     elif number == 0x143:

@@ -1,4 +1,6 @@
-"""Bits and masks of control and status registers (Privileged ISA 20240411, chapters 3, 12 and 18)."""
+"""Bits and masks of CSRs (Privileged ISA 20240411, chapters 3, 12 and 18), and of a hart's extensions."""
+
+from emulator.isa.extensions import DEFAULT_ISA, extension_bit
 
 # mstatus, sstatus, vsstatus
 SIE, MIE = 1 << 1, 1 << 3
@@ -33,16 +35,25 @@ M_INTERRUPTS = MSI | MTI | MEI
 HS_ONLY_INTERRUPTS = VS_INTERRUPTS | SGEI
 
 # menvcfg, henvcfg
-ENVCFG_STCE, ENVCFG_ADUE = 1 << 63, 1 << 61
+ENVCFG_STCE, ENVCFG_PBMTE, ENVCFG_ADUE = 1 << 63, 1 << 62, 1 << 61
 ENVCFG_FIOM, ENVCFG_CBIE, ENVCFG_CBCFE, ENVCFG_CBZE = 1, 3 << 4, 1 << 6, 1 << 7
-ENVCFG_WRITABLE = ENVCFG_STCE | ENVCFG_ADUE | ENVCFG_FIOM | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE
 
-# misa for RV64IMAFDCHSU
-MISA = 2 << 62 | 1 << 0 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 12 | 1 << 18 | 1 << 20
-MISA_F, MISA_H = 1 << 5, 1 << 7
+# mstateen, hstateen: each register's own enable, and that of xenvcfg in the first
+STATEEN_SE, STATEEN_ENVCFG = 1 << 63, 1 << 62
+
+# misa beside the letters of extensions: MXL 64 bits, S- and U-mode
+MISA_FIXED, MISA_LETTERS = DEFAULT_ISA.misa & ~DEFAULT_ISA.bits, (1 << 26) - 1
+
+# hart.extensions
+EXT_C, EXT_F, EXT_H = extension_bit("c"), extension_bit("f"), extension_bit("h")
+EXT_SMSTATEEN, EXT_SSTATEEN = extension_bit("smstateen"), extension_bit("ssstateen")
+EXT_SSTC, EXT_SVADU = extension_bit("sstc"), extension_bit("svadu")
+EXT_SVNAPOT, EXT_SVPBMT = extension_bit("svnapot"), extension_bit("svpbmt")
+EXT_ZICBOM, EXT_ZICBOZ = extension_bit("zicbom"), extension_bit("zicboz")
+EXT_ZICNTR, EXT_ZIHPM = extension_bit("zicntr"), extension_bit("zihpm")
 
 # Exceptions that may be delegated. An ecall from M-mode (11) never goes lower.
-MEDELEG_WRITABLE = 0xF0_B7FF
+MEDELEG_WRITABLE, MEDELEG_HYPERVISOR = 0xB3FF, 0xF0_0400
 # "Synchronous exceptions from VS-mode ecalls and all guest-page faults can't be delegated to VS-mode."
 HEDELEG_WRITABLE = 0xB1FF
 
@@ -57,5 +68,6 @@ INSTRUCTION_GUEST_PAGE, LOAD_GUEST_PAGE, VIRTUAL_INSTRUCTION, STORE_GUEST_PAGE =
 
 # Page-table entries
 PTE_V, PTE_R, PTE_W, PTE_X, PTE_U, PTE_G, PTE_A, PTE_D = 1, 2, 4, 8, 16, 32, 64, 128
-PTE_RESERVED = 0xFFC0_0000_0000_0000  # N, PBMT and the reserved bits: all must be zero here
+PTE_N, PTE_PBMT = 1 << 63, 3 << 61  # Svnapot, Svpbmt
+PTE_RESERVED = 0x1FC0_0000_0000_0000
 PTE_PPN = 0x3F_FFFF_FFFF_FC00

@@ -4,7 +4,7 @@ Sources: Unprivileged ISA 20240411, section 20.2 (fcsr); Privileged ISA 20240411
 18.2.10 (vsstatus.FS). F and D come and go together: a hart without F in misa has FS read-only zero.
 """
 
-from emulator.core.csr_bits import FS, ILLEGAL_INSTRUCTION, MISA_F, SD
+from emulator.core.csr_bits import EXT_F, FS, ILLEGAL_INSTRUCTION, SD
 from emulator.core.softfloat import INEXACT, RMM, RNE
 from emulator.state import NO_TRAP
 
@@ -58,7 +58,7 @@ def set_dirty(hart):
 
 def legal_status(hart, status):
     """mstatus, sstatus or vsstatus as written: without the F extension there is no FS."""
-    return status if hart.misa & MISA_F else status & ~FS
+    return status if hart.extensions & EXT_F else status & ~FS
 
 
 def visible_status(status):

@@ -1,4 +1,4 @@
-"""The page-table walker, both stages (Privileged ISA 20240411, sections 12.3.2 and 18.5).
+"""The page-table walker, both stages (Privileged ISA 20240411, 12.3.2 and 18.5; Svnapot, Svpbmt, Svadu).
 
 A virtual address is translated by up to two tables. `translate` walks the VS-stage (or, with V=0, the only
 stage); each of its page-table entries lies at a *guest* physical address, which `translate_stage2` turns into
@@ -11,6 +11,8 @@ Every reference is written into a WALK record. A walk that fails sets `hart.trap
 from emulator.core.bits import SIGN
 from emulator.core.csr_bits import (
     ENVCFG_ADUE,
+    ENVCFG_PBMTE,
+    EXT_SVNAPOT,
     INSTRUCTION_ACCESS,
     INSTRUCTION_GUEST_PAGE,
     INSTRUCTION_PAGE,
@@ -20,6 +22,8 @@ from emulator.core.csr_bits import (
     MXR,
     PTE_A,
     PTE_D,
+    PTE_N,
+    PTE_PBMT,
     PTE_PPN,
     PTE_R,
     PTE_RESERVED,
@@ -53,6 +57,9 @@ from emulator.state import (
 # htinst for a guest-page fault on an implicit VS-stage access (section 18.6.3, table "pseudoinstruction
 # values").
 PSEUDO_READ, PSEUDO_WRITE = 0x3000, 0x3020
+
+# Svnapot: a leaf of the lowest level with N set and this pattern in its PPN's low bits maps 64 KiB.
+NAPOT_PATTERN, NAPOT_MASK = 8, 0xFFFF
 
 
 def page_fault(access):
@@ -107,9 +114,24 @@ def leaf_allows(pte, access, executable_readable, by_execute):
     return (pte & PTE_R) != 0 or (executable_readable != 0 and (pte & PTE_X) != 0)
 
 
-def malformed(pte):
+def reserved_bits(hart, settings):
+    """Bits of an entry that must be zero, under the menvcfg or henvcfg in `settings`."""
+    reserved = PTE_RESERVED
+    if (hart.extensions & EXT_SVNAPOT) == 0:
+        reserved |= PTE_N
+    if (settings & ENVCFG_PBMTE) == 0:
+        reserved |= PTE_PBMT
+    return reserved
+
+
+def malformed(pte, reserved):
     """True for an entry that no level may use: not valid, writable but not readable, or reserved bits set."""
-    return (pte & PTE_V) == 0 or (pte & (PTE_R | PTE_W)) == PTE_W or (pte & PTE_RESERVED) != 0
+    return (pte & PTE_V) == 0 or (pte & (PTE_R | PTE_W)) == PTE_W or (pte & reserved) != 0
+
+
+def bad_pointer(pte):
+    """True if an entry that points to a table has a bit that only leaves may have."""
+    return (pte & (PTE_A | PTE_D | PTE_U | PTE_N | PTE_PBMT)) != 0
 
 
 def update_bits(host, hpa, pte, access, commit):
@@ -125,8 +147,17 @@ def update_bits(host, hpa, pte, access, commit):
     return fresh
 
 
-def misaligned_superpage(pte, level):
-    return (((pte & PTE_PPN) >> 10) & ((1 << (9 * level)) - 1)) != 0
+def bad_leaf(pte, level):
+    """True for a superpage that is not aligned, a region that is not of 64 KiB, or a reserved type."""
+    page = (pte & PTE_PPN) >> 10
+    if pte & PTE_N and (level != 0 or (page & 0xF) != NAPOT_PATTERN):
+        return True
+    return (page & ((1 << (9 * level)) - 1)) != 0 or (pte & PTE_PBMT) == PTE_PBMT
+
+
+def leaf_mask(pte, level):
+    """Bits of an address that are offsets into the leaf's page."""
+    return NAPOT_MASK if pte & PTE_N else (1 << (12 + 9 * level)) - 1
 
 
 def stage2_fault(hart, walk, gpa, access, pseudo):
@@ -149,6 +180,7 @@ def translate_stage2(hart, host, walk, gpa, needed, access, pseudo, by_execute, 
         return gpa
     if (gpa >> (12 + 9 * levels + 2)) != 0:
         return stage2_fault(hart, walk, gpa, access, pseudo)
+    reserved = reserved_bits(hart, hart.menvcfg)
     table = (hart.hgatp & 0xFFF_FFFF_FFFF) << 12
     level = levels
     while level > 0:
@@ -161,13 +193,13 @@ def translate_stage2(hart, host, walk, gpa, needed, access, pseudo, by_execute, 
         pte = ram_read(host, address, 8)
         hart.walk_references += 1
         note(walk, STAGE_G, level, address, gpa, pte)
-        if malformed(pte):
+        if malformed(pte, reserved):
             return stage2_fault(hart, walk, gpa, access, pseudo)
         if pte & (PTE_R | PTE_X):
             return stage2_leaf(
                 hart, host, walk, gpa, needed, access, pseudo, by_execute, commit, pte, level, address
             )
-        if pte & (PTE_A | PTE_D | PTE_U):
+        if bad_pointer(pte):
             return stage2_fault(hart, walk, gpa, access, pseudo)
         table = ((pte & PTE_PPN) >> 10) << 12
     return stage2_fault(hart, walk, gpa, access, pseudo)
@@ -180,7 +212,7 @@ def stage2_leaf(hart, host, walk, gpa, needed, access, pseudo, by_execute, commi
     executable_readable = hart.mstatus & MXR if pseudo == 0 else 0
     if (pte & PTE_U) == 0 or not leaf_allows(pte, needed, executable_readable, by_execute):
         return stage2_fault(hart, walk, gpa, access, pseudo)
-    if misaligned_superpage(pte, level):
+    if bad_leaf(pte, level):
         return stage2_fault(hart, walk, gpa, access, pseudo)
     if (pte & PTE_A) == 0 or (needed == ACCESS_STORE and (pte & PTE_D) == 0):
         if (hart.menvcfg & ENVCFG_ADUE) == 0:
@@ -190,7 +222,7 @@ def stage2_leaf(hart, host, walk, gpa, needed, access, pseudo, by_execute, commi
         pte = update_bits(host, address, pte, needed, commit)
         if pte == NO_ADDRESS:
             return fail(hart, walk, WAIT_STORE)
-    offset_mask = (1 << (12 + 9 * level)) - 1
+    offset_mask = leaf_mask(pte, level)
     walk.page_bytes = offset_mask + 1
     walk.permissions = granted(walk.permissions, pte)
     return ((((pte & PTE_PPN) >> 10) << 12) & ~offset_mask) | (gpa & offset_mask)
@@ -251,6 +283,9 @@ def translate_stage1(hart, host, walk, va, access, priv, virt, sum_bit, by_execu
     upper = va >> (bits - 1)
     if upper != 0 and upper != (NO_ADDRESS >> (bits - 1)):
         return fail(hart, walk, page_fault(access))
+    # "henvcfg ... controls ... VS-stage address translation" and has no more than menvcfg allows.
+    settings = hart.menvcfg & hart.henvcfg if virt else hart.menvcfg
+    reserved = reserved_bits(hart, settings)
     table = (root & 0xFFF_FFFF_FFFF) << 12
     level = levels
     while level > 0:
@@ -270,7 +305,7 @@ def translate_stage1(hart, host, walk, va, access, priv, virt, sum_bit, by_execu
         pte = ram_read(host, address, 8)
         hart.walk_references += 1
         note(walk, STAGE_VS, level, address, va, pte)
-        if malformed(pte):
+        if malformed(pte, reserved):
             return fail(hart, walk, page_fault(access))
         if pte & (PTE_R | PTE_X):
             return stage1_leaf(
@@ -288,15 +323,30 @@ def translate_stage1(hart, host, walk, va, access, priv, virt, sum_bit, by_execu
                 level,
                 address,
                 entry_gpa,
+                settings,
             )
-        if pte & (PTE_A | PTE_D | PTE_U):
+        if bad_pointer(pte):
             return fail(hart, walk, page_fault(access))
         table = ((pte & PTE_PPN) >> 10) << 12
     return fail(hart, walk, page_fault(access))
 
 
 def stage1_leaf(
-    hart, host, walk, va, access, priv, virt, sum_bit, by_execute, commit, pte, level, address, entry_gpa
+    hart,
+    host,
+    walk,
+    va,
+    access,
+    priv,
+    virt,
+    sum_bit,
+    by_execute,
+    commit,
+    pte,
+    level,
+    address,
+    entry_gpa,
+    settings,
 ):
     # The spec's order: permissions, superpage alignment, then A and D.
     if priv == PRIV_U:
@@ -308,13 +358,10 @@ def stage1_leaf(
     executable_readable = (hart.mstatus | (hart.vsstatus if virt else 0)) & MXR
     if not leaf_allows(pte, access, executable_readable, by_execute):
         return fail(hart, walk, page_fault(access))
-    if misaligned_superpage(pte, level):
+    if bad_leaf(pte, level):
         return fail(hart, walk, page_fault(access))
     if (pte & PTE_A) == 0 or (access == ACCESS_STORE and (pte & PTE_D) == 0):
-        update = hart.menvcfg & ENVCFG_ADUE
-        if virt:
-            update &= hart.henvcfg
-        if not update:
+        if (settings & ENVCFG_ADUE) == 0:
             return fail(hart, walk, page_fault(access))
         if virt:
             # The update is a store to the page-table entry's guest physical address.
@@ -330,7 +377,7 @@ def stage1_leaf(
         pte = update_bits(host, address, pte, access, commit)
         if pte == NO_ADDRESS:
             return fail(hart, walk, WAIT_STORE)
-    offset_mask = (1 << (12 + 9 * level)) - 1
+    offset_mask = leaf_mask(pte, level)
     walk.page_bytes = offset_mask + 1
     walk.permissions = granted(walk.permissions, pte)
     return ((((pte & PTE_PPN) >> 10) << 12) & ~offset_mask) | (va & offset_mask)

@@ -12,11 +12,11 @@ any of these may have changed.
 
 from emulator.core.access import fetch_page, fetch_word, load_slow, store_slow
 from emulator.core.csr import cycles_to_timer, pending
+from emulator.core.csr_bits import EXT_C, INSTRUCTION_MISALIGNED
 from emulator.core.fcsr import float_refusal, float_status, set_dirty
 from emulator.core.intrinsics import load_u64, store_u64
-from emulator.core.ptw import data_privilege, sum_of
-from emulator.core.tlb import PAGE_MASK, context_of
-from emulator.core.trap import due_interrupt, take_trap
+from emulator.core.tlb import PAGE_MASK, context_of, data_context
+from emulator.core.trap import due_interrupt, raise_exception, take_trap
 from emulator.state import (
     CODE_ENTRIES,
     EXIT_BUDGET,
@@ -48,14 +48,17 @@ def fetch_context(hart):
     return context_of(hart, hart.priv, hart.virt, 0)
 
 
-def data_context(hart):
-    mode = data_privilege(hart)
-    return context_of(hart, mode & 3, mode >> 2, sum_of(hart, mode >> 2))
-
-
 def sink(rd):
     """Where an instruction writes: x0 becomes the sink register."""
     return 32 if rd == 0 else rd
+
+
+def permitted(hart, entry):
+    """A decoded instruction; in its place no instruction if the hart lacks an extension that it needs."""
+    needs = needed_extensions(entry & 0x1FF)
+    if ((entry >> LENGTH) & 7) == 2:
+        needs |= EXT_C
+    return entry if (needs & ~hart.extensions) == 0 else (entry & (7 << LENGTH)) | 0x1FF
 
 
 def decode_at(hart, host, pc, page, context):
@@ -64,15 +67,18 @@ def decode_at(hart, host, pc, page, context):
     0 with `hart.trap_*` set when it cannot be fetched. An instruction that straddles two pages is decoded
     into the hart's scratch entries each time, because its second half may change without this page noticing.
     """
+    if pc & 2 and (hart.extensions & EXT_C) == 0:
+        raise_exception(hart, INSTRUCTION_MISALIGNED, pc, hart.virt)
+        return 0
     word = fetch_word(hart, host, pc, context)
     if hart.trap_cause != NO_TRAP:
         return 0
     offset = pc & 0xFFF
     if offset == 0xFFE and (word & 3) == 3:
         scratch = hart.fast + SCRATCH
-        store_u64(scratch, decode_word(word))
+        store_u64(scratch, permitted(hart, decode_word(word)))
         return scratch
-    store_u64(page + offset * 4, decode_word(word))
+    store_u64(page + offset * 4, permitted(hart, decode_word(word)))
     return page + offset * 4
 
 
@@ -134,6 +140,7 @@ def wait_reason(cause):
 def run(hart, host, budget):
     """Run a hart for at most `budget` cycles, one for each instruction or trap; return an EXIT_* reason."""
     claim_reservation(hart, host)
+    hart.trap_offset = 0
     x = hart.x
     f = hart.f
     fast = hart.fast

@@ -11,7 +11,7 @@ global mappings are treated like others and a full table of address spaces simpl
 from emulator.core.intrinsics import load_u32, store_u64, walk_at
 from emulator.core.memory import code_page, frame_of
 from emulator.core.pmp import PMP_MIXED, PMP_RWX, pmp_allows, pmp_page
-from emulator.core.ptw import access_fault, sum_of, translate, translation_mode
+from emulator.core.ptw import access_fault, data_privilege, sum_of, translate, translation_mode
 from emulator.state import (
     ACCESS_FETCH,
     DTLB_ENTRIES,
@@ -63,6 +63,12 @@ def context_of(hart, priv, virt, sum_bit):
     if mode == 0:
         return 0
     return address_space(hart, virt) << 6 | mode << 3
+
+
+def data_context(hart):
+    """The context bits of loads and stores as the hart stands."""
+    mode = data_privilege(hart)
+    return context_of(hart, mode & 3, mode >> 2, sum_of(hart, mode >> 2))
 
 
 def flush_all(hart):

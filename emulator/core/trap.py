@@ -21,6 +21,7 @@ from emulator.core.csr_bits import (
     SPVP,
 )
 from emulator.core.intrinsics import store_u64
+from emulator.core.tinst import note_instruction
 from emulator.state import EVENT_TRAP, NO_TRAP, PRIV_M, PRIV_S, PRIV_U
 
 EVENT_BYTES = 64
@@ -85,12 +86,13 @@ def take_trap(hart, host, cause, pc):
     hart.traps_taken += 1
     lower = hart.mideleg if is_interrupt else hart.medeleg
     guest = hart.hideleg if is_interrupt else hart.hedeleg
-    if hart.priv == PRIV_M or ((lower >> code) & 1) == 0:
-        target = enter_machine(hart, cause, pc)
-    elif hart.virt and ((guest >> code) & 1):
+    to_machine = hart.priv == PRIV_M or ((lower >> code) & 1) == 0
+    if not to_machine and hart.virt and ((guest >> code) & 1):
         target = enter_guest(hart, cause, code, is_interrupt, pc)
     else:
-        target = enter_hypervisor(hart, cause, pc)
+        note_instruction(hart, host, cause, pc)
+        target = enter_machine(hart, cause, pc) if to_machine else enter_hypervisor(hart, cause, pc)
+    hart.trap_offset = 0
     record_trap(hart, host, cause, pc)
     return target
 

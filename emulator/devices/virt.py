@@ -19,6 +19,7 @@ from emulator.devices.rtc import EPOCH_NS, Rtc
 from emulator.devices.uart import Uart
 from emulator.devices.virtio.mmio import VirtioDevice, VirtioMmio
 from emulator.errors import VmLabError
+from emulator.isa.extensions import DEFAULT_ISA, Isa
 from emulator.machine.bare import BareMachine
 from emulator.machine.elf import Executable
 from emulator.machine.engine import Engine
@@ -46,6 +47,7 @@ class BoardConfig:
     bootargs: str = ""
     epoch_ns: int = EPOCH_NS
     seed: int = 0
+    isa: Isa = DEFAULT_ISA
 
 
 class Board:
@@ -70,7 +72,7 @@ class Board:
                 f"memory is {config.memory_bytes} bytes; must be a multiple of 4 KiB from 1 MiB to 2 GiB"
             )
         self.config = config
-        self.machine = BareMachine(config.harts, config.memory_bytes, engine)
+        self.machine = BareMachine(config.harts, config.memory_bytes, engine, config.isa)
         self.reset_asked = False
         self._console = console
         self._initrd: tuple[int, int] | None = None

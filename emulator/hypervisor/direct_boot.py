@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from emulator.core.csr_bits import MISA
 from emulator.devices.board_tree import (
     FIRST_CPU_PHANDLE,
     INTERRUPT_M_EXTERNAL,
@@ -25,6 +24,7 @@ from emulator.devices.board_tree import (
     wires,
 )
 from emulator.hypervisor.vm import VmSettings
+from emulator.isa.extensions import DEFAULT_ISA
 from emulator.machine.elf import Segment
 from emulator.machine.fdt import Node, cells64, flatten
 from emulator.machine.host import TIMEBASE_HZ
@@ -75,7 +75,7 @@ def memory_needed(settings: VmSettings) -> int:
 
 def isa_string() -> str:
     """Return the extensions of a guest's hart, as `riscv,isa` spells them."""
-    letters = "".join(letter for letter in SINGLE_LETTERS if MISA >> (ord(letter) - ord("a")) & 1)
+    letters = "".join(letter for letter in SINGLE_LETTERS if DEFAULT_ISA.misa >> (ord(letter) - ord("a")) & 1)
     return "_".join([f"rv64{letters}", *OTHER_EXTENSIONS])
 
 

@@ -15,10 +15,13 @@ from emulator.core.csr_bits import (
     ENVCFG_STCE,
     FS,
     HEDELEG_WRITABLE,
+    MEDELEG_HYPERVISOR,
     MEDELEG_WRITABLE,
     S_INTERRUPTS,
     SPV,
     SPVP,
+    STATEEN_ENVCFG,
+    STATEEN_SE,
     VS_INTERRUPTS,
     VSTI,
 )
@@ -162,9 +165,10 @@ def prepare_hart(hart: Any) -> None:
     """
     hart.hosted = 1
     hart.priv = PRIV_S
-    hart.medeleg = MEDELEG_WRITABLE
+    hart.medeleg = MEDELEG_WRITABLE | MEDELEG_HYPERVISOR
     hart.mideleg = S_INTERRUPTS | VS_INTERRUPTS | 1 << 12
     hart.mcounteren = COUNTERS
+    hart.mstateen[:] = hart.hstateen[:] = [STATEEN_SE | STATEEN_ENVCFG, STATEEN_SE, STATEEN_SE, STATEEN_SE]
     hart.menvcfg = ENVCFG_STCE
     # Guests may use floating point; their own vsstatus.FS says whether they do. A world switch always carries
     # it.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from emulator.isa.aliases import aliases_by_instruction
 from emulator.isa.csrs import CSR_NUMBERS, csr_name
-from emulator.isa.encodings import decode
+from emulator.isa.encodings import decode, decode_hint
 from emulator.isa.instruction import Expansion, Instruction
 from emulator.isa.registers import FLOAT_REGISTERS, REGISTERS, ROUNDING_MODES
 
@@ -29,7 +29,7 @@ def disassemble(word: int, pc: int, symbols: Mapping[str, int] | None = None, *,
 
     A word that is no instruction is shown as `.word` or `.half` data.
     """
-    decoded = decode(word)
+    decoded = (decode_hint(word) if pseudo else None) or decode(word)
     if decoded is None or _sets_ignored_fields(*decoded):
         return f".word   {word & 0xFFFF_FFFF:#010x}" if word & 3 == 3 else f".half   {word & 0xFFFF:#06x}"
     instruction, operands = decoded

@@ -1,8 +1,8 @@
 """Every instruction's encoding, once: the decoder, the interpreter and the assembler derive from this.
 
 Sources: The RISC-V Instruction Set Manual, Volume I (Unprivileged, 20240411): RV32/64G instruction set
-listings, "C", "B" and "Zicond" chapters; Volume II (Privileged, 20240411): "Machine-Level ISA",
-"Supervisor-Level ISA", "Hypervisor Extension" and "Svinval". Left out for now: cache-block operations.
+listings, "C", "B", "CMO" and "Zicond" chapters; Volume II (Privileged, 20240411): "Machine-Level ISA",
+"Supervisor-Level ISA", "Hypervisor Extension" and "Svinval".
 
 A row reads `name  pattern | operand syntax | extension kind [bytes of memory access]`; `instruction.py`
 explains patterns. A compressed row ends in `| expansion | constraints`. The *kind* says how to run it:
@@ -263,6 +263,17 @@ fcvt.s.d    0100000 00001 fs1 rm fd 1010011                     | fd,fs1,[rm]   
 fcvt.d.s    0100001 00000 fs1 rm fd 1010011                     | fd,fs1,[exact]      | D fp1
 fmv.x.d     1110001 00000 fs1 000 rd 1010011                    | rd,fs1              | D fpread
 fmv.d.x     1111001 00000 rs1 000 fd 1010011                    | fd,rs1              | D fpwrite
+cbo.inval   000000000000 rs1 010 00000 0001111                  | (rs1)          | Zicbom system
+cbo.clean   000000000001 rs1 010 00000 0001111                  | (rs1)          | Zicbom system
+cbo.flush   000000000010 rs1 010 00000 0001111                  | (rs1)          | Zicbom system
+cbo.zero    000000000100 rs1 010 00000 0001111                  | (rs1)          | Zicboz system
+"""
+
+# HINTs with a name: encodings of an instruction with rd = x0, as which they run, without effect.
+_HINTS = """
+prefetch.i  imm[11:5] 00000 rs1 110 00000 0010011       | imm(rs1)    | Zicbop alui
+prefetch.r  imm[11:5] 00001 rs1 110 00000 0010011       | imm(rs1)    | Zicbop alui
+prefetch.w  imm[11:5] 00011 rs1 110 00000 0010011       | imm(rs1)    | Zicbop alui
 """
 
 # name pattern | syntax | expansion: a bare operand is the field of that name | values that are excluded.
@@ -370,10 +381,13 @@ TABLE: tuple[Instruction, ...] = tuple(
     _parse_base(number, row) for number, row in enumerate(_BASE.strip().splitlines(), start=1)
 )
 _BASE_BY_NAME = {row.name: row for row in TABLE}
+HINTS: tuple[Instruction, ...] = tuple(
+    _parse_base(_BASE_BY_NAME["ori"].index, row) for row in _HINTS.strip().splitlines()
+)
 COMPRESSED: tuple[Instruction, ...] = tuple(
     _parse_compressed(row, _BASE_BY_NAME) for row in _COMPRESSED.strip().splitlines()
 )
-BY_NAME: Mapping[str, Instruction] = {row.name: row for row in (*TABLE, *COMPRESSED)}
+BY_NAME: Mapping[str, Instruction] = {row.name: row for row in (*TABLE, *HINTS, *COMPRESSED)}
 
 
 @cache
@@ -396,6 +410,14 @@ def decode(word: int) -> tuple[Instruction, dict[str, int]] | None:
             operands = operands_of(row, word)
             if not any(operands[name] == value for name, value in row.constraints):
                 return row, operands
+    return None
+
+
+def decode_hint(word: int) -> tuple[Instruction, dict[str, int]] | None:
+    """Return the HINT with a name of its own that a word is, and its operands, or None."""
+    for row in HINTS:
+        if word & 0xFFFF_FFFF & row.mask == row.match:
+            return row, operands_of(row, word)
     return None
 
 

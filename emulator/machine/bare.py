@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from emulator.isa.extensions import DEFAULT_ISA, Isa
 from emulator.machine.bus import Bus
 from emulator.machine.engine import Engine
 from emulator.machine.host import Host
@@ -37,9 +38,9 @@ class Timed(Protocol):
 class BareMachine:
     """Host, bus and run loop. `current` is the index of the hart that is running."""
 
-    def __init__(self, harts: int, memory_bytes: int, engine: Engine) -> None:
+    def __init__(self, harts: int, memory_bytes: int, engine: Engine, isa: Isa = DEFAULT_ISA) -> None:
         """Power on; nothing is loaded and no device attached."""
-        self.host = Host(harts, memory_bytes, CLOCK_HZ, engine)
+        self.host = Host(harts, memory_bytes, CLOCK_HZ, engine, isa)
         self.bus = Bus()
         self.timed: list[Timed] = []
         self.after_quantum: list[Callable[[], None]] = []

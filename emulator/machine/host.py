@@ -13,8 +13,9 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from emulator.core.csr_bits import MISA
+from emulator.core.csr_bits import EXT_H, HS_ONLY_INTERRUPTS
 from emulator.errors import VmLabError
+from emulator.isa.extensions import DEFAULT_ISA, Isa
 from emulator.machine.arena import Arena
 from emulator.machine.engine import Engine
 from emulator.state import (
@@ -66,11 +67,14 @@ class Host:
     `harts[i]` is the state of pCPU i, a record whose fields are plain ints.
     """
 
-    def __init__(self, pcpus: int, memory_bytes: int, clock_hz: int, engine: Engine) -> None:
+    def __init__(
+        self, pcpus: int, memory_bytes: int, clock_hz: int, engine: Engine, isa: Isa = DEFAULT_ISA
+    ) -> None:
         """Power on with zeroed RAM; `clock_hz` is a multiple of 10 MHz, the rate of the `time` counter."""
         assert memory_bytes % PAGE_BYTES == 0
         assert clock_hz % TIMEBASE_HZ == 0
         self.engine = engine
+        self.isa = isa
         self.memory_bytes = memory_bytes
         self.clock_hz = clock_hz
         self.frames = memory_bytes // PAGE_BYTES
@@ -115,7 +119,8 @@ class Host:
 
     def _reset_hart(self, index: int, hart: Any) -> None:
         hart.hart_id = index
-        hart.misa = MISA
+        hart.extensions = self.isa.bits
+        hart.mideleg = HS_ONLY_INTERRUPTS if self.isa.bits & EXT_H else 0
         hart.reservation = NO_ADDRESS
         hart.fast = self.record.fast + index * FAST_STRIDE
         self.engine.flush(hart)

@@ -37,6 +37,8 @@ class Machine:
         for hart in self.host.harts:
             hart.priv = PRIV_M
             hart.pc = CODE
+            # As firmware would: nothing that Smstateen guards is closed.
+            hart.mstateen[:] = hart.hstateen[:] = [MASK] * 4
             hart.mtvec, hart.stvec, hart.vstvec = M_TRAP, S_TRAP, VS_TRAP
         for vector in (M_TRAP, S_TRAP, VS_TRAP):
             self.code("1: j 1b", vector)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from emulator.core.csr_bits import FS, ILLEGAL_INSTRUCTION, LOAD_ACCESS, MISA_F, SD
+from emulator.core.csr_bits import EXT_F, FS, ILLEGAL_INSTRUCTION, LOAD_ACCESS, SD
 from emulator.isa.assembler import assemble
 from emulator.isa.encodings import BY_NAME
 from emulator.state import EXIT_BUDGET, EXIT_MMIO, MMIO_ANSWERED, PRIV_M, PRIV_S, PRIV_U
@@ -110,7 +110,7 @@ def test_status_registers_hold_the_level_and_summarize_it(machine: Machine, leve
 @pytest.mark.parametrize("register", ["mstatus", "sstatus", "vsstatus"])
 def test_hart_without_f_has_no_level(machine: Machine, register: str) -> None:
     hart = prepare(machine, "M", OFF, OFF)
-    hart.misa &= ~MISA_F
+    hart.extensions &= ~EXT_F
     hart.x[12] = FS
     machine.step(f"csrs {register}, a2\n csrr a3, {register}", steps=2)
     assert hart.x[13] & (FS | SD) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TARGET = "riscv64-freestanding-none"
-CPU = "generic_rv64+m+a+f+d+c+h+zba+zbb+zbs+zicond+svinval+zifencei+zihintpause"
+CPU = "generic_rv64+m+a+f+d+c+h+zba+zbb+zbs+zicond+svinval+zifencei+zihintpause+zicbom+zicboz+zicbop"
 
 AssembleLines = Callable[[Sequence[str]], list[bytes]]
 

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from emulator.isa.encodings import (
     BY_NAME,
     COMPRESSED,
+    HINTS,
     KINDS,
     TABLE,
     EncodingError,
     decode,
+    decode_hint,
     encode,
     expand,
     value_range,
@@ -84,9 +86,19 @@ def test_operation_numbers_are_the_positions_of_the_table() -> None:
 
 
 def test_names_are_unique_and_functions_are_python_names() -> None:
-    assert len(BY_NAME) == len(EVERY_ROW)
+    assert len(BY_NAME) == len(EVERY_ROW) + len(HINTS)
     assert all(row.function.isidentifier() for row in EVERY_ROW)
     assert (BY_NAME["and"].function, BY_NAME["amoadd.w"].function) == ("and_", "amoadd_w")
+
+
+def test_hint_with_a_name_is_an_instruction_without_effect() -> None:
+    for row in HINTS:
+        word = encode(row, {"rs1": 10, "imm": -32})
+        assert decode_hint(word) == (row, {"rs1": 10, "imm": -32})
+        found = decode(word)
+        assert found is not None
+        assert (found[0].name, found[1]["rd"]) == ("ori", 0)
+    assert decode_hint(encode(BY_NAME["ori"], {"rd": 1})) is None
 
 
 def test_every_kind_is_documented_and_used() -> None:

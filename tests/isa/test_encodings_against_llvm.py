@@ -8,7 +8,7 @@ import pytest
 
 from emulator.isa.assembler import assemble
 from emulator.isa.disassembler import disassemble
-from emulator.isa.encodings import COMPRESSED, TABLE, decode, encode, value_range
+from emulator.isa.encodings import COMPRESSED, HINTS, TABLE, decode, encode, value_range
 from emulator.isa.instruction import FLOAT_FIELDS, REGISTER_FIELDS, Instruction
 from emulator.isa.registers import ROUNDING_MODES
 
@@ -141,3 +141,14 @@ def test_llvm_reads_our_disassembly_as_the_same_word(
         if int.from_bytes(code, "little") != word
     ]
     assert not wrong
+
+
+def test_named_hints_have_the_bytes_of_llvm(llvm_lines: AssembleLines) -> None:
+    cases = [(row, operands) for row in HINTS for operands in samples(row)]
+    lines = [written(*case) for case in cases]
+    ours = [encode(*case).to_bytes(4, "little") for case in cases]
+    assert llvm_lines(lines) == ours
+    assert assemble("\n".join(lines)).segments[0].data == b"".join(ours)
+    shown = [disassemble(encode(*case), PC) for case in cases]
+    assert [text.split()[0] for text in shown] == [row.name for row, _ in cases]
+    assert assemble("\n".join(shown)).segments[0].data == b"".join(ours)
