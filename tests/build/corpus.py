@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from emulator.build.engine import load_engine
-from emulator.core.csr_bits import ENVCFG_STCE, MPP, VS_INTERRUPTS
+from emulator.core.csr_bits import ENVCFG_STCE, FS, MPP, VS_INTERRUPTS
+from emulator.isa.encodings import COMPRESSED, TABLE, encode
+from emulator.isa.instruction import Instruction
 from emulator.machine.host import Host
 from emulator.state import (
     EXIT_MMIO,
@@ -29,11 +31,14 @@ from tests.core.tables import LEAF, Tables
 from tests.differential import translation_trials
 from tests.differential.bare_metal import DATA as DATA_START
 from tests.differential.bare_metal import NOP, PROBE, PROBE_USER, STUB, Trial
-from tests.differential.operands import value
+from tests.differential.floats import SPECIAL_D, SPECIAL_S
+from tests.differential.operands import random_operands, value
 from tests.differential.privileged_trials import MODES
 from tests.differential.programs import DATA_BYTES, program
 
-PIECES = ("programs", "translation", "interrupts", "devices", "privileges")
+PIECES = ("programs", "translation", "interrupts", "devices", "privileges", "floats")
+# Integer registers of floating-point instructions: results, and values or addresses.
+ROLES = {"rd": (24, 32), "rs1": (8, 16)}
 MODE_STATE = {"M": (PRIV_M, 0), "S": (PRIV_S, 0), "U": (PRIV_U, 0), "VS": (PRIV_S, 1), "VU": (PRIV_U, 1)}
 
 
@@ -162,10 +167,38 @@ def privileges(engine: Any) -> Iterator[str]:
             yield digest(machine.host, machine.run(3))
 
 
+def floats(engine: Any) -> Iterator[str]:
+    """Every F and D instruction, loads and stores too, on registers of every kind and in every FS level."""
+    chance = random.Random(4)
+    rows = [row for row in (*TABLE, *COMPRESSED) if row.extension in "FD" or row.name.startswith("c.f")]
+    for _ in range(40):
+        machine = Machine(engine)
+        hart = machine.hart
+        chosen = chance.sample(rows, 16)
+        machine.host.write(CODE, b"".join(_aimed(row, chance) for row in chosen))
+        hart.priv, hart.virt = MODE_STATE[chance.choice((*MODES, "M"))]
+        hart.mstatus, hart.vsstatus = (chance.choice((FS, FS, FS, FS // 3, 0)) for _ in range(2))
+        hart.fcsr = chance.choice((0, 1, chance.getrandbits(8)))
+        for number in range(32):
+            single, double = chance.choice(SPECIAL_S), chance.choice(SPECIAL_D)
+            hart.f[number] = chance.choice((single, double, chance.getrandbits(64)))
+            hart.x[number] = 0 if number == 0 else DATA + 8 * number
+        machine.host.write(DATA, chance.randbytes(256))
+        reasons = [machine.run(chance.randrange(1, 5)) for _ in range(8)]
+        yield digest(machine.host, reasons)
+
+
+def _aimed(row: Instruction, chance: random.Random) -> bytes:
+    """Encode an instruction with any operands; what it writes is never an address of another."""
+    operands = random_operands(row, chance)
+    operands |= {name: chance.randrange(*ends) for name, ends in ROLES.items() if name in operands}
+    return encode(row, operands).to_bytes(row.length, "little")
+
+
 def digests(engine: Any, pieces: tuple[str, ...] = PIECES) -> dict[str, list[str]]:
     """Run pieces of the corpus."""
     runners = {"programs": programs, "translation": translation, "interrupts": interrupts}
-    runners |= {"devices": devices, "privileges": privileges}
+    runners |= {"devices": devices, "privileges": privileges, "floats": floats}
     return {piece: list(runners[piece](engine)) for piece in pieces}
 
 

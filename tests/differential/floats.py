@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from emulator.core.csr_bits import FS
@@ -12,9 +12,12 @@ from emulator.isa.encodings import TABLE, encode
 from emulator.isa.instruction import Instruction
 from emulator.machine.host import Host
 from emulator.state import EXIT_BUDGET, PRIV_M, RAM_BASE
+from tests.differential.exact_floats import RMM, RNE
 
 BOX = 0xFFFF_FFFF << 32
 ROWS = tuple(row for row in TABLE if row.kind.startswith("fp") and row.kind not in ("fpload", "fpstore"))
+DYNAMIC = 7
+MODES = range(RNE, RMM + 1)
 SOURCES = ("fs1", "fs2", "fs3", "rs1")
 
 
@@ -85,6 +88,45 @@ def random_register(row: Instruction, source: str, chance: random.Random, near: 
     return BOX | value if single else value
 
 
+def interesting(row: Instruction, chance: random.Random) -> tuple[int, ...]:
+    """Return interesting contents of all sources."""
+    return tuple(chance.choice(special(row, source)) for source in sources_of(row))
+
+
+def anything(row: Instruction, chance: random.Random) -> tuple[int, ...]:
+    """Return any contents of all sources; they may nearly cancel each other."""
+    first, *rest = sources_of(row)
+    values = [random_register(row, first, chance)]
+    return (*values, *(random_register(row, source, chance, values[0]) for source in rest))
+
+
+def cases(row: Instruction, chance: random.Random, count: int) -> Iterator[tuple[int, ...]]:
+    """Yield contents of the sources: all interesting ones if there is one source, else some; then any."""
+    sources = sources_of(row)
+    if len(sources) == 1:
+        yield from ((value,) for value in special(row, sources[0]))
+    else:
+        yield from (interesting(row, chance) for _ in range(count))
+    yield from (anything(row, chance) for _ in range(count))
+
+
+def modes_of(row: Instruction) -> range:
+    """Return the rounding modes that make a difference to an instruction."""
+    return MODES if "rm" in row.fields else range(RNE, RNE + 1)
+
+
+def word_of(row: Instruction, rm: int) -> int:
+    """Encode an instruction from registers 10, 11 and 12 to register 20."""
+    operands = {name: 10 + number for number, name in enumerate(sources_of(row))}
+    operands |= {"rm": rm} if "rm" in row.fields else {}
+    return encode(row, operands | {target_of(row): 20})
+
+
+def target_of(row: Instruction) -> str:
+    """Return the field of the destination."""
+    return "fd" if "fd" in row.fields else "rd"
+
+
 class FloatUnit:
     """One hart in M-mode that executes single floating-point instructions."""
 
@@ -106,18 +148,14 @@ class FloatUnit:
         """
         hart = self.hart
         sources = sources_of(row)
-        operands = {name: 10 + number for number, name in enumerate(sources)}
-        operands |= {"rm": rm} if "rm" in row.fields else {}
-        target = "fd" if "fd" in row.fields else "rd"
-        operands[target] = 20
         for number, value in enumerate(registers):
             (hart.x if sources[number] == "rs1" else hart.f)[10 + number] = value
         hart.fcsr = fcsr
-        pc = hart.pc = self._place(encode(row, operands))
+        pc = hart.pc = self._place(word_of(row, rm))
         assert self.host.run(0, 1) == EXIT_BUDGET
         assert hart.pc == pc + 4, f"{row.name} trapped: cause {hart.mcause}"
         assert hart.fcsr >> 5 == fcsr >> 5
-        return (hart.f if target == "fd" else hart.x)[20], hart.fcsr & 0x1F
+        return (hart.f if target_of(row) == "fd" else hart.x)[20], hart.fcsr & 0x1F
 
     def _place(self, word: int) -> int:
         """Return where an instruction stands in memory."""

@@ -5,51 +5,24 @@ core use the host's arithmetic (`core/fastfloat.py`).
 """
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from emulator.isa.instruction import Instruction
 from tests.differential import exact_floats
-from tests.differential.exact_floats import NX, RMM, RNE
-from tests.differential.floats import ROWS, FloatUnit, random_register, sources_of, special
+from tests.differential.exact_floats import NX
+from tests.differential.floats import DYNAMIC, ROWS, FloatUnit, cases, modes_of
 from tests.differential.operands import SEED
 
-DYNAMIC = 7
-MODES = range(RNE, RMM + 1)
 CASES = 60
 MANY_CASES = 4000
-# No instruction of two operands has more pairs of interesting ones.
-ALL_PAIRS = 90 * 90
 
 
 @pytest.fixture(scope="module")
 def unit(engine: Any) -> FloatUnit:
     """A hart that executes single instructions."""
     return FloatUnit(engine)
-
-
-def interesting(row: Instruction, chance: random.Random) -> tuple[int, ...]:
-    """Return interesting contents of all sources."""
-    return tuple(chance.choice(special(row, source)) for source in sources_of(row))
-
-
-def anything(row: Instruction, chance: random.Random) -> tuple[int, ...]:
-    """Return any contents of all sources; they may nearly cancel each other."""
-    first, *rest = sources_of(row)
-    values = [random_register(row, first, chance)]
-    return (*values, *(random_register(row, source, chance, values[0]) for source in rest))
-
-
-def cases(row: Instruction, chance: random.Random, count: int) -> Iterator[tuple[int, ...]]:
-    """Yield contents of the sources: all interesting ones if there is one source, else some; then any."""
-    sources = sources_of(row)
-    if len(sources) == 1:
-        yield from ((value,) for value in special(row, sources[0]))
-    else:
-        yield from (interesting(row, chance) for _ in range(count))
-    yield from (anything(row, chance) for _ in range(count))
 
 
 def check(unit: FloatUnit, row: Instruction, registers: tuple[int, ...], rm: int, *, dynamic: bool) -> None:
@@ -62,11 +35,6 @@ def check(unit: FloatUnit, row: Instruction, registers: tuple[int, ...], rm: int
             f"VMLAB_SEED={SEED} {row.name} rm={rm} {[hex(r) for r in registers]} flags before {before}: "
             f"{found[0]:#x} {found[1]:#x}, expected {value:#x} {flags | before:#x}"
         )
-
-
-def modes_of(row: Instruction) -> range:
-    """Return the rounding modes that make a difference to an instruction."""
-    return MODES if "rm" in row.fields else range(RNE, RNE + 1)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
