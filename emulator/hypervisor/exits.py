@@ -21,7 +21,7 @@ from emulator.core.csr_bits import (
     STORE_GUEST_PAGE,
     VIRTUAL_INSTRUCTION,
 )
-from emulator.hypervisor import faults, lifecycle, mmio, sbi
+from emulator.hypervisor import faults, lifecycle, mmio, sbi, sbi_pmu
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import OnFault
 from emulator.isa.causes import describe
@@ -59,7 +59,7 @@ def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
     elif reason == "guest page fault":
         text = _guest_page_fault(hypervisor, vcpu, hart, cause)
     elif reason == "virtual instruction":
-        text = _virtual_instruction(hart)
+        text = _virtual_instruction(vcpu, hart)
     else:
         text = _unexpected(hypervisor, vcpu, reason)
     hypervisor.end_exit(vcpu, reason, text, pc)
@@ -81,9 +81,10 @@ def inject_exception(hart: Any, cause: int, value: int) -> None:
     hart.priv = PRIV_S
 
 
-def _virtual_instruction(hart: Any) -> str:
+def _virtual_instruction(vcpu: Vcpu, hart: Any) -> str:
     """Nothing is emulated: the guest gets the illegal instruction that a machine without H would raise."""
     word = hart.stval
+    vcpu.pmu.count(sbi_pmu.ILLEGAL_INSTRUCTION)
     inject_exception(hart, ILLEGAL_INSTRUCTION, word)
     return f"instruction {word:#010x} is reserved for the hypervisor: illegal instruction injected"
 
@@ -107,7 +108,7 @@ def _device_access(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int) ->
     assert vcpu.vm.board is not None
     done = mmio.emulate(hart, vcpu.vm.board, instruction, gpa) if instruction else None
     if done is None:
-        inject_exception(hart, faults.ACCESS_FAULTS[cause], hart.stval)
+        _inject_access_fault(vcpu, hart, cause)
         return f"no device takes this access to GPA {gpa:#x}: access fault injected"
     return done
 
@@ -125,10 +126,17 @@ def _guest_page_fault(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int)
         length = 4 if faults.fetch_halfword(hypervisor.host, hart, hart.pc) & 3 == 3 else 2
         hart.pc = (hart.pc + length) & NO_ADDRESS
     elif action == "inject":
-        inject_exception(hart, faults.ACCESS_FAULTS[cause], hart.stval)
+        _inject_access_fault(vcpu, hart, cause)
     else:
         lifecycle.crash(hypervisor, vm, text)
     return text
+
+
+def _inject_access_fault(vcpu: Vcpu, hart: Any, cause: int) -> None:
+    if cause != INSTRUCTION_GUEST_PAGE:
+        load = cause == LOAD_GUEST_PAGE
+        vcpu.pmu.count(sbi_pmu.ACCESS_LOAD if load else sbi_pmu.ACCESS_STORE)
+    inject_exception(hart, faults.ACCESS_FAULTS[cause], hart.stval)
 
 
 def _allowed_action(wanted: OnFault, cause: int) -> OnFault:

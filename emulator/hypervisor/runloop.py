@@ -8,6 +8,7 @@ stopped, so that a run in one piece and a run in many give the same history.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from emulator.hypervisor.board import VmBoard
 
 QUANTUM_CYCLES = 10_000
+STEAL_TIME = struct.Struct("<IIQB")  # sequence, flags, nanoseconds, preempted
 WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
 ExitWatch = Callable[[Vcpu, str], bool]
 
@@ -190,6 +192,7 @@ class RunLoop:
             return False
         vcpu.ready_cycles += start - vcpu.ready_at
         vcpu.state = VcpuState.RUNNING
+        self._tell_steal(vcpu, preempted=False)
         virtual_cpu.enter(vcpu, pcpu.index, self.host)
         pcpu.current = vcpu
         pcpu.loaded_at = start
@@ -198,6 +201,17 @@ class RunLoop:
         if self.dispatch_watch is not None and self.dispatch_watch(vcpu):
             self.stopped = True
         return True
+
+    def _tell_steal(self, vcpu: Vcpu, preempted: bool) -> None:
+        """Write how long a vCPU wanted a pCPU and had none, if it has asked for that (SBI STA)."""
+        steal = vcpu.steal
+        if steal is None:
+            return
+        # An odd sequence number says that the record is being written, which no vCPU can see here.
+        steal.sequence = steal.sequence + 2 & 0xFFFF_FFFF
+        waited_ns = (vcpu.ready_cycles - steal.ready_cycles) * 1_000_000_000 // self.host.clock_hz
+        record = STEAL_TIME.pack(steal.sequence, 0, waited_ns, preempted)
+        self.host.write(vcpu.vm.hpa(steal.gpa), record)
 
     def _idle(self, pcpu: Pcpu, limit: int) -> bool:
         """Let a pCPU idle until something may want it; False if nothing in the whole host ever will."""
@@ -337,6 +351,7 @@ class RunLoop:
         if any(other.ready_at <= now for other in self.scheduler.queue):
             self.unload(vcpu)
             self.scheduler.on_exit(vcpu)
+            self._tell_steal(vcpu, preempted=True)
             text = "timeslice used up: another vCPU is waiting"
         else:
             pcpu.slice_end = now + self.scheduler.timeslice(vcpu)

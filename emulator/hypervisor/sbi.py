@@ -1,9 +1,9 @@
 """The Supervisor Binary Interface that guests call with ECALL: what firmware is to a real supervisor.
 
-RISC-V SBI 2.0: BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, and the legacy console, timer and shutdown calls.
-a7 holds the extension, a6 the function, a0.. the arguments; a0 returns an error and a1 a value (legacy
-calls: a0 only). Left out: PMU, SUSP, CPPC, NACL, STA; they answer SBI_ERR_NOT_SUPPORTED as any unknown call
-does.
+RISC-V SBI 2.0: BASE (chapter 4), legacy calls (5), TIME (6), IPI (7), RFENCE (8), HSM (9), SRST (10), PMU
+(11, in `sbi_pmu.py`), DBCN (12), SUSP (13) and STA (16). a7 holds the extension, a6 the function, a0.. the
+arguments; a0 returns an error and a1 a value (legacy calls: a0 only). Left out: CPPC, NACL, and RFENCE's
+HFENCEs, as no guest has guests; they answer SBI_ERR_NOT_SUPPORTED as any unknown call does.
 
 Addresses that a guest gives are guest physical addresses; none is used before it is known to lie in the
 VM's RAM.
@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from emulator.core.csr_bits import VSSI, VSTI
-from emulator.hypervisor import costs, lifecycle
-from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
+from emulator.core.csr_bits import SIE, VSSI, VSTI
+from emulator.hypervisor import costs, faults, lifecycle, sbi_pmu
+from emulator.hypervisor.vcpu import NEVER, StealTime, Vcpu, VcpuState
+from emulator.state import ACCESS_LOAD, NO_ADDRESS, PRIV_S
 
 if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
@@ -31,12 +32,19 @@ IMPLEMENTATION_VERSION = 1
 
 BASE, TIME, IPI, RFENCE = 0x10, 0x5449_4D45, 0x73_5049, 0x5246_4E43
 HSM, SRST, DBCN = 0x48_534D, 0x5352_5354, 0x4442_434E
+PMU, SUSP, STA = 0x50_4D55, 0x5355_5350, 0x53_5441
 LEGACY_SET_TIMER, LEGACY_PUTCHAR, LEGACY_GETCHAR, LEGACY_SHUTDOWN = 0, 1, 2, 8
+LEGACY_CLEAR_IPI, LEGACY_SEND_IPI, LEGACY_FENCE_I, LEGACY_SFENCE, LEGACY_SFENCE_ASID = 3, 4, 5, 6, 7
 
 EXTENSION_NAMES = {
     LEGACY_SET_TIMER: "legacy set_timer",
     LEGACY_PUTCHAR: "legacy console_putchar",
     LEGACY_GETCHAR: "legacy console_getchar",
+    LEGACY_CLEAR_IPI: "legacy clear_ipi",
+    LEGACY_SEND_IPI: "legacy send_ipi",
+    LEGACY_FENCE_I: "legacy remote_fence_i",
+    LEGACY_SFENCE: "legacy remote_sfence_vma",
+    LEGACY_SFENCE_ASID: "legacy remote_sfence_vma_asid",
     LEGACY_SHUTDOWN: "legacy shutdown",
     BASE: "BASE",
     TIME: "TIME",
@@ -45,16 +53,22 @@ EXTENSION_NAMES = {
     HSM: "HSM",
     SRST: "SRST",
     DBCN: "DBCN",
+    PMU: "PMU",
+    SUSP: "SUSP",
+    STA: "STA",
 }
-LEGACY = (LEGACY_SET_TIMER, LEGACY_PUTCHAR, LEGACY_GETCHAR, LEGACY_SHUTDOWN)
+LEGACY = range(LEGACY_SHUTDOWN + 1)
 
 HSM_STARTED, HSM_STOPPED, HSM_SUSPENDED = 0, 1, 4
-RETENTIVE_SUSPEND = 0
+RETENTIVE_SUSPEND, NON_RETENTIVE_SUSPEND = 0, 0x8000_0000
+SUSPEND_TO_RAM = 0
+STEAL_RECORD_BYTES = 64
 MAX_CONSOLE_BYTES = 4096  # for each call; "may do partial writes"
 ALL_ONES = 0xFFFF_FFFF_FFFF_FFFF
 
 Result = tuple[int, int]
 Arguments = tuple[int, int, int, int, int]
+Call = Callable[["Hypervisor", Vcpu, int, Arguments], Result]
 
 
 def call(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
@@ -96,6 +110,7 @@ def _time(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Argument
 def _set_timer(hypervisor: Hypervisor, vcpu: Vcpu, ticks: int) -> None:
     """Raise the timer interrupt when the guest's `time` reaches `ticks`, and withdraw the one pending."""
     assert vcpu.pcpu is not None
+    vcpu.pmu.count(sbi_pmu.SET_TIMER)
     hart = hypervisor.host.harts[vcpu.pcpu]
     hart.hvip &= ~VSTI & ALL_ONES
     if ticks == ALL_ONES:
@@ -110,10 +125,18 @@ def _ipi(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Arguments
     targets = _targets(vcpu, arguments[0], arguments[1])
     if targets is None:
         return INVALID_PARAM, 0
-    hypervisor.charge_extra(vcpu, costs.PER_IPI * len(targets))
+    _reach(hypervisor, vcpu, targets, sbi_pmu.IPI_SENT)
     for target in targets:
         hypervisor.interrupt(target, VSSI, hypervisor.clock_of(vcpu))
     return SUCCESS, 0
+
+
+def _reach(hypervisor: Hypervisor, vcpu: Vcpu, targets: list[Vcpu], event: int) -> None:
+    """Charge for reaching other vCPUs, and count it at both ends."""
+    hypervisor.charge_extra(vcpu, costs.PER_IPI * len(targets))
+    for target in targets:
+        vcpu.pmu.count(event)
+        target.pmu.count(event + sbi_pmu.RECEIVED)
 
 
 def _rfence(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Arguments) -> Result:
@@ -122,7 +145,8 @@ def _rfence(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Argume
     targets = _targets(vcpu, arguments[0], arguments[1])
     if targets is None:
         return INVALID_PARAM, 0
-    hypervisor.charge_extra(vcpu, costs.PER_IPI * len(targets))
+    events = (sbi_pmu.FENCE_I_SENT, sbi_pmu.SFENCE_SENT, sbi_pmu.SFENCE_ASID_SENT)
+    _reach(hypervisor, vcpu, targets, events[function])
     if function > 0:  # decoded code is always coherent, so a remote FENCE.I has nothing to do
         for target in targets:
             if target.last_pcpu is not None:
@@ -151,7 +175,7 @@ def _hsm(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Arguments
     if function == 2:
         return _hart_status(vcpu, arguments[0])
     if function == 3:
-        return _hart_suspend(hypervisor, vcpu, arguments[0])
+        return _hart_suspend(hypervisor, vcpu, *arguments[:3])
     return NOT_SUPPORTED, 0
 
 
@@ -178,13 +202,66 @@ def _hart_status(vcpu: Vcpu, index: int) -> Result:
     return SUCCESS, codes.get(vcpu.vm.vcpus[index].state, HSM_STARTED)
 
 
-def _hart_suspend(hypervisor: Hypervisor, vcpu: Vcpu, kind: int) -> Result:
-    """Suspend the caller until an interrupt is pending. It goes on behind the call, with a0 = 0."""
+def _hart_suspend(hypervisor: Hypervisor, vcpu: Vcpu, kind: int, address: int, argument: int) -> Result:
+    """Suspend the caller until an interrupt is pending.
+
+    It goes on behind the call with a0 = 0 or, where it may forget its registers, at `address`.
+    """
     kind &= 0xFFFF_FFFF
+    if kind == NON_RETENTIVE_SUSPEND:
+        return _suspend_to(hypervisor, vcpu, address, argument)
     if kind != RETENTIVE_SUSPEND:
-        return NOT_SUPPORTED if kind == 0x8000_0000 else INVALID_PARAM, 0
+        return INVALID_PARAM, 0
     hypervisor.suspend_vcpu(vcpu)
     vcpu.context.x[10] = vcpu.context.x[11] = 0
+    return SUCCESS, 0
+
+
+def _suspend_to(hypervisor: Hypervisor, vcpu: Vcpu, address: int, argument: int) -> Result:
+    """Suspend the caller; it goes on at `address` as a hart that was started there (9.4, 13.1)."""
+    if not vcpu.vm.contains(address):
+        return INVALID_ADDRESS, 0
+    hypervisor.suspend_vcpu(vcpu)
+    context = vcpu.context
+    context.pc, context.priv, context.vsatp = address, PRIV_S, 0
+    context.vsstatus &= ~SIE
+    context.x[10], context.x[11] = vcpu.index, argument
+    return SUCCESS, 0
+
+
+def _susp(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Arguments) -> Result:
+    """Suspend the whole VM to RAM: its only vCPU that is not stopped waits for an interrupt."""
+    if function != 0:
+        return NOT_SUPPORTED, 0
+    if arguments[0] & 0xFFFF_FFFF != SUSPEND_TO_RAM:
+        return INVALID_PARAM, 0
+    if not vcpu.vm.contains(arguments[1]):
+        return INVALID_ADDRESS, 0
+    if any(one is not vcpu and one.state is not VcpuState.STOPPED for one in vcpu.vm.vcpus):
+        return DENIED, 0
+    return _suspend_to(hypervisor, vcpu, arguments[1], arguments[2])
+
+
+def _pmu(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Arguments) -> Result:
+    return sbi_pmu.call(vcpu.pmu, hypervisor.registers(vcpu), function, arguments)
+
+
+def _sta(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Arguments) -> Result:
+    """Take the place in memory where the caller wants to read its steal time; all ones: nowhere."""
+    low, high, flags = arguments[:3]
+    if function != 0:
+        return NOT_SUPPORTED, 0
+    if flags:
+        return INVALID_PARAM, 0
+    if low == high == ALL_ONES:
+        vcpu.steal = None
+        return SUCCESS, 0
+    if low % STEAL_RECORD_BYTES:
+        return INVALID_PARAM, 0
+    if high or not vcpu.vm.contains(low, STEAL_RECORD_BYTES):
+        return INVALID_ADDRESS, 0
+    hypervisor.write_guest(vcpu.vm, low, bytes(STEAL_RECORD_BYTES))
+    vcpu.steal = StealTime(low, vcpu.ready_cycles)
     return SUCCESS, 0
 
 
@@ -235,16 +312,43 @@ def _legacy_getchar(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments
     return (data[0] if data else -1), 0
 
 
+def _legacy_clear_ipi(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Arguments) -> Result:
+    del function, arguments
+    hypervisor.registers(vcpu).hvip &= ~VSSI
+    return SUCCESS, 0
+
+
+def _by_mask_in_memory(serve: Call, function: int) -> Call:
+    """Return the legacy form of a call: a0 is the guest virtual address of the hart mask, 0 means all."""
+
+    def call(hypervisor: Hypervisor, vcpu: Vcpu, _: int, arguments: Arguments) -> Result:
+        mask, base = 0, ALL_ONES
+        if arguments[0]:
+            hart = hypervisor.registers(vcpu)
+            walk = faults.walk_guest(hypervisor.host, hart, arguments[0], ACCESS_LOAD)
+            if arguments[0] % 8 or walk.cause != NO_ADDRESS:
+                return INVALID_ADDRESS, 0
+            mask, base = int.from_bytes(hypervisor.host.read(walk.hpa, 8), "little"), 0
+        return serve(hypervisor, vcpu, function, (mask, base, *arguments[1:4]))
+
+    return call
+
+
 def _legacy_shutdown(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Arguments) -> Result:
     del function, arguments
     lifecycle.system_reset(hypervisor, vcpu.vm, restart_wanted=False)
     return FAILED, 0
 
 
-_EXTENSIONS: dict[int, Callable[[Hypervisor, Vcpu, int, Arguments], Result]] = {
+_EXTENSIONS: dict[int, Call] = {
     LEGACY_SET_TIMER: _legacy_set_timer,
     LEGACY_PUTCHAR: _legacy_putchar,
     LEGACY_GETCHAR: _legacy_getchar,
+    LEGACY_CLEAR_IPI: _legacy_clear_ipi,
+    LEGACY_SEND_IPI: _by_mask_in_memory(_ipi, 0),
+    LEGACY_FENCE_I: _by_mask_in_memory(_rfence, 0),
+    LEGACY_SFENCE: _by_mask_in_memory(_rfence, 1),
+    LEGACY_SFENCE_ASID: _by_mask_in_memory(_rfence, 2),
     LEGACY_SHUTDOWN: _legacy_shutdown,
     BASE: _base,
     TIME: _time,
@@ -253,4 +357,7 @@ _EXTENSIONS: dict[int, Callable[[Hypervisor, Vcpu, int, Arguments], Result]] = {
     HSM: _hsm,
     SRST: _srst,
     DBCN: _dbcn,
+    PMU: _pmu,
+    SUSP: _susp,
+    STA: _sta,
 }

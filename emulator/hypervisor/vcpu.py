@@ -8,6 +8,7 @@ state of the hart stays. Privileged ISA 20240411, chapter 18.
 from __future__ import annotations
 
 import ctypes
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from emulator.core.csr_bits import (
     VS_INTERRUPTS,
     VSTI,
 )
+from emulator.hypervisor.sbi_pmu import Pmu
 from emulator.machine.host import Host
 from emulator.state import HART, MMIO_NONE, NO_ADDRESS, PRIV_S
 
@@ -61,6 +63,15 @@ class VcpuState(Enum):
     STOPPED = "stopped"  # by SBI HSM, until started
 
 
+@dataclass
+class StealTime:
+    """Where a vCPU is told how long it was kept waiting (SBI 2.0, chapter 16), from `ready_cycles` on."""
+
+    gpa: int
+    ready_cycles: int
+    sequence: int = 0
+
+
 class Vcpu:
     """One vCPU of a VM. Times are in cycles."""
 
@@ -73,12 +84,14 @@ class Vcpu:
         "index",
         "last_pcpu",
         "pcpu",
+        "pmu",
         "ready_at",
         "ready_cycles",
         "retired",
         "run_cycles",
         "since",
         "state",
+        "steal",
         "vm",
     )
 
@@ -94,6 +107,8 @@ class Vcpu:
         self.since = 0  # when it became idle
         self.deadline = NEVER  # when the timer interrupt that it asked for by SBI is due
         self.alarm = NEVER  # when, while it waits, its own comparator (vstimecmp) will wake it
+        self.pmu = Pmu()
+        self.steal: StealTime | None = None
         self.retired = 0
         self.exits = 0
         self.run_cycles = 0
@@ -120,6 +135,7 @@ class Vcpu:
         self.set_time_offset(self.vm.time_offset)
         context.vstimecmp = NO_ADDRESS
         self.deadline = NEVER
+        self.steal = None
 
     def set_time_offset(self, ticks: int) -> None:
         """Let the guest's `time` be the host's minus `ticks`; the vCPU is not loaded."""
@@ -154,6 +170,8 @@ class Vcpu:
             self.run_cycles,
             self.ready_cycles,
             self.idle_cycles,
+            asdict(self.pmu),
+            self.steal and asdict(self.steal),
         ]
         return bytes(self.context)[:start], plain
 
