@@ -71,6 +71,11 @@ def start(hypervisor: Hypervisor, vm: Vm) -> None:
     Raises LifecycleError, then nothing has changed.
     """
     require(vm, "start")
+    if "h" not in hypervisor.host.isa:
+        raise LifecycleError(
+            f"cannot start {vm.name}: the host's harts have no H extension, on which VMs run;"
+            " add h to host.isa"
+        )
     _check_program_fits(vm)
     _check_memory_fits(hypervisor, vm)
     if vm.frames:  # of a crash

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.core.csr_bits import (
     ENVCFG_STCE,
+    EXT_F,
     FS,
     HEDELEG_WRITABLE,
     MEDELEG_HYPERVISOR,
@@ -190,7 +191,7 @@ def prepare_hart(hart: Any) -> None:
     hart.menvcfg = ENVCFG_STCE
     # Guests may use floating point; their own vsstatus.FS says whether they do. A world switch always carries
     # it.
-    hart.mstatus |= FS
+    hart.mstatus |= FS if hart.extensions & EXT_F else 0
 
 
 def enter(vcpu: Vcpu, pcpu: int, host: Host) -> None:

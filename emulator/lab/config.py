@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
+from emulator.isa.extensions import DEFAULT_ISA, Isa, IsaError, parse_isa
 from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, format_size
 from emulator.lab.values import (
     ConfigError,
@@ -50,32 +51,36 @@ _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """A physical host: `pcpus` harts, `memory` bytes, `clock` in hertz, `timeslice` in nanoseconds."""
+    """A physical host: `pcpus` harts with `isa`, `memory` bytes, `clock` in hertz, `timeslice` in ns."""
 
     pcpus: int = 2
     memory: int = 8 << 20
     clock: int = 100_000_000
     timeslice: int = 1_000_000
+    isa: Isa = DEFAULT_ISA
 
     @classmethod
     def from_dict(cls, data: object, path: str = "host") -> HostConfig:
         """Return the host that `data` (a plain mapping) describes; raise ConfigError."""
-        table = table_of(data, path, ("pcpus", "memory", "clock", "timeslice"))
+        table = table_of(data, path, ("pcpus", "memory", "clock", "timeslice", "isa"))
         default = cls()
         return cls(
             pcpus=optional(table, path, "pcpus", default.pcpus, pcpu_count),
             memory=optional(table, path, "memory", default.memory, host_memory),
             clock=optional(table, path, "clock", default.clock, clock_rate),
             timeslice=optional(table, path, "timeslice", default.timeslice, timeslice_length),
+            isa=optional(table, path, "isa", default.isa, host_isa),
         )
 
     def to_dict(self) -> dict[str, str | int]:
         """Return the plain mapping that `from_dict` reads back."""
+        isa: dict[str, str | int] = {} if self.isa == DEFAULT_ISA else {"isa": self.isa.string()}
         return {
             "pcpus": self.pcpus,
             "memory": format_size(self.memory),
             "clock": format_quantity(self.clock, RATE_UNITS),
             "timeslice": format_quantity(self.timeslice, DURATION_UNITS),
+            **isa,
         }
 
 
@@ -242,6 +247,16 @@ def clock_rate(value: object, path: str = "clock") -> int:
 def timeslice_length(value: object, path: str = "timeslice") -> int:
     """Return a valid timeslice in nanoseconds; raise ConfigError."""
     return quantity(value, path, DURATION_UNITS, "1 ms", MIN_TIMESLICE_NS, MAX_TIMESLICE_NS)
+
+
+def host_isa(value: object, path: str = "isa") -> Isa:
+    """Return the extensions that an ISA string names; raise ConfigError."""
+    if not isinstance(value, str):
+        raise ConfigError(path, f"is {value!r}; expected an ISA string, e.g. `rv64imac_sstc`")
+    try:
+        return parse_isa(value)
+    except IsaError as error:
+        raise ConfigError(path, str(error)) from error
 
 
 def vm_name(value: object, path: str = "name") -> str:

@@ -122,7 +122,7 @@ class Lab:
 
     def _new_hypervisor(self, clock: int, position: int, next_event: int) -> Hypervisor:
         config = self.host_config
-        host = Host(config.pcpus, config.memory, config.clock, self.engine)
+        host = Host(config.pcpus, config.memory, config.clock, self.engine, config.isa)
         return Hypervisor(host, self.timeslice_cycles, self.revision, clock, position, next_event, self.seed)
 
     # Time

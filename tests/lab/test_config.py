@@ -24,6 +24,13 @@ def test_written_configuration_reads_back() -> None:
     assert LabConfig.from_dict(config.to_dict()) == config
 
 
+def test_extensions_read_back_and_are_left_out_where_all_are_there() -> None:
+    host = HostConfig.from_dict({"isa": "RV64IMACH"})
+    assert "f" not in host.isa
+    assert HostConfig.from_dict(host.to_dict()) == host
+    assert "isa" not in HostConfig().to_dict()
+
+
 def test_a_command_line_reads_back_and_is_left_out_where_there_is_none() -> None:
     config = VmConfig.from_dict({"name": "a", "program": "linux", "append": "console=hvc0 quiet"}, "vm")
     assert config.append == "console=hvc0 quiet"
@@ -51,6 +58,8 @@ def test_a_command_line_reads_back_and_is_left_out_where_there_is_none() -> None
         ({"clock": "1 MHz"}, "host.clock", "must be from 10 MHz"),
         ({"timeslice": "1 week"}, "host.timeslice", "unknown unit 'week'"),
         ({"timeslice": "1 ns"}, "host.timeslice", "must be from 10 us"),
+        ({"isa": "rv64imaq"}, "host.isa", "q at column 8 is no extension of these harts"),
+        ({"isa": 64}, "host.isa", "expected an ISA string"),
         ([], "host", "is a list; expected a mapping"),
     ],
 )

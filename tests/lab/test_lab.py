@@ -26,6 +26,20 @@ def test_started_vm_prints_when_time_passes(make_lab: MakeLab) -> None:
     assert lab.vm("a").state.value == "shut off"
 
 
+def test_host_without_the_h_extension_starts_no_vm(make_lab: MakeLab) -> None:
+    lab = make_lab("hello", isa="rv64imac")
+    with pytest.raises(LabError, match=r"no H extension, on which VMs run; add h to host\.isa"):
+        act(lab, "start")
+
+
+def test_guest_has_the_extensions_of_its_host(make_lab: MakeLab) -> None:
+    lab = make_lab("hello", isa="rv64imah_zba")
+    act(lab, "start")
+    lab.advance(lab.position_at(1_000_000))
+    assert lab.console("a") == "Hello\n"
+    assert all(hart.extensions == lab.host_config.isa.bits for hart in lab.hypervisor.host.harts)
+
+
 def test_time_passes_only_while_something_can_happen(make_lab: MakeLab) -> None:
     lab = make_lab("wait")
     lab.advance(10_000_000)
