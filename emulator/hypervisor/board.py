@@ -45,6 +45,7 @@ from emulator.hypervisor.vm import (
     DISK_SLOT,
     ENTROPY_SLOT,
     NETWORK_SLOT,
+    POWER_IRQ,
     Vm,
 )
 from emulator.machine.bus import Bus
@@ -54,7 +55,6 @@ from emulator.state import PAGE_BYTES, RAM_BASE
 if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
 
-POWER_IRQ = 12
 NS_PER_SECOND = 1_000_000_000
 
 

@@ -5,8 +5,8 @@ device tree itself. An assembly program or ELF file is loaded where it says, and
 end of memory downwards lie the device tree and the initramfs, as far from the kernel as can be.
 
 Source of the device tree's content: Devicetree Specification 0.4, chapter 3, and Linux's bindings
-"riscv/cpus.yaml" and "chosen.yaml". Console, timer and power are SBI calls, so a kernel needs no driver for
-the devices described.
+"riscv/cpus.yaml", "chosen.yaml" and "input/gpio-keys.yaml". Console, timer and power are SBI calls, so a
+kernel needs no driver for the devices described.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from emulator.devices.board_tree import (
     FIRST_CPU_PHANDLE,
     INTERRUPT_M_EXTERNAL,
     INTERRUPT_S_EXTERNAL,
+    PLIC_PHANDLE,
     add_interrupt_controller,
     add_peripherals,
     add_soc,
     wires,
 )
-from emulator.hypervisor.vm import VmSettings
+from emulator.hypervisor.vm import POWER_IRQ, VmSettings
 from emulator.isa.extensions import DEFAULT_ISA
 from emulator.machine.elf import Segment
 from emulator.machine.fdt import Node, cells64, flatten
@@ -34,6 +35,7 @@ SINGLE_LETTERS = "imafdc"  # in the order of the ISA string; never h: a guest ha
 OTHER_EXTENSIONS = ("zicsr", "zifencei", "zicond", "zba", "zbb", "zbs", "sstc")
 READ_WRITE = 6
 ENTROPY_BYTES = 32
+KEY_POWER = 116  # Linux's number of the key
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def device_tree(settings: VmSettings, initrd: tuple[int, int], entropy: bytes) -
         _add_cpu(cpus, index)
     plic_wires = wires(settings.vcpus, INTERRUPT_M_EXTERNAL, INTERRUPT_S_EXTERNAL)
     add_peripherals(add_soc(root), plic_wires, settings.occupied_slots())
+    button = root.add("buttons", compatible="gpio-keys").add("power", label="power", linux__code=KEY_POWER)
+    button.properties |= {"interrupt-parent": PLIC_PHANDLE, "interrupts": POWER_IRQ}
     return flatten(root)
 
 

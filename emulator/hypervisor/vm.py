@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Which virtio device is in which slot; the others are empty.
 DISK_SLOT, NETWORK_SLOT, CONSOLE_SLOT, ENTROPY_SLOT, BALLOON_SLOT = range(5)
+POWER_IRQ = 12  # the power button, at the PLIC
 ConsoleKind = Literal["sbi", "virtio"]
 OnFault = Literal["crash", "skip", "inject"]
 

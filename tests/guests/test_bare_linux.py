@@ -50,3 +50,12 @@ def test_poweroff_ends_the_run_with_status_0(engine: Any, opensbi: Path, linux_i
     machine.board.uart.receive(b"poweroff -f\r")
     machine.board.run(200_000_000)
     assert machine.board.machine.stop_code == 0
+
+
+def test_every_hart_runs_programs(engine: Any, opensbi: Path, linux_image: bytes) -> None:
+    machine = BareLinux(engine, opensbi, linux_image, harts=4)
+    assert "\n4\r\n" in machine.type("nproc")
+    for cpu in range(4):
+        before = machine.board.machine.host.harts[cpu].minstret
+        assert "\n1000\r\n" in machine.type(f"taskset {1 << cpu:x} seq 1000")
+        assert machine.board.machine.host.harts[cpu].minstret - before > 1_000_000

@@ -66,6 +66,19 @@ def test_the_shell_can_switch_the_machine_off(make_lab: Callable[..., Lab]):
     assert lab.vm("a").state.value == "shut off"
 
 
+def test_the_power_button_switches_a_guest_off_and_starts_it_again(make_lab: Callable[..., Lab]):
+    lab = make_lab("a")
+    _run_to_prompt(lab, "a")
+    lab.apply({"verb": "reboot", "vm": "a"})
+    lab.advance(lab.position + BOOT_CYCLES)
+    assert lab.vm("a").starts == 2
+    _run_to_prompt(lab, "a")
+    lab.apply({"verb": "shutdown", "vm": "a"})
+    lab.advance(lab.position + BOOT_CYCLES)
+    assert "reboot: Power down" in lab.console("a")
+    assert lab.vm("a").state.value == "shut off"
+
+
 def test_two_linux_guests_side_by_side_are_the_same_in_every_run(make_lab: Callable[..., Lab]):
     hashes: set[str] = set()
     for _ in range(2):
@@ -118,6 +131,20 @@ def test_two_guests_use_their_disks_and_reach_each_other_over_a_switch(engine: E
         assert not any(lab.vm("b").disk().contents())
         hashes.add(lab.state_hash())
     assert len(hashes) == 1
+
+
+def test_a_file_on_its_disk_survives_a_guests_reboot(engine: Engine, linux_image: bytes):
+    vm = {"name": "a", "memory": "32 MiB", "program": "linux", "disk": "4 MiB", "autostart": True}
+    config = LabConfig.from_dict({"host": {"pcpus": 1, "memory": "40 MiB"}, "vms": [vm]})
+    lab = Lab(config, {"linux": Program("linux", elf=linux_image)}, 1, engine)
+    _run_to_prompt(lab, "a")
+    _type(
+        lab, "a", "mke2fs /dev/vda > /dev/null; mount /dev/vda /mnt; seq 9999 > /mnt/n; echo o''k", "ok\r\n"
+    )
+    lab.apply({"verb": "console_input", "vm": "a", "text": "umount /mnt; reboot -f\n"})
+    lab.advance(lab.position + BOOT_CYCLES)
+    assert lab.vm("a").starts == 2
+    _type(lab, "a", "mount /dev/vda /mnt; tail -n 1 /mnt/n", "\n9999\r\n")
 
 
 def test_a_timer_costs_the_guest_no_exit(make_lab: Callable[..., Lab]):
