@@ -128,8 +128,7 @@ HART = Layout(
     "HART",
     (
         ("x", 33),  # x0..x31, then the sink for writes to x0
-        # Floating-point registers, and fcsr: flags in bits 4:0, frm in bits 7:5 (Unprivileged ISA, chapters
-        # 20 and 21).
+        # Floating-point registers; fcsr: flags in bits 4:0, frm in bits 7:5 (Unprivileged ISA, 20 and 21).
         ("f", 32),
         *_ones("fcsr"),
         # extensions: what the hart has, as `isa.extensions` numbers it.

@@ -50,8 +50,8 @@ else:
         break
 """
 
-# The quick way (`core/fastfloat.py`): the result, and when it may be used. `nearest`: does the instruction
-# round to nearest with the inexact flag set?
+# The quick way (`core/fastfloat.py`): the result, and whether it is `allowed`: where nothing is said, if the
+# instruction rounds to nearest and the inexact flag is set.
 _QUICK = {
     "fp3": "value = quick_{function}(a, b, f[(word >> FS3) & 31])",
     "fp2": "value = quick_{function}(a, b)",

@@ -39,8 +39,7 @@ SCRATCH = FAST_BYTES
 
 # Positions in a decoded instruction: operation, length, rd, rs1, rs2, immediate.
 LENGTH, RD, RS1, RS2, IMM = 9, 12, 18, 24, 32
-# A floating-point instruction has its rounding mode in the three lowest bits of the immediate, then a third
-# source.
+# A floating-point instruction has its rounding mode in the lowest three bits there, then a third source.
 FS3 = 35
 
 

@@ -18,8 +18,7 @@ REGISTER_NUMBERS: Mapping[str, int] = {
     **{f"x{number}": number for number in range(32)},
     "fp": 8,
 }
-# The rounding mode of a floating-point instruction, where it stands in its text (Unprivileged ISA, chapter
-# 20).
+# The rounding mode of a floating-point instruction, as its text names it (Unprivileged ISA, chapter 20).
 ROUNDING_MODES: Mapping[str, int] = {"rne": 0, "rtz": 1, "rdn": 2, "rup": 3, "rmm": 4, "dyn": 7}
 FLOAT_REGISTER_NUMBERS: Mapping[str, int] = {
     **{name: number for number, name in enumerate(FLOAT_REGISTERS)},
