@@ -48,7 +48,10 @@ def _build_linux(target: Path, cached: Path, jobs: int) -> bool:
 
 def _build_primer(target: Path) -> bool:
     from app.guests import primer
+    from emulator.build.cache import write_whole
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(primer.build())
+    data = primer.build()
+    if target.is_file() and target.read_bytes() == data:
+        return False
+    write_whole(target, data)
     return True

@@ -9,21 +9,24 @@ import hashlib
 import importlib.util
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from app import paths
 from app.guests.confined import landlock_version
 from app.guests.errors import GuestError
-from emulator.build.cache import cache_directory
+from emulator.build.cache import cache_directory, write_whole
 
 TIMEOUT_S = 90
-SHOWN_LINES = 30
+MAX_PROGRAM_BYTES = 4 << 20
+SHOWN_LINES, READ_CHARACTERS = 30, 64 << 10
 FLAGS = (
     *("-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+c", "-mcmodel=medany", "-std=gnu11"),
     *(
@@ -73,22 +76,37 @@ def compile_program(name: str, sources: Mapping[str, bytes], kind: str = "vm") -
         library = [str(runtime() / file) for file in chosen.files]
         link = ["-T", str(runtime() / chosen.script), f"-I{runtime()}"]
         run([*FLAGS, *chosen.defines, *link, name, *library, "-o", "program.elf"], folder, [runtime()])
-        return (folder / "program.elf").read_bytes()
+        data = (folder / "program.elf").read_bytes()
+    if len(data) > MAX_PROGRAM_BYTES:
+        raise GuestError(
+            f"{name}: the program has {len(data) >> 10} KiB; it may have {MAX_PROGRAM_BYTES >> 20} MiB"
+        )
+    return data
 
 
-def compile_cached(name: str, sources: Mapping[str, bytes]) -> bytes:
-    """Do `compile_program` for a VM, once for the same sources and the same runtime."""
-    used = hashlib.sha256(repr((name, sorted(sources.items()), FLAGS, KINDS["vm"])).encode())
-    for path in sorted(runtime().glob("*.*")):
-        used.update(path.read_bytes())
+def compile_cached(name: str, sources: Mapping[str, bytes], kind: str = "vm") -> bytes:
+    """Do `compile_program`, once for the same sources and the same runtime."""
+    return cached(
+        [repr((name, sorted(sources.items()), kind, KINDS[kind])).encode(), *read_all(runtime())],
+        lambda: compile_program(name, sources, kind),
+    )
+
+
+def read_all(folder: Path) -> list[bytes]:
+    """Return the content of every file below a directory, in the order of their names."""
+    return [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def cached(made_from: Sequence[bytes], make: Callable[[], bytes]) -> bytes:
+    """Return what `make` compiles from these contents, kept from the last time if that is so."""
+    used = hashlib.sha256(repr(FLAGS).encode())
+    for content in made_from:
+        used.update(hashlib.sha256(content).digest())
     kept = cache_directory() / "programs" / f"{used.hexdigest()[:32]}.elf"
     if kept.is_file():
         return kept.read_bytes()
-    data = compile_program(name, sources)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_name(f"partial-{os.getpid()}-{kept.name}")
-    partial.write_bytes(data)
-    partial.replace(kept)
+    data = make()
+    write_whole(kept, data)
     return data
 
 
@@ -109,22 +127,34 @@ def run(arguments: Sequence[str], folder: Path, readable: Sequence[Path]) -> Non
         )
     confined = [sys.executable, "-m", "app.guests.confined", str(compiler.parent), *map(str, readable)]
     command = [*confined, "--", str(folder), os.devnull, "--", str(compiler), "cc", *arguments]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=_environment(folder),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise GuestError(f"the compiler was stopped after {TIMEOUT_S} s") from error
-    if done.returncode:
-        raise GuestError(_messages(done.stderr, folder) or f"the compiler ended with {done.returncode}")
+    # What it says goes to a file: there it is limited in size, in a pipe it would fill our own memory.
+    said = folder / "messages"
+    with said.open("wb") as messages:
+        status = _wait(command, folder, messages)
+    if status:
+        with said.open(encoding="utf-8", errors="replace") as messages:
+            text = messages.read(READ_CHARACTERS)
+        raise GuestError(_messages(text, folder) or f"the compiler ended with {status}")
+
+
+def _wait(command: Sequence[str], folder: Path, output: BinaryIO) -> int:
+    """Run a command, with all processes that it starts ended at its end; return its exit status."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=_environment(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise GuestError(f"the compiler was stopped after {TIMEOUT_S} s") from error
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def library() -> Path:

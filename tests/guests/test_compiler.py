@@ -76,3 +76,16 @@ def test_endless_output_of_the_compiler_is_cut_short() -> None:
     with pytest.raises(GuestError) as caught:
         compiler.compile_program("many.c", {"many.c": source})
     assert str(caught.value).count("\n") < compiler.SHOWN_LINES
+
+
+def test_endless_messages_fill_neither_memory_nor_the_page() -> None:
+    source = b'__asm__(".rept 5000; .warning \\"again and again\\"; .endr; .error \\"at last\\"");'
+    with pytest.raises(GuestError) as caught:
+        compiler.compile_program("loud.c", {"loud.c": source})
+    assert len(str(caught.value)) <= compiler.READ_CHARACTERS
+
+
+def test_a_program_may_not_be_huge() -> None:
+    source = b"char much[8 << 20] = {1}; int main(void) { return much[9]; }"
+    with pytest.raises(GuestError, match=r"huge.c: the program has .* KiB; it may have 4 MiB"):
+        compiler.compile_program("huge.c", {"huge.c": source})

@@ -38,8 +38,11 @@ void disk_interrupt(void)
  * buffers. */
 static void wait_for(const bool *flag, bool value)
 {
-    while (*flag != value)
-        if (!sleep_on(&disk, UINT64_MAX)) yield();
+    while (*flag != value) {
+        if (sleep_on(&disk, UINT64_MAX)) continue;
+        interrupts_poll(); /* killed, so it cannot sleep: if nobody else runs, nobody else looks */
+        yield();
+    }
 }
 
 /* Read or write one sector; false if there is no disk or it reports an error. */

@@ -15,6 +15,7 @@ struct machine {
     struct virtio_slot virtio[8];
     unsigned reserved_count, virtio_count, plic_context;
     uint64_t ticks_per_second;
+    uint32_t power_button;          /* an interrupt, 0 if there is none */
     bool has_sstc;
 };
 extern struct machine machine;

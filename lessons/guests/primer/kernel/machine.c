@@ -60,6 +60,8 @@ static void node_end(const struct node *node, const struct node *parent, unsigne
     } else if (mentions(node->compatible, "plic")) {
         machine.plic = range_of(node);
         machine.plic_context = context_of(node->wires, hart);
+    } else if (mentions(parent->compatible, "gpio-keys") && !strcmp(node->name, "power") && node->interrupts.size == 4) {
+        machine.power_button = be32(node->interrupts.data);
     } else if (mentions(node->compatible, "virtio,mmio") && node->interrupts.size == 4 && machine.virtio_count < 8) {
         machine.virtio[machine.virtio_count++] =
             (struct virtio_slot){range_of(node).start, be32(node->interrupts.data)};

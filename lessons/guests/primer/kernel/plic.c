@@ -19,7 +19,7 @@ static volatile uint32_t *claim(void) { return plic_at(0x200004 + 0x1000ul * mac
 
 void plic_enable(uint32_t source)
 {
-    if (!machine.plic.size) return;
+    if (!machine.plic.size || !source) return;
     *priority(source) = 1;
     *enabled(source) |= 1u << source % 32;
     *threshold() = 0;

@@ -68,7 +68,7 @@ static long call_reap(uint64_t to, uint64_t a1, uint64_t a2)
 
 static long call_kill(uint64_t pid, uint64_t a1, uint64_t a2)
 {
-    return pid > 1 && process_kill((int)pid) ? 0 : ERROR_NO_PROCESS;
+    return (int)pid > 1 && process_kill((int)pid) ? 0 : ERROR_NO_PROCESS; /* nobody ends the shell */
 }
 
 static long call_sleep(uint64_t ms, uint64_t a1, uint64_t a2)

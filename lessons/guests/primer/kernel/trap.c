@@ -65,6 +65,15 @@ void traps_init(void)
     write_csr(stvec, trap_entry);
     timer_set(NEVER);
     write_csr(sie, TIMER | EXTERNAL);
+    plic_enable(machine.power_button);
+}
+
+/* Somebody has pressed the power button. Files are on the disk as soon as they are written, so there is nothing to
+ * save. */
+static void switch_off(void)
+{
+    printf("\npower button: switching off\n");
+    exit(0);
 }
 
 /* Serve what is pending. In the kernel interrupts are off; whoever waits there calls this. */
@@ -76,6 +85,7 @@ void interrupts_poll(void)
         for (uint32_t source; (source = plic_claim()); plic_complete(source)) {
             if (source == console_irq) console_interrupt();
             if (source == disk_irq) disk_interrupt();
+            if (source == machine.power_button) switch_off();
         }
     }
     console_poll();
@@ -86,7 +96,7 @@ static const char *place(uint64_t address)
 {
     if (address < PAGE_BYTES) return "a null pointer";
     if (address >= (uint64_t)machine.memory.start) return "the kernel's memory";
-    return address >= USER_START ? "its own half, where nothing is mapped for this" : "the devices";
+    return address >= USER_START ? "its own half, but not for this" : "the devices";
 }
 
 /* The process has done what it may not: it ends, everybody else goes on. */
