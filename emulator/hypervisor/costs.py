@@ -22,6 +22,9 @@ BY_REASON = {
 OTHER = 700
 PER_CONSOLE_BYTE = 1
 PER_IPI = 100
+# What the exits at the end of a turn can take at most: the longest call (a page for the console), the guest's
+# timer, and the end of the timeslice. Whoever must not be overdrawn keeps so much back.
+LONGEST_EXIT = 6_000
 
 
 def of(reason: str) -> int:

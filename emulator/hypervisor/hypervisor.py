@@ -10,10 +10,12 @@ from emulator.hypervisor import direct_boot, exits, lifecycle
 from emulator.hypervisor.faults import STORIES_KEPT, Fault
 from emulator.hypervisor.partition import Partition
 from emulator.hypervisor.runloop import RunLoop
+from emulator.hypervisor.scheduler import POLICIES, RoundRobin
+from emulator.hypervisor.scheduler.interface import PERIOD_CYCLES
 from emulator.hypervisor.switch import Switch
 from emulator.hypervisor.trace import Revision, Trace
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
-from emulator.hypervisor.vm import Vm, VmSettings, VmState
+from emulator.hypervisor.vm import ON, Vm, VmSettings, VmState
 from emulator.machine.host import Host
 from emulator.state import EXIT_STORE_FULL, EXIT_TRAP, EXIT_WFI, PAGE_BYTES
 
@@ -30,15 +32,17 @@ class Hypervisor(RunLoop):
         position: int = 0,
         next_event: int = 1,
         seed: int = 0,
+        scheduler: str = RoundRobin.name,
+        period: int = PERIOD_CYCLES,
     ) -> None:
         """Take over a host whose clocks are set to `clock`; `revision` numbers visible changes.
 
         `position` and `next_event` are where counting goes on, when this host replaces another. `seed` is
-        what the guests' random numbers come from.
+        what the guests' random numbers come from. `scheduler` names a policy, `period` is that of caps.
         """
-        super().__init__(
-            host, timeslice_cycles, Trace(len(host.harts), revision, next_event), clock, position
-        )
+        policy = POLICIES[scheduler](timeslice_cycles, seed)
+        trace = Trace(len(host.harts), revision, next_event)
+        super().__init__(host, policy, period, trace, clock, position)
         self.partition = Partition(host.frames, revision)
         self.revision = revision
         self.faults: dict[int, Fault] = {}
@@ -142,13 +146,20 @@ class Hypervisor(RunLoop):
             vm.name,
             detail={"from": before.value},
         )
+        if state in (VmState.SHUT_OFF, VmState.CRASHED):
+            self.update_scheduler()
+
+    def update_scheduler(self, starting: Vm | None = None) -> None:
+        """Tell the scheduler who there is and what they may have; paused VMs keep what they were promised."""
+        on = [vm for vm in self.vms.values() if vm.lifecycle in ON or vm is starting]
+        self.scheduler.change(on, self.now)
 
     def state_parts(self) -> Iterator[bytes]:
         """Yield the architectural state: the machine, its VMs, and who runs and waits where."""
         yield from self.host.state_parts()
         queue = [[vcpu.vm.name, vcpu.index] for vcpu in self.scheduler.queue]
         pcpus = [pcpu.state_parts() for pcpu in self.pcpus]
-        plain = [queue, pcpus, self.turn, self.quantum_end, self.scheduler.timeslice_cycles, self.next_serial]
+        plain = [queue, pcpus, self.turn, self.quantum_end, self.next_serial, *self.scheduler.state_parts()]
         yield json.dumps(plain).encode()
         yield bytes(self.partition.codes)
         switches = {name: switch.state_parts() for name, switch in self.switches.items()}

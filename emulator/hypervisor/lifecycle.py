@@ -151,14 +151,13 @@ def resume(hypervisor: Hypervisor, vm: Vm) -> None:
     vm.time_offset += ticks
     now = hypervisor.now
     for vcpu in vm.vcpus:
+        vcpu.account_pause(now)
         vcpu.set_time_offset(vm.time_offset)
         if vcpu.deadline != NEVER:
             vcpu.deadline += ticks * hypervisor.host.record.cycles_per_tick
         vcpu.set_alarm(hypervisor.host.record.cycles_per_tick)
         if vcpu.state in (VcpuState.READY, VcpuState.RUNNING):
-            hypervisor.make_ready(vcpu, now)
-        else:
-            vcpu.since = max(vcpu.since, now)
+            hypervisor.wake(vcpu, now)
     hypervisor.set_state(vm, vm.resumes_to, "goes on")
     assert vm.board is not None
     vm.board.resume()
@@ -266,15 +265,16 @@ def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     vm.start_digest = hypervisor.host.digest_frames(vm.frames)
     vm.vcpus = [Vcpu(vm, index) for index in range(vm.settings.vcpus)]
     for vcpu in vm.vcpus:
-        vcpu.ready_at = hypervisor.now
+        vcpu.born = vcpu.since = hypervisor.now
     vm.board = VmBoard(
         hypervisor,
         vm,
         lambda code: _stop(hypervisor, vm, code),
         lambda: system_reset(hypervisor, vm, restart_wanted=True),
     )
+    hypervisor.update_scheduler(vm)
     vm.vcpus[0].boot(image.entry, image.argument)
-    hypervisor.make_ready(vm.vcpus[0], hypervisor.now)
+    hypervisor.wake(vm.vcpus[0], hypervisor.now)
 
 
 def _unload(hypervisor: Hypervisor, vm: Vm) -> None:

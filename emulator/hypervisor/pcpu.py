@@ -13,13 +13,16 @@ class Pcpu:
 
     __slots__ = (
         "current",
+        "granted",
         "hart",
         "hypervisor_cycles",
         "idle_cycles",
         "index",
         "loaded_at",
+        "online",
         "run_cycles",
         "slice_end",
+        "turn_start",
     )
 
     def __init__(self, index: int, hart: Any) -> None:
@@ -28,6 +31,9 @@ class Pcpu:
         self.hart = hart
         self.current: Vcpu | None = None
         self.loaded_at = 0  # clock when `current` was loaded
+        self.online = True
+        self.turn_start = 0  # clock when its turn began; a vCPU that goes on has another one
+        self.granted = 0  # cycles of this turn that were set aside from a cap
         self.slice_end = 0
         self.run_cycles = 0
         self.hypervisor_cycles = 0
@@ -37,4 +43,5 @@ class Pcpu:
     def state_parts(self) -> list[Any]:
         """Return the plain state, for the state hash."""
         current = None if self.current is None else [self.current.vm.name, self.current.index]
-        return [current, self.slice_end, self.run_cycles, self.hypervisor_cycles, self.idle_cycles]
+        spent = [self.run_cycles, self.hypervisor_cycles, self.idle_cycles]
+        return [current, self.slice_end, *spent, self.online, self.turn_start, self.granted]

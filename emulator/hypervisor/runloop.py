@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from emulator.core.csr_bits import VSTI
 from emulator.hypervisor import costs
 from emulator.hypervisor import vcpu as virtual_cpu
+from emulator.hypervisor.host_scheduler import HostScheduler
 from emulator.hypervisor.pcpu import Pcpu
-from emulator.hypervisor.scheduler import RoundRobin
+from emulator.hypervisor.scheduler import Scheduler
 from emulator.hypervisor.trace import Trace
 from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE, Vm
@@ -35,16 +36,21 @@ ExitWatch = Callable[[Vcpu, str], bool]
 class RunLoop:
     """Runs the vCPUs of `vms`. What an exit means is decided by `handle_exit`, which a subclass has."""
 
-    def __init__(self, host: Host, timeslice_cycles: int, trace: Trace, clock: int, position: int) -> None:
-        """Take over a host, whose clocks are set to `clock`, at a position."""
+    def __init__(
+        self, host: Host, policy: Scheduler, period: int, trace: Trace, clock: int, position: int
+    ) -> None:
+        """Take over a host, whose clocks are set to `clock`, at a position.
+
+        `period` is the accounting period of caps, in cycles.
+        """
         self.host = host
         self._base = position - clock * len(host.harts)
         for hart in host.harts:
             hart.clock = clock
-        self.scheduler = RoundRobin(timeslice_cycles)
         self.trace = trace
         self.vms: dict[str, Vm] = {}
         self.pcpus = [Pcpu(index, hart) for index, hart in enumerate(host.harts)]
+        self.scheduler = HostScheduler(policy, self.pcpus, period)
         self.turn = 0
         self.quantum_end = clock + QUANTUM_CYCLES
         self._others = self._position_of_others()
@@ -187,20 +193,30 @@ class RunLoop:
         """Load the next vCPU, if one is ready; charge the world switch."""
         start = pcpu.hart.clock
         self._wake_due(start)
-        vcpu = self.scheduler.pick(start)
+        vcpu = self.scheduler.pick(pcpu, start, self.quantum_end)
         if vcpu is None:
             return False
-        vcpu.ready_cycles += start - vcpu.ready_at
+        vcpu.account(start)
         vcpu.state = VcpuState.RUNNING
         self._tell_steal(vcpu, preempted=False)
         virtual_cpu.enter(vcpu, pcpu.index, self.host)
         pcpu.current = vcpu
         pcpu.loaded_at = start
         self._charge(pcpu, vcpu, costs.WORLD_SWITCH)
-        pcpu.slice_end = pcpu.hart.clock + self.scheduler.timeslice(vcpu)
+        self._begin_turn(pcpu, vcpu)
         if self.dispatch_watch is not None and self.dispatch_watch(vcpu):
             self.stopped = True
         return True
+
+    def _begin_turn(self, pcpu: Pcpu, vcpu: Vcpu) -> None:
+        """Set the end of a turn.
+
+        Where a vCPU that wakes may cut it short, it ends when a timer that somebody sleeps for is due.
+        """
+        now = pcpu.hart.clock
+        pcpu.slice_end = self.scheduler.turn_end(vcpu, pcpu, now)
+        if self.scheduler.policy.preemptive:
+            pcpu.slice_end = max(now + 1, min(pcpu.slice_end, self._next_deadline()))
 
     def _tell_steal(self, vcpu: Vcpu, preempted: bool) -> None:
         """Write how long a vCPU wanted a pCPU and had none, if it has asked for that (SBI STA)."""
@@ -218,8 +234,7 @@ class RunLoop:
         if not self.can_progress():
             return False
         now = pcpu.hart.clock
-        ready = (vcpu.ready_at for vcpu in self.scheduler.queue)
-        self._idle_until(pcpu, min(limit, self._next_deadline(), *(at for at in ready if at > now)))
+        self._idle_until(pcpu, min(limit, self._next_deadline(), self.scheduler.next_time(pcpu, now)))
         return True
 
     def _idle_until(self, pcpu: Pcpu, clock: int) -> None:
@@ -262,30 +277,36 @@ class RunLoop:
             self.wake(vcpu, at)
 
     def wake(self, vcpu: Vcpu, at: int) -> None:
-        """Make a waiting or stopped vCPU want a pCPU from time `at` on."""
-        if vcpu.state in WAITING:
-            vcpu.idle_cycles += max(0, at - vcpu.since)
-        self.make_ready(vcpu, at)
-
-    def make_ready(self, vcpu: Vcpu, at: int) -> None:
-        """Put a vCPU into the queue; it never runs before the time that it has already seen."""
+        """Let a vCPU want a pCPU from time `at` on, but not before the time that it has already seen."""
+        vcpu.account(at)
         vcpu.state = VcpuState.READY
-        vcpu.ready_at = max(vcpu.ready_at, at)
-        self.scheduler.on_wake(vcpu)
+        self.scheduler.wake(vcpu)
+        if self.scheduler.policy.preemptive:
+            pcpu = self.scheduler.place_to_preempt(vcpu)
+            if pcpu is not None:
+                self.interrupt_pcpu(pcpu, vcpu.since)
+
+    def interrupt_pcpu(self, pcpu: Pcpu, at: int) -> None:
+        """Let the turn on a pCPU end at time `at`, or at once if its clock is beyond."""
+        pcpu.slice_end = min(pcpu.slice_end, at)
 
     def unload(self, vcpu: Vcpu) -> None:
         """Take a vCPU off its pCPU or out of the queue, wherever it is. It stays ready if it was running."""
         if vcpu.pcpu is not None:
-            self.pcpus[vcpu.pcpu].current = None
-            virtual_cpu.leave(vcpu, self.host)
-            vcpu.state = VcpuState.READY
+            pcpu = self.pcpus[vcpu.pcpu]
+            self.scheduler.turn_over(vcpu, pcpu, pcpu.hart.clock)
+            self._leave(pcpu, vcpu)
+            self.scheduler.sleep(vcpu, vcpu.since)
         elif vcpu in self.scheduler.queue:
-            self.scheduler.queue.remove(vcpu)
-            vcpu.ready_cycles += max(0, self.now - vcpu.ready_at)
-            vcpu.ready_at = max(self.now, vcpu.ready_at)
+            vcpu.account(self.now)
+            self.scheduler.sleep(vcpu, self.now)
         elif vcpu.state in WAITING:
-            vcpu.idle_cycles += max(0, self.now - vcpu.since)
-            vcpu.since = max(self.now, vcpu.since)
+            vcpu.account(self.now)
+
+    def _leave(self, pcpu: Pcpu, vcpu: Vcpu) -> None:
+        pcpu.current = None
+        virtual_cpu.leave(vcpu, self.host)
+        vcpu.state = VcpuState.READY
 
     def stop_vcpu(self, vcpu: Vcpu) -> None:
         """Stop a vCPU at its own wish (SBI HSM)."""
@@ -300,7 +321,6 @@ class RunLoop:
 
     def fall_asleep(self, vcpu: Vcpu) -> None:
         """Begin a sleep that ends at the next interrupt, at once if one is pending."""
-        vcpu.since = vcpu.ready_at
         vcpu.set_alarm(self.host.record.cycles_per_tick)
         if vcpu.has_interrupt():
             self.wake(vcpu, vcpu.since)
@@ -328,6 +348,7 @@ class RunLoop:
         start = pcpu.hart.clock
         pcpu.hart.clock = start + cycles
         pcpu.hypervisor_cycles += cycles
+        vcpu.hypervisor_cycles += cycles
         self.trace.slice(pcpu.index, vcpu.vm.name, vcpu.index, "hypervisor", start, start + cycles)
 
     def _timer_exit(self, vcpu: Vcpu, hart: Any) -> None:
@@ -347,14 +368,16 @@ class RunLoop:
         """The host's timer ends the timeslice: go on, or make room for a vCPU that waits."""
         self.begin_exit(vcpu, "budget")
         now, pc = hart.clock, hart.pc
+        self.scheduler.turn_over(vcpu, pcpu, now)
         self._wake_due(now)
-        if any(other.ready_at <= now for other in self.scheduler.queue):
-            self.unload(vcpu)
-            self.scheduler.on_exit(vcpu)
+        others = self.scheduler.waiting(pcpu, now)
+        if others or self.scheduler.must_leave(vcpu, pcpu, now):
+            self._leave(pcpu, vcpu)
+            self.scheduler.put_back(vcpu)
             self._tell_steal(vcpu, preempted=True)
-            text = "timeslice used up: another vCPU is waiting"
+            text = f"timeslice used up: {'another vCPU is waiting' if others else 'it has to wait'}"
         else:
-            pcpu.slice_end = now + self.scheduler.timeslice(vcpu)
+            self._begin_turn(pcpu, vcpu)
             text = "timeslice used up: nobody is waiting, it goes on"
         self.end_exit(vcpu, "budget", text, pc)
         self._watch(vcpu, "budget")

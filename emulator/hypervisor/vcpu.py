@@ -28,6 +28,7 @@ from emulator.core.csr_bits import (
     VSTI,
 )
 from emulator.hypervisor.sbi_pmu import Pmu
+from emulator.hypervisor.scheduler import VcpuInfo
 from emulator.machine.host import Host
 from emulator.state import HART, MMIO_NONE, NO_ADDRESS, PRIV_S
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from emulator.hypervisor.vm import Vm
 
 NEVER = 1 << 63
+MAX_VCPUS = 8  # of one VM
 COUNTERS = 7  # cycle, time, instret
 A0, A1 = 10, 11
 
@@ -74,19 +76,26 @@ class StealTime:
 
 
 class Vcpu:
-    """One vCPU of a VM. Times are in cycles."""
+    """One vCPU of a VM. Times are in cycles.
+
+    Every cycle since `born` is in exactly one of `run_cycles`, `hypervisor_cycles`, `ready_cycles`,
+    `idle_cycles` and `off_cycles`; those since `since` are in none yet, unless it is loaded.
+    """
 
     __slots__ = (
         "alarm",
+        "born",
         "context",
         "deadline",
         "exits",
+        "hypervisor_cycles",
         "idle_cycles",
         "index",
+        "info",
         "last_pcpu",
+        "off_cycles",
         "pcpu",
         "pmu",
-        "ready_at",
         "ready_cycles",
         "retired",
         "run_cycles",
@@ -104,17 +113,45 @@ class Vcpu:
         self.state = VcpuState.STOPPED
         self.pcpu: int | None = None
         self.last_pcpu: int | None = None
-        self.ready_at = 0  # no pCPU may run it before; at least the clock at which it last ran
-        self.since = 0  # when it became idle
+        self.born = 0  # when its VM was started
+        self.since = 0  # when its state began; no pCPU may run it before
         self.deadline = NEVER  # when the timer interrupt that it asked for by SBI is due
         self.alarm = NEVER  # when, while it waits, its own comparator (vstimecmp) will wake it
         self.pmu = Pmu()
         self.steal: StealTime | None = None
         self.retired = 0
         self.exits = 0
-        self.run_cycles = 0
-        self.ready_cycles = 0
+        self.run_cycles = 0  # in the guest
+        self.hypervisor_cycles = 0  # on a pCPU, in the hypervisor: exits and world switches
+        self.ready_cycles = 0  # wanted a pCPU and had none: what the guest calls steal time
         self.idle_cycles = 0
+        self.off_cycles = 0  # stopped, or its VM was paused
+        self.info = VcpuInfo(vm.serial * MAX_VCPUS + index, vm.name, index)
+        self.configure()
+
+    def configure(self) -> None:
+        """Take over the CPU settings of its VM."""
+        info, cpu = self.info, self.vm.settings.cpu
+        info.vm = self.vm.name
+        info.weight, info.cap, info.affinity = cpu.weight, cpu.cap, cpu.affinity
+        info.reservation, info.period = cpu.reservation, cpu.period
+
+    def account(self, at: int) -> None:
+        """Count the time up to `at` for what it does, unloaded; a clock behind `since` adds nothing."""
+        cycles = max(0, at - self.since)
+        self.since += cycles
+        if self.state is VcpuState.READY:
+            self.ready_cycles += cycles
+        elif self.state is VcpuState.STOPPED:
+            self.off_cycles += cycles
+        else:
+            self.idle_cycles += cycles
+
+    def account_pause(self, until: int) -> None:
+        """Count the time for which its VM was paused."""
+        cycles = max(0, until - self.since)
+        self.since += cycles
+        self.off_cycles += cycles
 
     def boot(self, pc: int, argument: int) -> None:
         """Set the registers that a hart has when it enters VS-mode for the first time (SBI, HSM)."""
@@ -163,14 +200,16 @@ class Vcpu:
             self.state.value,
             self.pcpu,
             self.last_pcpu,
-            self.ready_at,
+            self.born,
             self.since,
             self.deadline,
             self.retired,
             self.exits,
             self.run_cycles,
+            self.hypervisor_cycles,
             self.ready_cycles,
             self.idle_cycles,
+            self.off_cycles,
             asdict(self.pmu),
             self.steal and asdict(self.steal),
         ]
@@ -219,4 +258,4 @@ def leave(vcpu: Vcpu, host: Host) -> None:
     hart.hgatp = 0
     hart.mmio_state = MMIO_NONE
     vcpu.pcpu = None
-    vcpu.ready_at = hart.clock
+    vcpu.since = hart.clock

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from emulator.devices.virtio.block import VirtioBlock
 from emulator.hypervisor.console import Console
 from emulator.hypervisor.gstage import GStage
+from emulator.hypervisor.scheduler.interface import DEFAULT_WEIGHT, PERIOD_CYCLES
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.machine.elf import Executable
 from emulator.state import PAGE_BYTES, RAM_BASE
@@ -40,6 +41,7 @@ class VmState(Enum):
 
 
 ACTIVE = (VmState.RUNNING, VmState.SHUTTING_DOWN)
+ON = (VmState.RUNNING, VmState.SHUTTING_DOWN, VmState.PAUSED)
 HOLDS_MEMORY = (VmState.RUNNING, VmState.SHUTTING_DOWN, VmState.PAUSED, VmState.CRASHED)
 
 
@@ -50,6 +52,21 @@ class DiskSettings:
     size: int
     contents: bytes = b""
     read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSettings:
+    """What a VM may have of the pCPUs. These can change while it runs.
+
+    `reservation` is in cycles for each vCPU in each `period` of cycles; `cap` in percent of one pCPU, 0 for
+    none; `affinity` holds pCPUs, none for all.
+    """
+
+    weight: int = DEFAULT_WEIGHT
+    cap: int = 0
+    reservation: int = 0
+    period: int = PERIOD_CYCLES
+    affinity: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,7 @@ class VmSettings:
     console: ConsoleKind = "sbi"
     rng: bool = False
     balloon: bool = False
+    cpu: CpuSettings = CpuSettings()
 
     def occupied_slots(self) -> list[int]:
         """Return the virtio slots that hold a device."""
@@ -101,6 +119,7 @@ class Vm:
         self.restart_on_shutdown = False
         self.gstage: GStage | None = None
         self.frames: list[int] = []  # HFN of each page of RAM, in order of GPA
+        self.wanting = 0  # vCPUs that run or want to
         self.vcpus: list[Vcpu] = []  # of the last start, so that their counters can still be read
         self.board: VmBoard | None = None  # of the last start
         self.console = Console()
@@ -168,6 +187,7 @@ class Vm:
         plain: list[Any] = [
             [settings.name, settings.vcpus, settings.memory, settings.on_fault, settings.executable.entry],
             [settings.append, settings.network, settings.console, settings.rng, settings.balloon],
+            astuple(settings.cpu),
             [self.index, self.vmid, self.lifecycle.value, self.resumes_to.value, self.restart_on_shutdown],
             [self.starts, self.time_offset, self.paused_at, self.fault_count],
             [self.frames, self.gstage.frames if self.gstage else [], self.exits],

@@ -124,7 +124,7 @@ def _set_host(lab: Lab, arguments: Result) -> Result:
     if (config.pcpus, config.memory) != (old.pcpus, old.memory):
         lab.replace_host(config)
     lab.host_config = config
-    lab.hypervisor.scheduler.timeslice_cycles = lab.timeslice_cycles
+    lab.hypervisor.scheduler.policy.timeslice_cycles = lab.timeslice_cycles
     _note(lab, "set_host", f"the host was changed: {', '.join(sorted(arguments))}")
     return {"host": config.to_dict()}
 

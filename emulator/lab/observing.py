@@ -166,7 +166,7 @@ def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView
     ready, idle = vcpu.ready_cycles, vcpu.idle_cycles
     if vcpu.vm.lifecycle in (VmState.RUNNING, VmState.SHUTTING_DOWN):
         if vcpu.state is VcpuState.READY:
-            ready += max(0, hypervisor.mean_clock - vcpu.ready_at)
+            ready += max(0, hypervisor.mean_clock - vcpu.since)
         elif vcpu.state in WAITING:
             idle += max(0, hypervisor.mean_clock - vcpu.since)
     return {

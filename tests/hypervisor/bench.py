@@ -45,9 +45,16 @@ def executable(source: str, prelude: bool = True) -> Executable:
 class Bench:
     """A hypervisor with guests; runs them for a number of cycles."""
 
-    def __init__(self, engine: Any, pcpus: int = 2, memory: int = 8 << 20, timeslice: int = 100_000) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        pcpus: int = 2,
+        memory: int = 8 << 20,
+        timeslice: int = 100_000,
+        **hypervisor: Any,
+    ) -> None:
         self.host = Host(pcpus, memory, 100_000_000, engine)
-        self.hypervisor = Hypervisor(self.host, timeslice, Revision())
+        self.hypervisor = Hypervisor(self.host, timeslice, Revision(), **hypervisor)
 
     def vm(self, source: str, name: str = "a", start: bool = True, **settings: Any) -> Vm:
         """Define a VM that runs a piece of assembly, and start it."""
