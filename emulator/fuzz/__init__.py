@@ -1,0 +1,1 @@
+"""Random programs on this machine and on another one, which must do the same: `vmlab fuzz`."""

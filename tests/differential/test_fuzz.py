@@ -1,0 +1,130 @@
+"""`vmlab fuzz`: random programs beside QEMU, and what it does at a difference."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from app.cli import main
+from emulator.fuzz import batch as batches
+from emulator.fuzz.batch import Batch
+from emulator.fuzz.campaign import Campaign
+from emulator.fuzz.comparison import Result, compare
+from emulator.fuzz.known import REASONS
+from emulator.fuzz.machines import OracleError, Ours, Qemu
+from emulator.fuzz.program import Atom, Line, Program
+from emulator.isa.encodings import BY_NAME
+from tests.differential.operands import SEED
+
+
+@pytest.fixture
+def ours(engine: Any) -> Ours:
+    """Our machine."""
+    return Ours(engine)
+
+
+@pytest.fixture
+def qemu(qemu_system: str) -> Qemu:
+    """QEMU 7.2, whose faults are known."""
+    try:
+        return Qemu()
+    except OracleError as error:
+        pytest.skip(str(error))
+
+
+def rounds(count: int, size: int) -> Any:
+    return lambda total: total.programs < count * size
+
+
+def test_random_programs_agree_with_qemu(ours: Ours, qemu: Qemu) -> None:
+    campaign = Campaign(ours, qemu, str(SEED), 48)
+    report = campaign.run(rounds(4, 48), lambda line: None, 1)
+    assert not report.failures, f"VMLAB_SEED={SEED}\n" + "\n\n".join(report.failures)
+    assert report.total.instructions > 30_000
+    assert report.total.explained.keys() <= REASONS.keys()
+
+
+class Faulty:
+    """Our machine, which takes every xor for an or."""
+
+    name = "faulty"
+
+    def __init__(self, ours: Ours) -> None:
+        self._ours = ours
+
+    def start(self, batch: Batch) -> Any:
+        programs = tuple(replace(each, atoms=tuple(map(_spoil, each.atoms))) for each in batch.programs)
+        result = self._ours.run(Batch(batch.world, programs))
+        return type("Done", (), {"outcome": lambda self: result})()
+
+
+def _spoil(atom: Atom) -> Atom:
+    lines = tuple(
+        replace(line, row=BY_NAME["or"]) if line.row is BY_NAME["xor"] else line for line in atom.lines
+    )
+    return Atom(atom.label, lines)
+
+
+def test_planted_fault_is_shrunk_to_its_instruction(ours: Ours) -> None:
+    campaign = Campaign(ours, Faulty(ours), "planted", 16)
+    report = campaign.run(lambda total: total.programs < 64, lambda line: None, 1)
+    assert len(report.failures) == 1
+    listing = [line for line in report.failures[0].splitlines() if line.startswith("0x")]
+    assert any(" xor " in line for line in listing)
+    assert len(listing) <= 8, report.failures[0]
+    assert "faulty" in report.failures[0]
+
+
+def test_batches_of_a_seed_are_always_the_same() -> None:
+    assert batches.make("a", 3, 2).image() == batches.make("a", 3, 2).image()
+    assert batches.make("a", 3, 2).image() != batches.make("b", 3, 2).image()
+
+
+def test_a_machine_agrees_with_itself_and_counts_what_ran(ours: Ours) -> None:
+    made = batches.make("self", 0, 8)
+    outcome = ours.run(made)
+    result = compare(made, outcome, outcome, same=True)
+    assert result.programs == 8
+    assert not result.differences
+    notes = outcome.notes(8)
+    assert result.instructions == sum(each[-1].retired for each in notes)
+    assert all(a.retired <= b.retired for each in notes for a, b in pairwise(each))
+
+
+def test_a_program_without_atoms_retires_its_ending_only(ours: Ours) -> None:
+    made = batches.make("empty", 0, 1)
+    empty: Program = replace(made.programs[0], atoms=())
+    context = empty.contexts[0] | {"mie": 0, "medeleg": 0, "base": 0x8001_0000, "mstatus": 3 << 11}
+    batch = Batch(made.world, (replace(empty, contexts=(context,) * len(empty.contexts)),))
+    (notes,) = ours.run(batch).notes(1)
+    assert [note.retired for note in notes] == [1]  # the ecall itself does not retire
+
+
+def test_raw_bits_have_the_length_that_they_say() -> None:
+    assert Line(None, word=0).length == 2
+    assert Line(None, word=0xFFFF_FFFF).length == 4
+
+
+def test_command_prints_figures_as_json(qemu: Qemu, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fuzz", "--instructions", "1", "--seed", "7", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["instructions"] >= 1
+    assert figures["failures"] == []
+
+
+def test_missing_qemu_is_a_user_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert main(["fuzz", "--instructions", "1"]) == 2
+    assert "qemu-system-riscv64 is not installed" in capsys.readouterr().err
+
+
+def test_figures_add_up() -> None:
+    total = Result(instructions=1, programs=2, traps=3)
+    total.add(Result(instructions=10, programs=20, traps=30))
+    assert (total.instructions, total.programs, total.traps) == (11, 22, 33)
