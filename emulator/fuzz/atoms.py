@@ -29,7 +29,6 @@ from emulator.isa.instruction import Instruction
 
 Lines = tuple[Line, ...]
 FREE = tuple(number for number in range(5, 31) if number not in RESERVED)
-MISA_EXTENSIONS = ("I", "M", "A", "C", "Zba", "Zbb", "Zbs", "Zicond")
 
 
 @cache

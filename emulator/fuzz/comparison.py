@@ -65,13 +65,17 @@ def compare(batch: Batch, ours: Outcome, theirs: Outcome, *, same: bool) -> Resu
 def _compare_program(
     result: Result, batch: Batch, number: int, ours: Sequence[Note], theirs: Sequence[Note], same: bool
 ) -> None:
+    after_atomic = False
     for trap in range(max(len(ours), len(theirs))):
         a = ours[trap] if trap < len(ours) else None
         b = theirs[trap] if trap < len(theirs) else None
         if a is None or b is None:
             result.differences.append(Difference(number, trap, a, b))
             return
-        if not _agree(a, b):
+        after_atomic |= _is_atomic_fault(batch, number, a)
+        if after_atomic and not same and _differing(a, b) == ["hash"]:
+            result.explained["amo-memory"] += 1
+        elif not _agree(a, b):
             reasons = set[str]() if same else excuses(a, b, batch, number)
             if not reasons:
                 why = "" if same else _parting(a, b, batch, number)
@@ -85,6 +89,11 @@ def _compare_program(
         result.instructions += a.retired - (ours[trap - 1].retired if trap else 0)
 
 
+def _is_atomic_fault(batch: Batch, program: int, note: Note) -> bool:
+    row, _ = instruction(batch, program, note)
+    return row is not None and row.kind in ("sc", "amo") and origin(note)[1] in known.DATA_CAUSES
+
+
 def _agree(a: Note, b: Note) -> bool:
     return a.values == b.values or not _differing(a, b)
 
@@ -96,8 +105,8 @@ def _differing(a: Note, b: Note) -> list[str]:
 
 def excuses(a: Note, b: Note, batch: Batch, program: int) -> set[str]:
     """Return why all registers that differ may do so; nothing if one of them may not."""
-    row, _ = instruction(batch, program, a)
-    found = {known.excused(name, a, b, row) for name in _differing(a, b)}
+    row, operands = instruction(batch, program, a)
+    found = {known.excused(name, a, b, row, operands) for name in _differing(a, b)}
     return set() if "" in found else found
 
 
@@ -119,11 +128,11 @@ def origin(note: Note) -> tuple[int, int, int]:
     return place, cause, tval
 
 
-def instruction(batch: Batch, program: int, note: Note) -> tuple[Instruction | None, int]:
-    """Return the instruction at which the program trapped, None where there is none, and its CSR or -1."""
+def instruction(batch: Batch, program: int, note: Note) -> tuple[Instruction | None, dict[str, int]]:
+    """Return the instruction at which the program trapped and its operands, None where there is none."""
     place, _, _ = origin(note)
     for base in (CODE, USER_CODE):
         if 0 <= place - base < CODE_WINDOW:
             found = decode(int.from_bytes(batch.programs[program].code()[place - base :][:4], "little"))
-            return (found[0], found[1].get("csr", -1)) if found else (None, -1)
-    return None, -1
+            return found or (None, {})
+    return None, {}

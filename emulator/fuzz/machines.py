@@ -44,6 +44,10 @@ class Run(Protocol):
         """Wait for its end. Raises OracleError."""
         ...
 
+    def stop(self) -> None:
+        """End it; nobody wants its outcome."""
+        ...
+
 
 class Machine(Protocol):
     """Something that runs batches."""
@@ -114,6 +118,11 @@ class _ImageRun:
         self._process.kill()
         self._process.wait()
         self._directory.cleanup()
+
+    def stop(self) -> None:
+        """End the process."""
+        with self:
+            pass
 
     def outcome(self) -> Outcome:
         """Wait for the end and read what is in the file."""

@@ -53,6 +53,7 @@ from emulator.state import PAGE_BYTES
 
 GOOD = PTE_V | PTE_R | PTE_W | PTE_X | PTE_A | PTE_D
 RWX = PTE_R | PTE_W | PTE_X
+VPN0 = 0x1FF << 12
 STCE, ADUE = 1 << 63, 1 << 61
 FS_LOW = 13
 NEVER = (1 << 64) - 1
@@ -177,6 +178,8 @@ def random_pages(chance: random.Random, count: int, mode: int, root_bits: int = 
         else:
             # QEMU 7.2 takes the highest bit of a guest-physical address for a sign (12.3, 18.5.1).
             page = chance.getrandbits(bits - 1 if root_bits else bits) & ~0xFFF
+        if chance.random() < 0.4:
+            page = page & ~VPN0 | chance.randrange(1, DATA_PAGES) << 12
         if NOWHERE <= page < 1 << bits and page >> 30 != USER_CODE >> 30:
             pages.append(page)
     if root_bits:
@@ -194,13 +197,19 @@ def spoilt(chance: random.Random, flags: int, odds: float) -> int:
     return flags
 
 
+def may_be_large(page: int, pages: list[int]) -> bool:
+    """Tell whether a superpage at the start of the data leads there for all pages that are in it."""
+    near = [other >> 12 & 0x1FF for other in pages if other >> 21 == page >> 21]
+    return all(1 <= place < DATA_PAGES for place in near)
+
+
 def fill(
     chance: random.Random, world: World, tables: Tables, pages: list[int], targets: list[int], user: int
 ) -> list[int]:
     """Map pages to targets, at level 0 or as superpages, and spoil some entries. Returns `pages`."""
     for page in pages:
         flags = GOOD | (chance.choice((0, user)) if user else PTE_U)
-        level = chance.choice((0, 0, 0, 0, 1))
+        level = chance.choice((0, 0, 1)) if may_be_large(page, pages) else 0
         # A superpage begins where data or code to jump to begins; elsewhere it is misaligned and refused.
         target = chance.choice((targets[0], chance.choice(targets))) if level else chance.choice(targets)
         place = tables.entry(page, level)
