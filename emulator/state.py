@@ -29,8 +29,14 @@ EXIT_TRAP = 1  # a hosted hart trapped to HS- or M-mode; its CSRs say why
 EXIT_WFI = 2  # wait-for-interrupt retired and no enabled interrupt is pending
 EXIT_MMIO = 3  # an access to an address that is not RAM; see the mmio_* fields
 EXIT_STORE_FULL = 4  # the backing store has no free slot for a copy-on-write
+EXIT_DEBUG = 5  # at a breakpoint, or a watched range was touched; see host.debug_*
 
-EXIT_NAMES = ("budget", "trap", "wfi", "mmio", "store full")
+EXIT_NAMES = ("budget", "trap", "wfi", "mmio", "store full", "debug")
+
+# host.debug_hit, how many breakpoints and watched ranges a host has, and the kinds of access in watch_kinds.
+DEBUG_NONE, DEBUG_BREAKPOINT, DEBUG_WATCH = 0, 1, 2
+DEBUG_PLACES = 16
+WATCH_LOAD, WATCH_STORE = 1, 2
 
 # Kinds of memory access.
 ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE = 0, 1, 2
@@ -169,6 +175,8 @@ HART = Layout(
         *_ones("itlb_misses dtlb_misses walk_references traps_taken interrupts_taken"),
         # Derived: results of the last call and addresses of this process.
         *_ones("retired trapped trap_cause trap_tval trap_gpa trap_inst trap_gva trap_offset value fast"),
+        # The clock at which it last stopped at a breakpoint, plus 1: there it may pass.
+        *_ones("debug_clock"),
     ),
     derived_from="retired",
 )
@@ -186,6 +194,17 @@ HOST = Layout(
         *_ones("fast"),  # the fast maps of all harts, FAST_STRIDE each
         *_ones("events event_capacity event_count"),
         *_ones("walk"),  # a WALK record for walks that nobody looks at
+        # Breakpoints and watched ranges (`core/debug.py`); NO_ADDRESS as vmid or root: any. watch_end is not
+        # in the range.
+        *_ones("break_count watch_count"),
+        ("break_pc", DEBUG_PLACES),
+        ("break_vmid", DEBUG_PLACES),
+        ("break_root", DEBUG_PLACES),
+        ("watch_start", DEBUG_PLACES),
+        ("watch_end", DEBUG_PLACES),
+        ("watch_kinds", DEBUG_PLACES),
+        # Why `run` came back with EXIT_DEBUG: DEBUG_*, the place's number, the pc or the HPA touched.
+        *_ones("debug_hit debug_number debug_address"),
     ),
     derived_from="store",
 )

@@ -14,7 +14,9 @@ from emulator.errors import VmLabError
 
 VERBS = ("run", "pause", "speed", "step", "run_until")
 UNITS = ("instruction", "exit", "timeslice")
-CONDITION_FIELDS = ("kind", "vm", "vcpu", "reason", "address", "text", "state", "ns")
+CONDITION_FIELDS = (
+    "kind", "vm", "vcpu", "reason", "address", "space", "length", "access", "text", "state", "ns",
+)  # fmt: skip
 
 
 class ControlError(VmLabError):

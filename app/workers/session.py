@@ -63,8 +63,7 @@ class Session:
 
     def run_until(self, condition: dict[str, Any]) -> None:
         """Run at the speed that is set until `condition` holds; raise LabError if it is not one."""
-        self.lab.check_condition(condition)
-        self._go("until", self.speed, condition)
+        self._go("until", self.speed, dict(self.lab.settled(condition)))
 
     def step(self, condition: dict[str, Any]) -> None:
         """Run as fast as possible until `condition` holds; raise LabError if it is not one."""

@@ -37,6 +37,8 @@ else:
         break
     {to_float} = {function}(raw)
     fp = float_status(hart)
+    if host.debug_hit != DEBUG_NONE:
+        limit = n + 1
 """
 
 _STORE = """
@@ -48,6 +50,8 @@ else:
     float_store(hart, host, address, {b}, {width}, data, pc, context)
     if hart.trap_cause != NO_TRAP:
         break
+    if host.debug_hit != DEBUG_NONE:
+        limit = n + 1
 """
 
 # The quick way (`core/fastfloat.py`): the result, and whether it is `allowed`: where nothing is said, if the

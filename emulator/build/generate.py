@@ -30,9 +30,9 @@ from emulator.isa.instruction import Instruction, Segment
 CORE = Path(__file__).parent.parent / "core"
 # Callees first: numba compiles a function when it first meets its caller.
 MODULES = (
-    "bits", "csr_bits", "memory", "pmp", "ptw", "tlb", "access", "rv_i", "rv_m", "rv_a", "rv_zicsr", "rv_zb",
-    "rv_h", "softfloat", "rv_f", "rv_d", "fastfloat", "fcsr", "envcfg", "stateen", "csr", "tinst", "trap",
-    "system", "cmo", "run", "entry",
+    "bits", "csr_bits", "memory", "debug", "pmp", "ptw", "tlb", "access", "rv_i", "rv_m", "rv_a", "rv_zicsr",
+    "rv_zb", "rv_h", "softfloat", "rv_f", "rv_d", "fastfloat", "fcsr", "envcfg", "stateen", "csr", "tinst",
+    "trap", "system", "cmo", "run", "entry",
 )  # fmt: skip
 # One-line functions with such a name are inlined, like those of instructions.
 INLINED = ("quick_",)
@@ -90,6 +90,9 @@ _PERFORM_ATOMIC = """
 perform_atomic(hart, host, x, op, word, data)
 if hart.trap_cause != NO_TRAP:
     break
+if host.debug_hit != DEBUG_NONE:
+    # A watched access is the last of this run.
+    limit = n + 1
 """
 
 _PERFORM_SYSTEM = """
@@ -121,6 +124,8 @@ else:
     if hart.trap_cause != NO_TRAP:
         break
     {rd} = {function}(raw)
+    if host.debug_hit != DEBUG_NONE:
+        limit = n + 1
 """,
     "store": """
 address = {a} + {imm}
@@ -131,6 +136,8 @@ else:
     store_slow(hart, host, address, {b}, {width}, data)
     if hart.trap_cause != NO_TRAP:
         break
+    if host.debug_hit != DEBUG_NONE:
+        limit = n + 1
 """,
     "fence": "pass",
     "fencei": "pass",

@@ -13,6 +13,7 @@ from emulator.core.csr_bits import (
     STORE_ACCESS,
     STORE_MISALIGNED,
 )
+from emulator.core.debug import note_access
 from emulator.core.intrinsics import walk_at
 from emulator.core.memory import (
     forget_code,
@@ -48,6 +49,8 @@ from emulator.state import (
     NO_TRAP,
     WAIT_DEVICE,
     WAIT_STORE,
+    WATCH_LOAD,
+    WATCH_STORE,
 )
 
 
@@ -96,6 +99,7 @@ def load_slow(hart, host, va, size, context):
         return device_access(hart, hpa, size, 0, 0, va, virt)
     page = frame_bytes(host, frame_of(host, hpa))
     remember_data(hart, host, va, hpa, context, FAST_LOAD, page)
+    note_access(host, hpa, size, WATCH_LOAD)
     return load_sized(page + (hpa & 0xFFF), size)
 
 
@@ -115,6 +119,7 @@ def load_misaligned(hart, host, va, size, priv, virt, context):
             refuse(hart, LOAD_ACCESS, va, virt)
             return 0
         value |= ram_read(host, hpa, 1) << (8 * done)
+        note_access(host, hpa, 1, WATCH_LOAD)
         done += 1
     return value
 
@@ -142,6 +147,7 @@ def store_slow(hart, host, va, value, size, context):
     forget_code(host, frame, hpa & 0xFFF, size)
     store_sized(page + (hpa & 0xFFF), value, size)
     remember_data(hart, host, va, hpa, context, FAST_STORE, page)
+    note_access(host, hpa, size, WATCH_STORE)
 
 
 def store_misaligned(hart, host, va, value, size, priv, virt, context):
@@ -166,6 +172,7 @@ def store_misaligned(hart, host, va, value, size, priv, virt, context):
     while done < size:
         hpa = data_address(hart, host, va + done, 1, ACCESS_STORE, TLB_W, priv, virt, context)
         ram_write(host, hpa, (value >> (8 * done)) & 0xFF, 1)
+        note_access(host, hpa, 1, WATCH_STORE)
         done += 1
 
 
@@ -193,6 +200,7 @@ def load_reserved(hart, host, va, size, context):
         return 0
     hart.reservation = hpa
     host.reservation_hart = hart.hart_id
+    note_access(host, hpa, size, WATCH_LOAD)
     value = ram_read(host, hpa, size)
     return value if size == 8 else sext32(value)
 
@@ -211,6 +219,8 @@ def store_conditional(hart, host, va, value, size, context):
     if not ram_write(host, hpa, value, size):
         hart.reservation = hpa
         hart.trap_cause = WAIT_STORE
+        return 0
+    note_access(host, hpa, size, WATCH_STORE)
     return 0
 
 
@@ -233,6 +243,7 @@ def atomic_load(hart, host, va, size, context):
 def atomic_store(hart, host, value, size):
     """Second half of an AMO, to the address that `atomic_load` left in `hart.value`."""
     ram_write(host, hart.value, value, size)
+    note_access(host, hart.value, size, WATCH_LOAD | WATCH_STORE)
 
 
 def fetch_page(hart, host, pc, context):
@@ -301,6 +312,7 @@ def hypervisor_load(hart, host, va, size, by_execute):
             hart.trap_offset = done
             return 0
         value |= ram_read(host, hpa, step) << (8 * done)
+        note_access(host, hpa, step, WATCH_LOAD)
         done += step
     return value
 
@@ -322,4 +334,5 @@ def hypervisor_store(hart, host, va, value, size):
     while done < size:
         hpa = hypervisor_address(hart, host, va + done, step, ACCESS_STORE, 0)
         ram_write(host, hpa, value >> (8 * done), step)
+        note_access(host, hpa, step, WATCH_STORE)
         done += step

@@ -16,12 +16,22 @@ from emulator.core.csr_bits import (
     STORE_ACCESS,
     VIRTUAL_INSTRUCTION,
 )
+from emulator.core.debug import note_access
 from emulator.core.intrinsics import store_u64
 from emulator.core.memory import forget_code, frame_of, is_ram, writable_bytes
 from emulator.core.ptw import data_privilege
 from emulator.core.tlb import TLB_R, TLB_W, data_address, data_context
 from emulator.core.trap import raise_exception
-from emulator.state import ACCESS_LOAD, ACCESS_STORE, NO_ADDRESS, NO_TRAP, PRIV_M, PRIV_U, WAIT_STORE
+from emulator.state import (
+    ACCESS_LOAD,
+    ACCESS_STORE,
+    NO_ADDRESS,
+    NO_TRAP,
+    PRIV_M,
+    PRIV_U,
+    WAIT_STORE,
+    WATCH_STORE,
+)
 
 BLOCK_BYTES = 64
 # A load's causes are this much less than a store's.
@@ -102,4 +112,5 @@ def zero_block(hart, host, hpa):
     while done < BLOCK_BYTES:
         store_u64(page + (hpa & 0xFFF) + done, 0)
         done += 8
+    note_access(host, hpa, BLOCK_BYTES, WATCH_STORE)
     return True

@@ -13,13 +13,16 @@ any of these may have changed.
 from emulator.core.access import fetch_page, fetch_word, load_slow, store_slow
 from emulator.core.csr import cycles_to_timer, pending
 from emulator.core.csr_bits import EXT_C, INSTRUCTION_MISALIGNED
+from emulator.core.debug import at_breakpoint, has_break_offset
 from emulator.core.fcsr import float_refusal, float_status, set_dirty
 from emulator.core.intrinsics import load_u64, store_u64
 from emulator.core.tlb import PAGE_MASK, context_of, data_context
 from emulator.core.trap import due_interrupt, raise_exception, take_trap
 from emulator.state import (
     CODE_ENTRIES,
+    DEBUG_NONE,
     EXIT_BUDGET,
+    EXIT_DEBUG,
     EXIT_MMIO,
     EXIT_STORE_FULL,
     EXIT_TRAP,
@@ -63,9 +66,13 @@ def permitted(hart, entry):
 def decode_at(hart, host, pc, page, context):
     """Decode the instruction at `pc` into its place in the decoded page; return the entry's address.
 
-    0 with `hart.trap_*` set when it cannot be fetched. An instruction that straddles two pages is decoded
-    into the hart's scratch entries each time, because its second half may change without this page noticing.
+    0 with `hart.trap_*` set when it cannot be fetched, or with `host.debug_hit` at a breakpoint. An
+    instruction that straddles two pages is decoded into the hart's scratch entries each time, because its
+    second half may change without this page noticing; one at a breakpoint's offset, to come here again.
     """
+    if host.break_count != 0 and at_breakpoint(hart, host, pc):
+        hart.trap_cause = NO_TRAP
+        return 0
     if pc & 2 and (hart.extensions & EXT_C) == 0:
         raise_exception(hart, INSTRUCTION_MISALIGNED, pc, hart.virt)
         return 0
@@ -73,7 +80,8 @@ def decode_at(hart, host, pc, page, context):
     if hart.trap_cause != NO_TRAP:
         return 0
     offset = pc & 0xFFF
-    if offset == 0xFFE and (word & 3) == 3:
+    straddles = offset == 0xFFE and (word & 3) == 3
+    if straddles or (host.break_count != 0 and has_break_offset(host, offset)):
         scratch = hart.fast + SCRATCH
         store_u64(scratch, permitted(hart, decode_word(word)))
         return scratch
@@ -130,6 +138,13 @@ def leave(hart, pc, n, traps, reason):
     return reason
 
 
+def leave_for_debug(hart, host, pc, n, traps, owner):
+    """Leave for a debug stop; before the first cycle not even the reservation has changed hands."""
+    if n == 0:
+        host.reservation_hart = owner
+    return leave(hart, pc, n, traps, EXIT_DEBUG)
+
+
 def wait_reason(cause):
     if cause == WAIT_DEVICE:
         return EXIT_MMIO
@@ -138,8 +153,10 @@ def wait_reason(cause):
 
 def run(hart, host, budget):
     """Run a hart for at most `budget` cycles, one for each instruction or trap; return an EXIT_* reason."""
+    owner = host.reservation_hart
     claim_reservation(hart, host)
     hart.trap_offset = 0
+    host.debug_hit = DEBUG_NONE
     x = hart.x
     f = hart.f
     fast = hart.fast
@@ -150,6 +167,11 @@ def run(hart, host, budget):
     while True:
         hart.retired = n
         hart.trapped = traps
+        if host.debug_hit != DEBUG_NONE:
+            if cause == NO_TRAP:
+                return leave_for_debug(hart, host, pc, n, traps, owner)
+            # The access ended in a fault after all, at its second page.
+            host.debug_hit = DEBUG_NONE
         if cause != NO_TRAP:
             if cause == WAIT_INTERRUPT and (pending(hart, host) & hart.mie) != 0:
                 cause = NO_TRAP
@@ -169,6 +191,8 @@ def run(hart, host, budget):
                 return leave(hart, pc, n, traps, EXIT_TRAP)
             continue
 
+        if host.break_count != 0 and at_breakpoint(hart, host, pc):
+            return leave_for_debug(hart, host, pc, n, traps, owner)
         limit = budget
         timer = cycles_to_timer(hart, host)
         if timer < budget - n:
@@ -200,6 +224,7 @@ def run(hart, host, budget):
                     page = load_u64(entry + 8)
                     code = page + (pc & 0xFFF) * 4
                     continue
+                hart.retired = n
                 code = decode_at(hart, host, pc, page, context)
                 if code == 0:
                     break

@@ -8,6 +8,7 @@ What hardware software may see (ASIDs, VMIDs, fences) is in `flush`; an entry ma
 global mappings are treated like others and a full table of address spaces simply empties the TLBs.
 """
 
+from emulator.core.debug import watch_at
 from emulator.core.intrinsics import load_u32, store_u64, walk_at
 from emulator.core.memory import code_page, frame_of
 from emulator.core.pmp import PMP_MIXED, PMP_RWX, pmp_allows, pmp_page
@@ -25,6 +26,8 @@ from emulator.state import (
     PAGE_BYTES,
     TLB_CONTEXTS,
     TLB_SUPER,
+    WATCH_LOAD,
+    WATCH_STORE,
 )
 
 PAGE_MASK = 0xFFFF_FFFF_FFFF_F000
@@ -196,6 +199,9 @@ def remember_data(hart, host, va, hpa, context, section, page):
         return
     entry = hart.fast + section + data_index(va) * 16
     if section == FAST_STORE and load_u32(host.frame_code + frame_of(host, hpa) * 4) != 0:
+        return
+    kinds = WATCH_STORE if section == FAST_STORE else WATCH_LOAD
+    if host.watch_count != 0 and watch_at(host, hpa & PAGE_MASK, PAGE_BYTES, kinds) != NO_ADDRESS:
         return
     store_u64(entry, (va & PAGE_MASK) | context)
     store_u64(entry + 8, page - (va & PAGE_MASK))

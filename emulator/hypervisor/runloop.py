@@ -21,8 +21,9 @@ from emulator.hypervisor.scheduler import Scheduler
 from emulator.hypervisor.trace import Trace
 from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE, Vm
+from emulator.machine.debug import Stop
 from emulator.machine.host import Host
-from emulator.state import EXIT_BUDGET
+from emulator.state import EXIT_BUDGET, EXIT_DEBUG
 
 if TYPE_CHECKING:
     from emulator.hypervisor.board import VmBoard
@@ -31,6 +32,7 @@ QUANTUM_CYCLES = 10_000
 STEAL_TIME = struct.Struct("<IIQB")  # sequence, flags, nanoseconds, preempted
 WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
 ExitWatch = Callable[[Vcpu, str], bool]
+DebugWatch = Callable[[Vcpu, Stop], bool]
 
 
 class RunLoop:
@@ -58,6 +60,7 @@ class RunLoop:
         self.stopped = False
         self.finished = False
         self.exit_watch: ExitWatch | None = None
+        self.debug_watch: DebugWatch | None = None
         self.dispatch_watch: Callable[[Vcpu], bool] | None = None
 
     def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
@@ -186,7 +189,11 @@ class RunLoop:
         vcpu.run_cycles += end - start
         pcpu.run_cycles += end - start
         self.trace.slice(pcpu.index, vcpu.vm.name, vcpu.index, "run", start, end)
-        if code != EXIT_BUDGET:
+        if code == EXIT_DEBUG:
+            # No exit of the guest: nothing is charged or counted.
+            if self.debug_watch is not None and self.debug_watch(vcpu, self.host.stopped_for()):
+                self.stopped = True
+        elif code != EXIT_BUDGET:
             self._watch(vcpu, self.handle_exit(vcpu, hart, code))
 
     def _dispatch(self, pcpu: Pcpu) -> bool:

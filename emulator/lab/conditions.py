@@ -1,15 +1,27 @@
 """Running until something happens. Nothing here is an action: a condition only chooses a position to stop at.
 
-| kind | fields | holds when |
-|---|---|---|
-| instruction | vm, vcpu, address | the vCPU has retired an instruction or left its hart; with `address`,
-its pc is there | | exit | vm, vcpu, reason | a vCPU has left its hart | | timeslice | vm | a timeslice has
-ended | | fault | vm | a guest page fault has happened | | console | vm, text | the VM has printed
-(something that ends with `text`) | | state | vm, state | the VM's state has become this one | | time | ns |
-the virtual time is at least this |
+Kinds, with their fields, and when they hold:
 
-All fields but `ns`, `state`, and the `vm` of a state are optional: without them, anything of the kind
-counts. An `instruction` with neither `vm` nor `address` is one of whoever's turn it is.
+- instruction (vm, vcpu, address): the vCPU has retired an instruction or left its hart; with `address`,
+  its pc is there.
+- breakpoint (vm, vcpu, address): the vCPU is about to execute the instruction at the GVA `address`, which
+  need not be mapped yet, in any address space of the VM. At full speed. Without `vcpu`, any vCPU of the
+  VM. Where a run has stopped for it, the next one goes on.
+- watch (vm, vcpu, address, space, length, access): the vCPU, or any of the VM, has retired an instruction
+  that touched the range. `space` is "gva" (the default) or "gpa"; `length` (8) stays within a page;
+  `access` is "load", "store" or "any" (the default). A GVA is translated once, with the tables of the
+  vCPU (the first if none is named) as they are when the search begins. Walks, fetches, devices and the
+  hypervisor do not count.
+- exit (vm, vcpu, reason): a vCPU has left its hart.
+- timeslice (vm): a timeslice has ended.
+- fault (vm): a guest page fault has happened.
+- console (vm, text): the VM has printed (something that ends with `text`).
+- state (vm, state): the VM's state has become this one.
+- time (ns): the virtual time is at least this.
+
+All fields but `ns`, `state`, the `vm` of a state, and `vm` and `address` of a breakpoint and a watch are
+optional: without them, anything of the kind counts. An `instruction` with neither `vm` nor `address` is
+one of whoever's turn it is.
 """
 
 from __future__ import annotations
@@ -19,15 +31,19 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE
+from emulator.lab import debugging
 from emulator.lab.errors import LabError
 from emulator.lab.observation import VmState
 from emulator.lab.values import nearest
+from emulator.machine.debug import Watchpoint
 
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "instruction": ("vm", "vcpu", "address"),
+    "breakpoint": ("vm", "vcpu", "address"),
+    "watch": ("vm", "vcpu", "address", "space", "length", "access"),
     "exit": ("vm", "vcpu", "reason"),
     "timeslice": ("vm", "vcpu"),
     "fault": ("vm", "vcpu"),
@@ -36,6 +52,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "time": ("ns",),
 }
 MAX_TEXT = 200
+WATCHED_BYTES = 8
+SPACES = ("gva", "gpa")
 Condition = Mapping[str, Any]
 Watch = Callable[[Vcpu, str], bool]
 
@@ -51,7 +69,7 @@ def check(lab: Lab, condition: Condition) -> None:
             raise LabError(
                 f"{key!r} is no field of the condition {kind!r}; known: {', '.join(FIELDS[kind])}", str(key)
             )
-    if "vm" in condition or kind == "state":
+    if "vm" in condition or kind in ("state", "breakpoint", "watch"):
         lab.vm(condition.get("vm"))
     if kind == "time":
         _number(condition, "ns")
@@ -61,6 +79,11 @@ def check(lab: Lab, condition: Condition) -> None:
         )
     if kind == "instruction" and ("vm" in condition or "address" in condition):
         _vcpu(lab, condition)
+    if kind == "breakpoint":
+        _vcpu(lab, condition)
+        _number(condition, "address")
+    if kind == "watch":
+        _watchpoint(lab, settled(lab, condition))
     for key in ("address", "vcpu"):
         if key in condition:
             _number(condition, key)
@@ -81,7 +104,43 @@ def run_until(lab: Lab, condition: Condition, limit: int) -> bool:
         return True
     if kind == "instruction":
         return _until_instruction(lab, condition, limit)
+    if kind in ("breakpoint", "watch"):
+        return _until_debug(lab, condition, limit)
     return _until_exit(lab, _watch_for(lab, condition), limit)
+
+
+def settled(lab: Lab, condition: Condition) -> Condition:
+    """Return a condition that means the same at every later position: a watched GVA becomes a GPA.
+
+    Raises LabError if the vCPU does not map it.
+    """
+    if condition.get("kind") != "watch" or _choice(condition, "space", SPACES) != "gva":
+        return condition
+    gpa = debugging.guest_physical(lab, _vcpu(lab, condition), _number(condition, "address"))
+    return {**condition, "space": "gpa", "address": gpa}
+
+
+def _watchpoint(lab: Lab, condition: Condition) -> Watchpoint:
+    vm = _vcpu(lab, condition).vm
+    length = _number(condition, "length") if "length" in condition else WATCHED_BYTES
+    kinds = debugging.KINDS[_choice(condition, "access", tuple(debugging.KINDS))]
+    return debugging.range_of(vm, _number(condition, "address"), length, kinds)
+
+
+def _choice(condition: Condition, key: str, choices: tuple[str, ...]) -> str:
+    """Return one of the choices, the first if there is none."""
+    value = condition.get(key, choices[0])
+    if value not in choices:
+        raise LabError(f"{key} is {value!r}; must be one of {', '.join(choices)}", key)
+    return value
+
+
+def _until_debug(lab: Lab, condition: Condition, limit: int) -> bool:
+    vm = _vcpu(lab, condition).vm
+    index = _number(condition, "vcpu") if "vcpu" in condition else None
+    if condition["kind"] == "breakpoint":
+        return debugging.until_breakpoint(lab, vm, index, _number(condition, "address"), limit)
+    return debugging.until_access(lab, vm, index, _watchpoint(lab, settled(lab, condition)), limit)
 
 
 def _number(condition: Condition, key: str) -> int:

@@ -166,6 +166,11 @@ class Lab:
         """
         return conditions.run_until(self, condition, limit)
 
+    def settled(self, condition: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a condition that means the same at every later position. Raises LabError."""
+        conditions.check(self, condition)
+        return conditions.settled(self, condition)
+
     def check_condition(self, condition: Mapping[str, Any]) -> None:
         """Raise LabError if `condition` is none."""
         conditions.check(self, condition)

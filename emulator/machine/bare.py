@@ -13,9 +13,10 @@ from typing import Protocol
 
 from emulator.isa.extensions import DEFAULT_ISA, Isa
 from emulator.machine.bus import Bus
+from emulator.machine.debug import Stop
 from emulator.machine.engine import Engine
 from emulator.machine.host import Host
-from emulator.state import EXIT_MMIO, EXIT_WFI, NO_ADDRESS, PRIV_M
+from emulator.state import EXIT_DEBUG, EXIT_MMIO, EXIT_WFI, NO_ADDRESS, PRIV_M
 
 CLOCK_HZ = 100_000_000
 QUANTUM_CYCLES = 10_000
@@ -44,6 +45,8 @@ class BareMachine:
         self.bus = Bus()
         self.timed: list[Timed] = []
         self.after_quantum: list[Callable[[], None]] = []
+        # Called with the number of a hart that has met a debug stop, to look at things; then the run goes on.
+        self.on_debug: Callable[[int, Stop], None] | None = None
         self.mtimecmp = [NO_ADDRESS] * harts
         self.idle = [False] * harts
         self.current = 0
@@ -128,6 +131,8 @@ class BareMachine:
                 self.bus.answer(hart)
             elif reason == EXIT_WFI:
                 self.idle[index] = True
+            elif reason == EXIT_DEBUG and self.on_debug is not None:
+                self.on_debug(index, self.host.stopped_for())
 
     def _awake(self, index: int) -> bool:
         """Tell whether an interrupt ends a hart's WFI: pending and enabled in mie, whatever mstatus says."""

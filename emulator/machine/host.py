@@ -17,6 +17,7 @@ from emulator.core.csr_bits import EXT_H, HS_ONLY_INTERRUPTS
 from emulator.errors import VmLabError
 from emulator.isa.extensions import DEFAULT_ISA, Isa
 from emulator.machine.arena import Arena
+from emulator.machine.debug import Breakpoint, Stop, Stops, Watchpoint
 from emulator.machine.engine import Engine
 from emulator.state import (
     CODE_PAGE_BYTES,
@@ -86,6 +87,7 @@ class Host:
         ]
         for index, hart in enumerate(self.harts):
             self._reset_hart(index, hart)
+        self.stops = Stops(self.record, self.harts, engine.flush_fast)
 
     def _lay_out_memory(self, pcpus: int) -> None:
         record, frames = self.record, self.frames
@@ -133,6 +135,30 @@ class Host:
     def run(self, pcpu: int, budget: int) -> int:
         """Run pCPU `pcpu` for at most `budget` instructions; return one of `state.EXIT_*`."""
         return self.engine.run(self.harts[pcpu], self.record, budget)
+
+    def set_breakpoint(self, breakpoint: Breakpoint) -> None:
+        """Stop harts before an instruction: `run` returns EXIT_DEBUG. Raises TooManyStopsError."""
+        self.stops.set_breakpoint(breakpoint)
+
+    def clear_breakpoint(self, breakpoint: Breakpoint) -> None:
+        """Clear a breakpoint if it is set."""
+        self.stops.clear_breakpoint(breakpoint)
+
+    def watch(self, watchpoint: Watchpoint) -> None:
+        """Stop harts after they have touched a range of RAM.
+
+        `run` returns EXIT_DEBUG. Raises PhysicalAddressError, TooManyStopsError.
+        """
+        self._require_ram(watchpoint.hpa, watchpoint.length)
+        self.stops.watch(watchpoint)
+
+    def unwatch(self, watchpoint: Watchpoint) -> None:
+        """Watch a range no longer, if it was watched."""
+        self.stops.unwatch(watchpoint)
+
+    def stopped_for(self) -> Stop:
+        """Return why `run` has just come back with EXIT_DEBUG."""
+        return self.stops.last()
 
     def read(self, hpa: int, length: int) -> bytes:
         """Return `length` bytes of RAM from `hpa`. Raises PhysicalAddressError."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from emulator.devices.virt import Board, BoardConfig, BoardError
+from emulator.machine.debug import Breakpoint, Stop, Watchpoint
 
 Start = Callable[..., Any]
 
@@ -41,6 +42,25 @@ def test_the_timer_interrupts_at_its_exact_tick(start: Start) -> None:
     assert running.machine.stop_code == 0
     # 1000 ticks of 10 cycles, and the handler's few instructions.
     assert 10_000 < hart.clock < 10_020
+
+
+def test_debug_stops_are_reported_and_change_nothing(start: Start) -> None:
+    watched, plain = start(TIMER), start(TIMER)
+    machine = watched.machine
+    met: list[tuple[int, int, int]] = []
+
+    def note(hart: int, stop: Stop) -> None:
+        assert hart == 0
+        met.append((machine.host.harts[0].pc, machine.host.harts[0].x[19], stop.address))
+
+    handler = watched.symbols["handler"]
+    machine.on_debug = note
+    machine.host.set_breakpoint(Breakpoint(handler))
+    machine.host.watch(Watchpoint(0x8000_0000, 8))
+    machine.run(100_000)
+    plain.machine.run(100_000)
+    assert met == [(handler, 0, handler)]
+    assert machine.state_hash() == plain.machine.state_hash()
 
 
 WAIT = """

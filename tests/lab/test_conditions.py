@@ -152,6 +152,16 @@ def test_stepping_is_no_different_from_running(make_lab: MakeLab) -> None:
         ({"kind": "instruction", "vm": "a", "vcpu": 4}, "vcpu"),
         ({"kind": "instruction", "vm": "a", "address": "here"}, "address"),
         ({"kind": "instruction", "address": 5}, "vm"),
+        ({"kind": "breakpoint", "address": 5}, "vm"),
+        ({"kind": "breakpoint", "vm": "a"}, "address"),
+        ({"kind": "breakpoint", "vm": "a", "vcpu": 1, "address": 0}, "vcpu"),
+        ({"kind": "watch", "vm": "a"}, "address"),
+        ({"kind": "watch", "vm": "a", "address": 16}, "address"),
+        ({"kind": "watch", "vm": "a", "address": 16, "space": "hpa"}, "space"),
+        ({"kind": "watch", "vm": "a", "address": 16, "space": ["gva"]}, "space"),
+        ({"kind": "watch", "vm": "a", "address": 0x8000_0000, "access": "fetch"}, "access"),
+        ({"kind": "watch", "vm": "a", "address": 0x8000_0FFC}, "length"),
+        ({"kind": "watch", "vm": "a", "address": 0x8000_0000, "length": 0}, "length"),
     ],
 )
 def test_wrong_condition_is_named(lab: Lab, condition: dict[str, Any], path: str) -> None:

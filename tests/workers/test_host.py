@@ -274,6 +274,21 @@ def test_a_condition_whose_vm_goes_away_ends_in_a_pause(bench: Bench) -> None:
     assert "shut off" in run["reason"]
 
 
+def test_a_search_for_an_access_goes_on_over_many_rounds(bench: Bench) -> None:
+    source = "_start: li t0, 3000000\n1: addi t0, t0, -1\n bnez t0, 1b\n li t1, 0x80030000\n sd t1, (t1)\n"
+    bench.tick = 0.002
+    bench.start(record(source=source + "2: j 2b\n"), "a")
+    wanted = {"kind": "watch", "address": "0x80030000", "length": "8", "access": "store"}
+    bench.ask("control", verb="run_until", vm="a", speed="max", **wanted)
+    assert bench.state()["run"]["mode"] == "until"
+    rounds = 0
+    while bench.state()["run"]["mode"] == "until":
+        bench.work(1)
+        rounds += 1
+    assert rounds > 1
+    assert bench.state()["run"]["reason"] == "condition met: watch"
+
+
 def test_stepping_leaves_the_chosen_speed_alone(bench: Bench) -> None:
     bench.start(record(), "a")
     bench.ask("control", verb="speed", speed="1e-6")
