@@ -189,14 +189,19 @@ class VmBoard:
         self.plic.set_level(POWER_IRQ, False)
 
     def refresh(self, index: int) -> None:
-        """Drive the external interrupt of a vCPU that has lost it by being started."""
+        """Drive the external interrupt of a vCPU that has lost it by being started.
+
+        A vCPU that was added since the VM was started has no wire from the PLIC.
+        """
+        if index >= len(self._lines):
+            return
         self._lines[index] = False
         self.plic.set_level(0, False)
 
     # Wires
 
     def _set_line(self, index: int, bit: int, level: bool) -> None:
-        if bit != SEI:
+        if bit != SEI or index >= len(self._vm.vcpus):  # no wire, or its vCPU was taken away
             return
         if index == 0 and self._power_pressed and not any(self.plic.state.enabled):
             level = True

@@ -161,7 +161,30 @@ class HostScheduler:
             self.caps.setdefault(serial, Cap(quota, self.period)).quota = quota
         self.declined.clear()
         infos = [vcpu.info for vm in vms for vcpu in vm.vcpus]
-        self.policy.on_change(infos, [pcpu.index for pcpu in self.pcpus if pcpu.online], now)
+        self.policy.on_change(infos, self.online, now)
+
+    @property
+    def online(self) -> list[int]:
+        """The pCPUs that are plugged in."""
+        return [pcpu.index for pcpu in self.pcpus if pcpu.online]
+
+    def replace(self, policy: Scheduler, period: int) -> None:
+        """End all turns for the old policy, and go on with another one, or another period.
+
+        Caps begin anew with another period.
+        """
+        for pcpu in self.pcpus:
+            if pcpu.current is not None:
+                self.turn_over(pcpu.current, pcpu, pcpu.hart.clock)
+        if period != self.period:
+            self.caps.clear()
+        self.policy, self.period = policy, period
+
+    def introduce(self, now: int) -> None:
+        """Tell a new policy who wants to run."""
+        running = [pcpu.current for pcpu in self.pcpus if pcpu.current is not None]
+        for vcpu in [*running, *self.queue]:
+            self.policy.on_wake(vcpu.info, now)
 
     def state_parts(self) -> list[Any]:
         """Return the plain state, for the state hash."""

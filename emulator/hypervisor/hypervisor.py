@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from emulator.hypervisor import direct_boot, exits, lifecycle
+from emulator.hypervisor import admission, direct_boot, exits, lifecycle
+from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.faults import STORIES_KEPT, Fault
 from emulator.hypervisor.partition import Partition
 from emulator.hypervisor.runloop import RunLoop
@@ -166,6 +167,54 @@ class Hypervisor(RunLoop):
         yield json.dumps(switches, sort_keys=True).encode()
         for vm in self.vms.values():
             yield from vm.state_parts()
+
+    def reconfigure_cpu(self, vm: Vm, settings: VmSettings) -> None:
+        """Change what a VM that is on may have of the pCPUs, and how many vCPUs it has.
+
+        A new vCPU is stopped until the guest starts it (SBI HSM); the last ones can go while they are
+        stopped. Raises AdmissionError, and then nothing has changed.
+        """
+        for vcpu in vm.vcpus[settings.vcpus :]:
+            if vcpu.state is not VcpuState.STOPPED:
+                raise AdmissionError(
+                    "vcpus",
+                    f"vCPU {vcpu.index} of {vm.name} is {vcpu.state.value} and cannot be taken away;"
+                    " its guest has to stop it first (SBI HSM), or shut the VM off",
+                )
+        admission.require_vm(self, vm, settings)
+        vm.settings = settings
+        del vm.vcpus[settings.vcpus :]
+        for index in range(len(vm.vcpus), settings.vcpus):
+            vcpu = Vcpu(vm, index)
+            vcpu.born = vcpu.since = self.now
+            vm.vcpus.append(vcpu)
+        for vcpu in vm.vcpus:
+            vcpu.configure()
+            if vcpu.pcpu is not None:
+                self.interrupt_pcpu(self.pcpus[vcpu.pcpu], self.clock_of(vcpu))
+        self.update_scheduler()
+
+    def reconfigure_host(self, scheduler: str, timeslice: int, period: int, offline: Sequence[int]) -> None:
+        """Change scheduler, timeslice and accounting period in cycles, and which pCPUs are unplugged.
+
+        Who runs on a pCPU that goes has to wait for another one. Raises AdmissionError, and then nothing has
+        changed.
+        """
+        host = self.scheduler
+        same = scheduler == host.policy.name
+        policy = host.policy if same else POLICIES[scheduler](timeslice, self.seed)
+        online = [pcpu.index for pcpu in self.pcpus if pcpu.index not in offline]
+        admission.require_host(self, policy, online, period)
+        policy.timeslice_cycles = timeslice
+        if same and period == host.period and online == host.online:
+            return  # turns that have begun go on
+        for pcpu in self.pcpus:
+            pcpu.online = pcpu.index in online
+            self.interrupt_pcpu(pcpu, pcpu.hart.clock)
+        host.replace(policy, period)
+        self.update_scheduler()
+        if not same:
+            host.introduce(self.now)
 
     def take_over(self, old: Hypervisor) -> None:
         """Continue with the VMs, all shut off, and the history of a host that is being replaced."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emulator.errors import VmLabError
-from emulator.hypervisor import direct_boot
+from emulator.hypervisor import admission, direct_boot
 from emulator.hypervisor.board import VmBoard
 from emulator.hypervisor.gstage import GStage, table_frames_needed
 from emulator.hypervisor.partition import OutOfFramesError, ram_code
@@ -68,7 +68,7 @@ def _remedy(vm: Vm, verb: str) -> str:
 def start(hypervisor: Hypervisor, vm: Vm) -> None:
     """Give a VM its frames, load its program and boot vCPU 0.
 
-    Raises LifecycleError, then nothing has changed.
+    Raises LifecycleError or AdmissionError, then nothing has changed.
     """
     require(vm, "start")
     if "h" not in hypervisor.host.isa:
@@ -78,6 +78,7 @@ def start(hypervisor: Hypervisor, vm: Vm) -> None:
         )
     _check_program_fits(vm)
     _check_memory_fits(hypervisor, vm)
+    admission.require_vm(hypervisor, vm, vm.settings)
     if vm.frames:  # of a crash
         _take_memory_away(hypervisor, vm)
     _give_memory(hypervisor, vm)

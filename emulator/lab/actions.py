@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from emulator.errors import VmLabError
 from emulator.hypervisor import lifecycle
+from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.hypervisor import Hypervisor
-from emulator.hypervisor.vm import Vm, VmState
-from emulator.lab.config import VM_KEYS, HostConfig, VmConfig
+from emulator.hypervisor.vm import ON, Vm, VmState
+from emulator.lab.config import LIVE_VM_KEYS, VM_KEYS, HostConfig, VmConfig
 from emulator.lab.errors import LabError
 from emulator.lab.programs import Program
 from emulator.lab.values import ConfigError, nearest
@@ -42,6 +43,8 @@ def apply(lab: Lab, action: Mapping[str, Any]) -> Result:
         raise
     except ConfigError as error:
         raise LabError(str(error), error.path) from error
+    except AdmissionError as error:
+        raise LabError(str(error), error.key) from error
     except VmLabError as error:
         raise LabError(str(error)) from error
 
@@ -100,8 +103,11 @@ def _undefine(lab: Lab, arguments: Result) -> Result:
 def _set_vm(lab: Lab, arguments: Result) -> Result:
     vm = lab.vm(arguments.get("vm"))
     changes = {key: value for key, value in arguments.items() if key != "vm"}
-    if vm.lifecycle is not VmState.SHUT_OFF:
-        raise LabError(f"cannot change {vm.name}: it is {vm.state.value}; destroy it first", "vm")
+    still = [key for key in changes if key not in LIVE_VM_KEYS]
+    live = vm.lifecycle is not VmState.SHUT_OFF
+    if live and (still or not changes or vm.lifecycle not in ON):
+        what = ", ".join(still) or "it"
+        raise LabError(f"cannot change {what} of {vm.name}: it is {vm.state.value}; destroy it first", "vm")
     if not changes:
         raise LabError(f"nothing to change; give one of {', '.join(VM_KEYS)}", "vm")
     old = lab.vm_configs[vm.name]
@@ -110,23 +116,28 @@ def _set_vm(lab: Lab, arguments: Result) -> Result:
         raise LabError(f"there is a VM {config.name!r} already; choose another name", "name")
     lab.require_program(config.program, "program")
     lab.require_command_line_fits(config)
-    lab.reconfigure(vm, config)
+    if live:
+        lab.reconfigure_cpu(vm, config)
+    else:
+        lab.reconfigure(vm, config)
     _note(lab, "set_vm", f"{config.name} was changed: {', '.join(sorted(changes))}", vm)
-    return {"vm": vm.name}
+    return {"vm": vm.name, "was": {key: old.full_dict()[key] for key in changes}}
 
 
 def _set_host(lab: Lab, arguments: Result) -> Result:
-    _only(arguments, "pcpus", "memory", "timeslice")
+    keys = ("pcpus", "memory", "timeslice", "scheduler", "period", "offline")
+    _only(arguments, *keys)
     if not arguments:
-        raise LabError("nothing to change; give timeslice, pcpus or memory")
+        raise LabError(f"nothing to change; give one of {', '.join(keys)}")
     config = HostConfig.from_dict({**lab.host_config.to_dict(), **arguments})
     old = lab.host_config
     if (config.pcpus, config.memory) != (old.pcpus, old.memory):
         lab.replace_host(config)
-    lab.host_config = config
-    lab.hypervisor.scheduler.policy.timeslice_cycles = lab.timeslice_cycles
+    else:
+        lab.reconfigure_host(config)
     _note(lab, "set_host", f"the host was changed: {', '.join(sorted(arguments))}")
-    return {"host": config.to_dict()}
+    was = {key: value for key, value in old.full_dict().items() if key in arguments}
+    return {"host": config.to_dict(), "was": was}
 
 
 def _set_program(lab: Lab, arguments: Result) -> Result:

@@ -1,22 +1,25 @@
 """The configuration of a lab, as it stands in a lesson's front matter, validated once and then frozen.
 
-    host: {pcpus: 2, memory: 8 MiB, clock: 100 MHz, timeslice: 1 ms}
+    host: {pcpus: 2, memory: 8 MiB, clock: 100 MHz, timeslice: 1 ms, scheduler: round-robin}
     vms:
       - {name: a, vcpus: 1, memory: 1 MiB, program: hello.s, autostart: false, on_fault: crash}
       - {name: b, memory: 32 MiB, program: linux, append: quiet, disk: 16 MiB, network: lan, rng: true}
 
-Whether the VMs fit the host is not decided here: defining more memory than the host has is allowed,
-starting it is not.
+What is said about CPU time (`scheduler`, `weight`, `cap`, ...) is explained in `cpu.py`. Whether the VMs fit
+the host is not decided here: defining more memory than the host has is allowed, starting it is not.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
+from emulator.hypervisor.scheduler import DEFAULT_WEIGHT, RoundRobin
 from emulator.isa.extensions import DEFAULT_ISA, Isa, IsaError, parse_isa
+from emulator.lab import cpu
+from emulator.lab.cpu import MAX_PCPUS, CpuConfig, format_pcpus
 from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, format_size
 from emulator.lab.values import (
     ConfigError,
@@ -30,7 +33,6 @@ from emulator.lab.values import (
     whole_number,
 )
 
-MAX_PCPUS = 8
 MAX_VCPUS = 8
 MAX_VMS = 64
 MIN_HOST_BYTES, MAX_HOST_BYTES = 1 << 20, 1 << 30
@@ -49,38 +51,61 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
 
 
+ALWAYS_SHOWN = ("pcpus", "memory", "clock", "timeslice")
+HOST_KEYS = (*ALWAYS_SHOWN, "isa", "scheduler", "period", "offline")
+
+
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """A physical host: `pcpus` harts with `isa`, `memory` bytes, `clock` in hertz, `timeslice` in ns."""
+    """A physical host: `pcpus` harts with `isa`, `memory` bytes, `clock` in hertz, `timeslice` in ns.
+
+    `scheduler` names a policy, `period` (ns) is that in which caps hold, `offline` the unplugged pCPUs.
+    """
 
     pcpus: int = 2
     memory: int = 8 << 20
     clock: int = 100_000_000
     timeslice: int = 1_000_000
     isa: Isa = DEFAULT_ISA
+    scheduler: str = RoundRobin.name
+    period: int = cpu.DEFAULT_PERIOD_NS
+    offline: tuple[int, ...] = ()
 
     @classmethod
     def from_dict(cls, data: object, path: str = "host") -> HostConfig:
         """Return the host that `data` (a plain mapping) describes; raise ConfigError."""
-        table = table_of(data, path, ("pcpus", "memory", "clock", "timeslice", "isa"))
+        table = table_of(data, path, HOST_KEYS)
         default = cls()
-        return cls(
+        host = cls(
             pcpus=optional(table, path, "pcpus", default.pcpus, pcpu_count),
             memory=optional(table, path, "memory", default.memory, host_memory),
             clock=optional(table, path, "clock", default.clock, clock_rate),
             timeslice=optional(table, path, "timeslice", default.timeslice, timeslice_length),
             isa=optional(table, path, "isa", default.isa, host_isa),
+            scheduler=optional(table, path, "scheduler", default.scheduler, cpu.scheduler_name),
+            period=optional(table, path, "period", default.period, cpu.period),
+            offline=optional(table, path, "offline", default.offline, cpu.pcpu_set),
         )
+        _require_online(host, f"{path}.offline")
+        return host
 
     def to_dict(self) -> dict[str, str | int]:
-        """Return the plain mapping that `from_dict` reads back."""
-        isa: dict[str, str | int] = {} if self.isa == DEFAULT_ISA else {"isa": self.isa.string()}
+        """Return the plain mapping that `from_dict` reads back; some keys only if they are set."""
+        default = HostConfig().full_dict()
+        values = self.full_dict().items()
+        return {key: value for key, value in values if key in ALWAYS_SHOWN or value != default[key]}
+
+    def full_dict(self) -> dict[str, str | int]:
+        """Return every key."""
         return {
             "pcpus": self.pcpus,
             "memory": format_size(self.memory),
             "clock": format_quantity(self.clock, RATE_UNITS),
             "timeslice": format_quantity(self.timeslice, DURATION_UNITS),
-            **isa,
+            "isa": self.isa.string(),
+            "scheduler": self.scheduler,
+            "period": format_quantity(self.period, DURATION_UNITS),
+            "offline": format_pcpus(self.offline),
         }
 
 
@@ -111,7 +136,12 @@ class DiskConfig:
 VM_KEYS = (
     *("name", "vcpus", "memory", "program", "autostart", "on_fault", "append"),
     *("disk", "network", "console", "rng", "balloon"),
+    *("weight", "cap", "reservation", "period", "affinity"),
 )
+# Values that are left out when a configuration is shown.
+ABSENT = {"append": "", "disk": "", "network": "", "console": "sbi", "rng": False, "balloon": False}
+# What can change while a VM is on.
+LIVE_VM_KEYS = ("weight", "cap", "reservation", "period", "affinity", "vcpus", "autostart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +166,7 @@ class VmConfig:
     console: ConsoleKind = "sbi"
     rng: bool = False
     balloon: bool = False
+    cpu: CpuConfig = field(default_factory=CpuConfig)
 
     @classmethod
     def from_dict(cls, data: object, path: str) -> VmConfig:
@@ -158,18 +189,19 @@ class VmConfig:
             console=optional(table, path, "console", "sbi", _console),
             rng=optional(table, path, "rng", False, boolean),
             balloon=optional(table, path, "balloon", False, boolean),
+            cpu=_cpu(table, path),
         )
 
     def to_dict(self) -> dict[str, object]:
         """Return the plain mapping that `from_dict` reads back; devices that are not there are left out."""
-        devices = {
-            "append": self.append,
-            "disk": self.disk and self.disk.to_value(),
-            "network": self.network,
-            "console": self.console if self.console != "sbi" else "",
-            "rng": self.rng,
-            "balloon": self.balloon,
-        }
+        values = {key: value for key, value in self._own_dict().items() if value != ABSENT.get(key)}
+        return {**values, **self.cpu.to_dict()}
+
+    def full_dict(self) -> dict[str, object]:
+        """Return every key."""
+        return {**self._own_dict(), **self.cpu.full_dict()}
+
+    def _own_dict(self) -> dict[str, object]:
         return {
             "name": self.name,
             "vcpus": self.vcpus,
@@ -177,7 +209,12 @@ class VmConfig:
             "program": self.program,
             "autostart": self.autostart,
             "on_fault": self.on_fault,
-            **{key: value for key, value in devices.items() if value},
+            "append": self.append,
+            "disk": self.disk.to_value() if self.disk else "",
+            "network": self.network,
+            "console": self.console,
+            "rng": self.rng,
+            "balloon": self.balloon,
         }
 
 
@@ -286,6 +323,24 @@ def command_line(value: object, path: str = "append") -> str:
         f"is {value!r}; expected a kernel's command line, at most {MAX_COMMAND_LINE} ASCII characters on one"
         " line, e.g. `console=hvc0 quiet`",
     )
+
+
+def _cpu(table: Mapping[str, Any], path: str) -> CpuConfig:
+    return CpuConfig(
+        weight=optional(table, path, "weight", DEFAULT_WEIGHT, cpu.weight),
+        cap=optional(table, path, "cap", 0, cpu.cap),
+        reservation=optional(table, path, "reservation", 0, cpu.reservation),
+        period=optional(table, path, "period", 0, cpu.vm_period),
+        affinity=optional(table, path, "affinity", (), cpu.pcpu_set),
+    )
+
+
+def _require_online(host: HostConfig, path: str) -> None:
+    for pcpu in host.offline:
+        if pcpu >= host.pcpus:
+            raise ConfigError(path, f"names pCPU {pcpu}, and the host has {host.pcpus}, from 0")
+    if len(host.offline) == host.pcpus:
+        raise ConfigError(path, "names every pCPU; at least one has to stay online")
 
 
 def _on_fault(value: object, path: str) -> OnFault:

@@ -14,11 +14,13 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 from emulator.hypervisor import lifecycle
+from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.trace import Revision
-from emulator.hypervisor.vm import HOLDS_MEMORY, DiskSettings, Vm, VmSettings, VmState
+from emulator.hypervisor.vm import HOLDS_MEMORY, CpuSettings, DiskSettings, Vm, VmSettings, VmState
 from emulator.lab import actions, conditions, inspection, listing, observing, registers, stories
 from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
+from emulator.lab.cpu import to_cycles
 from emulator.lab.errors import LabError
 from emulator.lab.observation import (
     AccessKind,
@@ -117,13 +119,26 @@ class Lab:
     def _autostart(self, name: str) -> None:
         try:
             self.start(self.vm(name))
-        except lifecycle.LifecycleError as error:
+        except (lifecycle.LifecycleError, AdmissionError) as error:
             raise LabError(str(error), "vms") from error
 
     def _new_hypervisor(self, clock: int, position: int, next_event: int) -> Hypervisor:
         config = self.host_config
         host = Host(config.pcpus, config.memory, config.clock, self.engine, config.isa)
-        return Hypervisor(host, self.timeslice_cycles, self.revision, clock, position, next_event, self.seed)
+        hypervisor = Hypervisor(
+            host,
+            self.timeslice_cycles,
+            self.revision,
+            clock,
+            position,
+            next_event,
+            self.seed,
+            config.scheduler,
+            to_cycles(config.period, config.clock),
+        )
+        for pcpu in config.offline:
+            hypervisor.pcpus[pcpu].online = False
+        return hypervisor
 
     # Time
 
@@ -222,7 +237,7 @@ class Lab:
         self.require_program(config.program, "program")
         self.require_command_line_fits(config)
         self.vm_configs[config.name] = config
-        return self.hypervisor.define(_settings(config))
+        return self.hypervisor.define(self._settings(config))
 
     def require_program(self, name: str, path: str) -> None:
         """Raise LabError if there is no program of this name."""
@@ -242,6 +257,7 @@ class Lab:
         """Start a VM with its program as it is now. Raises LabError."""
         lifecycle.require(vm, "start")
         self._set_program(vm, self.program(vm.name))
+        vm.settings = replace(vm.settings, cpu=self._cpu(self.vm_configs[vm.name]))
         lifecycle.start(self.hypervisor, vm)
 
     def change_program(self, vm: Vm, program: Program) -> bool:
@@ -272,10 +288,30 @@ class Lab:
             config.name if name == old else name: config if name == old else other
             for name, other in self.vm_configs.items()
         }
-        vm.settings = _settings(config)
+        vm.settings = self._settings(config)
         vms = list(self.hypervisor.vms.values())
         self.hypervisor.vms.clear()
         self.hypervisor.vms.update((one.name, one) for one in vms)
+
+    def reconfigure_cpu(self, vm: Vm, config: VmConfig) -> None:
+        """Change what a VM that is on may have of the pCPUs, or how many vCPUs. Raises AdmissionError."""
+        settings = replace(vm.settings, vcpus=config.vcpus, cpu=self._cpu(config))
+        self.hypervisor.reconfigure_cpu(vm, settings)
+        self.vm_configs[vm.name] = config
+
+    def reconfigure_host(self, config: HostConfig) -> None:
+        """Change how the pCPUs are shared, and which are online. Raises AdmissionError."""
+        timeslice, period = (to_cycles(ns, config.clock) for ns in (config.timeslice, config.period))
+        self.hypervisor.reconfigure_host(config.scheduler, timeslice, period, config.offline)
+        self.host_config = config
+        for vm in self.hypervisor.vms.values():  # some have the host's period
+            vm.settings = replace(vm.settings, cpu=self._cpu(self.vm_configs[vm.name]))
+            for vcpu in vm.vcpus:
+                vcpu.configure()
+
+    def _cpu(self, config: VmConfig) -> CpuSettings:
+        """Return what a VM may have of the pCPUs, in cycles."""
+        return config.cpu.settings(config.vcpus, self.host_config.clock, self.host_config.period)
 
     def forget(self, name: str) -> None:
         """Drop what belongs to a VM that was undefined."""
@@ -358,20 +394,20 @@ class Lab:
         """Return whether a VM is running, shutting down or paused."""
         return vm.lifecycle in HOLDS_MEMORY and vm.lifecycle is not VmState.CRASHED
 
-
-def _settings(config: VmConfig) -> VmSettings:
-    """Return a VM's settings; the program is loaded into them when it starts."""
-    disk = config.disk and DiskSettings(config.disk.size, read_only=config.disk.read_only)
-    return VmSettings(
-        name=config.name,
-        vcpus=config.vcpus,
-        memory=config.memory,
-        executable=Executable(0, ()),
-        on_fault=config.on_fault,
-        append=config.append or DEFAULT_COMMAND_LINE,
-        disk=disk,
-        network=config.network,
-        console=config.console,
-        rng=config.rng,
-        balloon=config.balloon,
-    )
+    def _settings(self, config: VmConfig) -> VmSettings:
+        """Return a VM's settings; the program is loaded into them when it starts."""
+        disk = config.disk and DiskSettings(config.disk.size, read_only=config.disk.read_only)
+        return VmSettings(
+            name=config.name,
+            vcpus=config.vcpus,
+            memory=config.memory,
+            executable=Executable(0, ()),
+            on_fault=config.on_fault,
+            append=config.append or DEFAULT_COMMAND_LINE,
+            disk=disk,
+            network=config.network,
+            console=config.console,
+            rng=config.rng,
+            balloon=config.balloon,
+            cpu=self._cpu(config),
+        )

@@ -36,6 +36,7 @@ class PcpuView(TypedDict):
     run_cycles: int  # spent in guests
     hypervisor_cycles: int  # charged for exits and world switches
     idle_cycles: int
+    online: bool  # else it is unplugged and idle
 
 
 class HostView(TypedDict):
@@ -47,7 +48,9 @@ class HostView(TypedDict):
     frames_free: int
     frames_hypervisor: int  # kept by the hypervisor for itself
     clock_hz: int
+    scheduler: str  # as in `host.scheduler`
     timeslice_ns: int
+    period_ns: int  # the accounting period of caps
     quantum_cycles: int  # how far one pCPU runs before the next one has its turn
     store_used_bytes: int  # real memory behind the frames that were ever written
 
@@ -63,9 +66,11 @@ class VcpuView(TypedDict):
     last_pcpu: int | None
     line: int | None  # source line of `pc`, when the program has lines
     retired: int  # instructions, since the VM was started
-    run_cycles: int  # on a pCPU
+    run_cycles: int  # in the guest; this and the next four add up to the time since its VM was started
+    hypervisor_cycles: int  # on a pCPU, for its exits and world switches
     ready_cycles: int  # wanted a pCPU and had none (the guest calls it steal time)
     idle_cycles: int  # waiting in WFI
+    off_cycles: int  # not started by its guest, or its VM was paused
 
 
 class VmView(TypedDict):
@@ -78,6 +83,10 @@ class VmView(TypedDict):
     program: str
     autostart: bool
     on_fault: Literal["crash", "skip", "inject"]
+    weight: int
+    cap: int  # percent of one pCPU, 0: none
+    reservation_hz: int  # pCPU cycles a second that are guaranteed, 0: none
+    affinity: list[int]  # pCPUs that it may run on, empty: all
     vmid: int | None
     hgatp: str | None
     frames_ram: int

@@ -11,7 +11,7 @@ from emulator.hypervisor.pcpu import Pcpu
 from emulator.hypervisor.runloop import QUANTUM_CYCLES
 from emulator.hypervisor.trace import Event, Slice
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
-from emulator.hypervisor.vm import Vm, VmState
+from emulator.hypervisor.vm import ON, Vm, VmState
 from emulator.lab.observation import (
     ConsoleDelta,
     EventView,
@@ -100,7 +100,9 @@ def _host(lab: Lab) -> HostView:
         "frames_free": hypervisor.partition.free_count,
         "frames_hypervisor": hypervisor.partition.codes.count(partition.HYPERVISOR),
         "clock_hz": hypervisor.host.clock_hz,
+        "scheduler": lab.host_config.scheduler,
         "timeslice_ns": lab.host_config.timeslice,
+        "period_ns": lab.host_config.period,
         "quantum_cycles": QUANTUM_CYCLES,
         "store_used_bytes": hypervisor.host.store_used_bytes,
     }
@@ -117,6 +119,7 @@ def _pcpu(pcpu: Pcpu) -> PcpuView:
         "run_cycles": pcpu.run_cycles,
         "hypervisor_cycles": pcpu.hypervisor_cycles,
         "idle_cycles": pcpu.idle_cycles,
+        "online": pcpu.online,
     }
 
 
@@ -131,6 +134,10 @@ def _vm(lab: Lab, vm: Vm) -> VmView:
         "program": config.program,
         "autostart": config.autostart,
         "on_fault": config.on_fault,
+        "weight": config.cpu.weight,
+        "cap": config.cpu.cap,
+        "reservation_hz": config.cpu.reservation,
+        "affinity": list(config.cpu.affinity),
         "vmid": vm.vmid if vm.gstage else None,
         "hgatp": address(vm.hgatp) if vm.gstage else None,
         "frames_ram": len(vm.frames),
@@ -163,12 +170,7 @@ def _state_shown(vcpu: Vcpu) -> VcpuStateName:
 def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView:
     hypervisor = lab.hypervisor
     registers = hypervisor.registers(vcpu)
-    ready, idle = vcpu.ready_cycles, vcpu.idle_cycles
-    if vcpu.vm.lifecycle in (VmState.RUNNING, VmState.SHUTTING_DOWN):
-        if vcpu.state is VcpuState.READY:
-            ready += max(0, hypervisor.mean_clock - vcpu.since)
-        elif vcpu.state in WAITING:
-            idle += max(0, hypervisor.mean_clock - vcpu.since)
+    ready, idle, waited_off = _waited(vcpu, hypervisor.mean_clock)
     return {
         "index": vcpu.index,
         "state": "off" if off else _state_shown(vcpu),
@@ -179,9 +181,20 @@ def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView
         "line": None if off else lines.get(registers.pc),
         "retired": vcpu.retired,
         "run_cycles": vcpu.run_cycles,
+        "hypervisor_cycles": vcpu.hypervisor_cycles,
         "ready_cycles": ready,
         "idle_cycles": idle,
+        "off_cycles": waited_off,
     }
+
+
+def _waited(vcpu: Vcpu, now: int) -> tuple[int, int, int]:
+    """Return ready, idle and off cycles with those of the state that it is in now."""
+    ready, idle, off = vcpu.ready_cycles, vcpu.idle_cycles, vcpu.off_cycles
+    waiting = max(0, now - vcpu.since) if vcpu.vm.lifecycle in ON and vcpu.pcpu is None else 0
+    if vcpu.vm.lifecycle is VmState.PAUSED or vcpu.state is VcpuState.STOPPED:
+        return ready, idle, off + waiting
+    return (ready + waiting, idle, off) if vcpu.state is VcpuState.READY else (ready, idle + waiting, off)
 
 
 def _frames(lab: Lab, since: int) -> FramesView:

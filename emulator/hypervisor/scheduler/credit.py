@@ -72,18 +72,16 @@ class Credit(Scheduler):
         return UNDER if self.credits.get(vcpu.id, 0) >= 0 else OVER
 
     def _account(self, now: int) -> None:
-        """Hand out the credit of every period that has begun by now.
+        """Hand out the credit of the period that has begun; those in which nobody ran have none.
 
         Nobody keeps more than one period's worth.
         """
         if now < self.next_accounting:
             return
         period = PERIOD_TIMESLICES * self.timeslice_cycles
-        periods = (now - self.next_accounting) // period + 1
-        self.next_accounting += periods * period
+        self.next_accounting = now - now % period + period
         for number, income in self._incomes(period).items():
-            credit = self.credits.get(number, 0) + income * periods
-            self.credits[number] = min(credit, period)
+            self.credits[number] = min(self.credits.get(number, 0) + income, period)
 
     def _incomes(self, period: int) -> dict[int, int]:
         """Divide one period of all pCPUs by weight; nobody can use more than one whole pCPU."""

@@ -36,9 +36,9 @@ class EarliestDeadlineFirst(Scheduler):
         """Find every reservation a home."""
         self.reserved = {vcpu.id: vcpu for vcpu in vcpus if vcpu.reservation}
         self.places, _ = _place(vcpus, pcpus)
-        for table in (self.budgets, self.deadlines):
-            for number in [one for one in table if one not in self.reserved]:
-                del table[number]
+        known = self.budgets
+        self.budgets = {n: min(known.get(n, v.reservation), v.reservation) for n, v in self.reserved.items()}
+        self.deadlines = {n: self.deadlines.get(n, now + v.period) for n, v in self.reserved.items()}
 
     def refusal(self, vcpus: Sequence[VcpuInfo], pcpus: Sequence[int]) -> str:
         """Return why the reservations do not fit on the pCPUs, or an empty text."""
