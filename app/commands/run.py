@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DEFAULT_NS = 100_000_000
 PARTS = 50
 QUIET_SECONDS = 1.0
+CPU_PARTS = ("run_cycles", "hypervisor_cycles", "ready_cycles", "idle_cycles", "off_cycles")
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -30,11 +31,19 @@ def add_parser(subparsers: Subparsers) -> None:
         help="run a lesson's lab without a page",
         description="Start a lesson's VMs (those with autostart, or all if none has it), run them, and print"
         " consoles, exits by reason and check results. With --solution, do what solution/actions.yaml says."
+        " With --set, change the host or a VM first, and see in the table of CPU time what it brings."
         " With --bare, run an ELF file or firmware on a bare machine instead.",
     )
     parser.add_argument("lesson", type=Path, nargs="?", help="a lesson's directory; with --bare an ELF file")
     parser.add_argument("--until", metavar="TIME", help="virtual time to run, like 2s (default 100ms)")
     parser.add_argument("--solution", action="store_true", help="do the steps of solution/actions.yaml")
+    parser.add_argument(
+        "--set",
+        metavar="WHERE=VALUE",
+        action="append",
+        default=[],
+        help="change the configuration first, like host.scheduler=stride, a.weight=512 or b.cap=50",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_arguments(parser)
 
@@ -68,6 +77,8 @@ def _lesson(args: argparse.Namespace) -> int:
     attempt = Attempt(lesson, load_engine(compiling))
     compiling.finish()
     progress = _Patience()
+    for action in changes(args.set):
+        attempt.lab.apply(action)
     if args.solution:
         _solve(attempt, until, progress)
     else:
@@ -101,6 +112,21 @@ def _duration(text: str) -> int:
         return parse_quantity(text, DURATION_UNITS, "2s")
     except ValueError as error:
         raise VmLabError(f"--until: {error}") from error
+
+
+def changes(settings: list[str]) -> list[dict[str, Any]]:
+    """Return the actions that `--set` asks for: the host's first, and one for each VM."""
+    actions: dict[str, dict[str, Any]] = {"host": {"verb": "set_host"}}
+    for setting in settings:
+        where, equals, value = setting.partition("=")
+        target, dot, key = where.partition(".")
+        if not (equals and dot and target and key.isidentifier()):
+            raise VmLabError(
+                f"--set: {setting!r} is not WHERE=VALUE, like host.scheduler=stride or a.weight=512"
+            )
+        action = actions.setdefault(target, {"verb": "set_vm", "vm": target})
+        action[key] = int(value) if value.isdecimal() else value
+    return [action for target, action in actions.items() if target != "host" or len(action) > 1]
 
 
 def _solve(attempt: "Attempt", until: int | None, progress: Callable[[str, float], None]) -> None:
@@ -142,6 +168,8 @@ def report(attempt: "Attempt") -> dict[str, Any]:
         "position": lab.position,
         "now_ns": lab.now_ns,
         "state_hash": lab.state_hash(),
+        "scheduler": observation["host"]["scheduler"],
+        "clock_hz": observation["host"]["clock_hz"],
         "vms": [
             {
                 "name": vm["name"],
@@ -151,6 +179,7 @@ def report(attempt: "Attempt") -> dict[str, Any]:
                 ),
                 "exits": vm["exits"],
                 "faults": vm["faults"],
+                "cpu": [{part: vcpu[part] for part in CPU_PARTS} for vcpu in vm["vcpus"]],
             }
             for vm in observation["vms"]
         ],
@@ -170,6 +199,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from _exit_table(found["vms"])
     yield ""
+    yield from _cpu_table(found)
+    yield ""
     for check in found["checks"]:
         yield f"[{'x' if check['passed'] else ' '}] {check['title']} ({check['earned']}/{check['points']})"
         if not check["passed"]:
@@ -184,3 +215,14 @@ def _exit_table(vms: list[dict[str, Any]]) -> Iterator[str]:
     yield "  ".join([f"{'exits by reason':{width}}", *(f"{vm['name']:>10}" for vm in vms)])
     for reason in reasons:
         yield "  ".join([f"{reason:{width}}", *(f"{vm['exits'].get(reason, 0):>10}" for vm in vms)])
+
+
+def _cpu_table(found: dict[str, Any]) -> Iterator[str]:
+    """Yield how long each vCPU ran, was handled by the hypervisor, waited for a pCPU, slept, was off."""
+    heads = [part.removesuffix("_cycles") for part in CPU_PARTS]
+    title = f"CPU time in ms ({found['scheduler']})"
+    yield "  ".join([title, *(f"{head:>10}" for head in heads)])
+    for vm in found["vms"]:
+        for index, vcpu in enumerate(vm["cpu"]):
+            times = (vcpu[part] * 1000 / found["clock_hz"] for part in CPU_PARTS)
+            yield "  ".join([f"{vm['name']}.{index}".ljust(len(title)), *(f"{ms:>10.3f}" for ms in times)])

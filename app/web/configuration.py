@@ -6,6 +6,7 @@ errors carry the path (`vms[1].memory`) and, for text, line and column.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from emulator.lab.values import ConfigError
 MAX_TEXT = 64 << 10
 TITLE = "This configuration is not valid"
 _NAME = "configuration"
-_FIELD = re.compile(r"vms-([0-9]{1,3})-(name|memory|vcpus|program|autostart|on_fault|delete)")
-_HOST_KEYS = ("pcpus", "memory", "clock", "timeslice")
+_CPU_KEYS = "weight|cap|reservation|period|affinity"
+_FIELD = re.compile(rf"vms-([0-9]{{1,3}})-(name|memory|vcpus|program|autostart|on_fault|{_CPU_KEYS}|delete)")
+_HOST_KEYS = ("pcpus", "memory", "clock", "timeslice", "scheduler", "period", "offline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,12 @@ class Change:
 
     path: str
     action: JsonObject
+
+    def path_of(self, key: str) -> str:
+        """Return the path of the key that a refusal is about, if the action has it."""
+        whole, _, last = self.path.rpartition(".")
+        known = last in self.action and key in self.action and key not in ("vm", "verb")
+        return f"{whole}.{key}" if known else self.path
 
 
 def parse_text(text: object) -> Wanted:
@@ -65,7 +73,8 @@ def parse_fields(fields: Mapping[str, Any], current: JsonObject) -> Wanted:
         raise Problem(
             422,
             f"{unknown[0][:60]!r} is not a field of the configuration; expected {', '.join(_HOST_KEYS)},"
-            " vms-<i>-name, vms-<i>-memory, vms-<i>-vcpus, vms-<i>-program, vms-<i>-delete",
+            " vms-<i>-name, vms-<i>-memory, vms-<i>-vcpus, vms-<i>-program, vms-<i>-weight, vms-<i>-cap,"
+            " vms-<i>-reservation, vms-<i>-period, vms-<i>-affinity, vms-<i>-delete",
             TITLE,
             where=unknown[0][:60],
         )
@@ -105,7 +114,10 @@ def _flow(table: Mapping[str, Any]) -> str:
 
 
 def _scalar(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, dict):
+        return _flow(cast("JsonObject", value))
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return json.dumps(text) if re.search(r"[,:#'\"{}\[\]]", text) else text
 
 
 def _parse(text: str) -> Document:
@@ -164,22 +176,20 @@ def _true(value: object) -> bool:
 
 
 def _host_changes(old: HostConfig, new: HostConfig) -> Iterator[Change]:
-    before, after = old.to_dict(), new.to_dict()
+    before, after = old.full_dict(), new.full_dict()
     changed = {key: value for key, value in after.items() if value != before[key]}
-    if "clock" in changed:
-        raise Problem(
-            422, "host.clock belongs to the lesson and cannot be changed.", TITLE, where="host.clock"
-        )
+    for key in changed.keys() & {"clock", "isa"}:
+        problem = f"host.{key} belongs to the lesson and cannot be changed."
+        raise Problem(422, problem, TITLE, where=f"host.{key}")
     if changed:
         yield Change("host." + next(iter(changed)), {"verb": "set_host", **changed})
 
 
 def _vm_changes(path: str, old: VmConfig | None, new: VmConfig) -> Iterator[Change]:
-    after = new.to_dict()
     if old is None:
-        yield Change(path, {"verb": "define", "vm": after})
+        yield Change(path, {"verb": "define", "vm": new.to_dict()})
         return
-    before = old.to_dict()
+    before, after = old.full_dict(), new.full_dict()
     changed = {key: value for key, value in after.items() if value != before[key]}
     if changed:
         yield Change(f"{path}.{next(iter(changed))}", {"verb": "set_vm", "vm": old.name, **changed})

@@ -11,8 +11,11 @@ from werkzeug.exceptions import BadRequest
 from app.web.context import context, own_lab
 from app.web.forms import Fields, read_fields, reply_form, take_request_id, text_field
 from app.web.store import LabRow
+from emulator.lab.cpu import SCHEDULER_TITLES
 
 blueprint = Blueprint("labs", __name__, url_prefix="/labs/<lab>")
+
+blueprint.context_processor(lambda: {"schedulers": SCHEDULER_TITLES})
 
 # Each is a view of the worker and a template of the same name.
 PAGES = ("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program")

@@ -200,7 +200,11 @@ class LabWork:
             self._act(row, change.action, None)
         except CallFailed as failure:
             kept = f" ({len(done)} earlier changes were made.)" if done else ""
-            body = {**failure.body, "where": change.path, "message": f"{failure.body['message']}{kept}"}
+            body = {
+                **failure.body,
+                "where": change.path_of(failure.body["where"]),
+                "message": f"{failure.body['message']}{kept}",
+            }
             raise CallFailed(body) from failure
         done.append(change.action)
 

@@ -30,6 +30,7 @@ MAX_RESERVATION_HZ = MAX_PCPUS * 10_000_000_000
 MIN_PERIOD_NS, MAX_PERIOD_NS = 1_000_000, 1_000_000_000
 DEFAULT_PERIOD_NS = 10_000_000
 NS_PER_SECOND = 1_000_000_000
+SCHEDULER_TITLES = {name: policy.title for name, policy in POLICIES.items()}
 
 _RANGE = re.compile(r"\s*([0-9]{1,3})\s*(?:-\s*([0-9]{1,3})\s*)?")
 

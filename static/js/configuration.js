@@ -23,7 +23,9 @@ export function startConfiguration(lab) {
       host.pcpus.length,
       host.memory_bytes,
       host.timeslice_ns,
+      [host.scheduler, host.period_ns, host.pcpus.map((pcpu) => pcpu.online)],
       vms.map((vm) => [vm.name, vm.index, vm.memory_bytes, vm.vcpus.length, vm.program]),
+      vms.map((vm) => [vm.weight, vm.cap, vm.reservation_hz, vm.affinity]),
     ]);
     if (shown && now !== shown && !edited && place.querySelector("form")) htmx.trigger(place, "refresh");
     shown = now;
@@ -59,6 +61,7 @@ function markWrong(place) {
   const field = name && place.querySelector(`[name="${CSS.escape(name)}"]`);
   if (field) {
     field.setAttribute("aria-invalid", "true");
+    field.closest("details")?.setAttribute("open", "");
     field.setAttribute("aria-describedby", "config-error");
   }
   return Boolean(message);

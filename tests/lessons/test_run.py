@@ -48,6 +48,33 @@ def test_json_has_the_same_facts(capsys: pytest.CaptureFixture[str]) -> None:
     assert [check["id"] for check in found["checks"] if check["passed"]] == ["hello"]
 
 
+def test_cpu_time_is_configured_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ("host.scheduler=stride", "host.pcpus=1", "b.cap=30", "a.affinity=0")
+    options = [word for setting in settings for word in ("--set", setting)]
+    found: dict[str, Any] = json.loads(printed(capsys, FIRST, "--until", "50ms", "--json", *options))
+    assert found["scheduler"] == "stride"
+    (busy,) = [vm["cpu"][0] for vm in found["vms"] if vm["name"] == "b"]
+    assert 0.27 * 5_000_000 < busy["run_cycles"] + busy["hypervisor_cycles"] <= 0.3 * 5_000_000
+    assert sum(busy.values()) == 5_000_000
+    table = printed(capsys, FIRST, "--until", "50ms", *options)
+    assert "CPU time in ms (stride)" in table
+    assert any(line.startswith("b.0") for line in table.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("b.cap", "'b.cap' is not WHERE=VALUE"),
+        ("b.cpa=3", "did you mean `cap`?"),
+        ("x.cap=3", "there is no VM 'x'"),
+        ("b.reservation=30MHz", "choose the scheduler edf"),
+    ],
+)
+def test_a_wrong_setting_is_refused(capsys: pytest.CaptureFixture[str], setting: str, words: str) -> None:
+    assert main(["run", FIRST, "--set", setting]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_two_runs_have_the_same_state_hash(capsys: pytest.CaptureFixture[str]) -> None:
     hashes = {
         json.loads(printed(capsys, FIRST, "--until", "20 ms", "--json"))["state_hash"] for _ in range(2)

@@ -35,6 +35,38 @@ def test_vms_leave_before_the_host_changes_and_come_after_it() -> None:
     assert verbs == ["undefine", "set_host", "define"]
 
 
+def test_cpu_time_goes_there_and_back_as_text_and_as_fields() -> None:
+    fields = {
+        "scheduler": "edf",
+        "offline": "1",
+        "vms-0-weight": "512",
+        "vms-0-cap": "50",
+        "vms-0-affinity": "0,3",
+        "vms-1-reservation": "30 MHz",
+        "vms-1-period": "",
+    }
+    wanted = parse_fields(fields, NOW)
+    assert [change.action for change in changes(NOW, wanted)] == [
+        {"verb": "set_host", "scheduler": "edf", "offline": "1"},
+        {"verb": "set_vm", "vm": "a", "weight": 512, "cap": 50, "affinity": "0,3"},
+        {"verb": "set_vm", "vm": "b", "reservation": "30 MHz"},
+    ]
+    after = wanted.config.to_dict()
+    assert parse_text(config_text(after)).config == wanted.config
+    back = changes(after, parse_text(config_text(NOW)))
+    assert back[1].action == {"verb": "set_vm", "vm": "a", "weight": 256, "cap": 0, "affinity": ""}
+
+
+def test_devices_and_command_lines_go_there_and_back_as_text() -> None:
+    vm = {**CONFIG["vms"][0], "disk": {"size": "1 MiB", "read_only": True}, "append": "a=1, b: {c} # d"}
+    config = LabConfig.from_dict({**CONFIG, "vms": [vm]})
+    assert parse_text(config_text(config.to_dict())).config == config
+    assert [change.action["verb"] for change in changes(NOW, parse_text(config_text(config.to_dict())))] == [
+        "undefine",
+        "set_vm",
+    ]
+
+
 def test_a_vm_that_is_renamed_stays_the_same_vm() -> None:
     wanted = parse_fields({"vms-0-name": "web"}, NOW)
     assert [change.action for change in changes(NOW, wanted)] == [
@@ -72,6 +104,23 @@ def test_the_page_changes_the_lab(student: Student) -> None:
     assert [action["verb"] for action in reply["actions"]] == ["set_host", "set_vm"]
     assert reply["state"]["host"]["timeslice_ns"] == 200_000
     assert (reply["vms"][0]["memory"], reply["vms"][0]["vcpus"]) == ("512 KiB", 2)
+
+
+def test_the_page_changes_cpu_time_of_a_vm_that_is_on(student: Student) -> None:
+    student.done("actions", verb="start", vm="b")
+    reply = student.done("config", **{"scheduler": "stride", "vms-1-weight": "512", "vms-1-cap": "80"})
+    assert [action["verb"] for action in reply["actions"]] == ["set_host", "set_vm"]
+    assert reply["state"]["host"]["scheduler"] == "stride"
+    assert [(vm["weight"], vm["cap"]) for vm in reply["state"]["vms"]] == [(256, 0), (512, 80)]
+
+
+def test_a_promise_that_cannot_be_kept_is_refused_at_its_field(student: Student) -> None:
+    student.done("actions", verb="start", vm="b")
+    response = student.post("config", **{"vms-1-weight": "512", "vms-1-reservation": "30 MHz"})
+    assert response.status_code == 422
+    assert response.json is not None
+    assert response.json["error"]["where"] == "vms[1].reservation"
+    assert "choose the scheduler edf" in response.json["error"]["message"]
 
 
 def test_a_vm_that_is_on_keeps_its_memory_and_the_error_says_which(student: Student) -> None:
