@@ -20,6 +20,15 @@ def add_parser(subparsers: Subparsers) -> None:
     core.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each; the best counts (3)")
     core.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
     core.set_defaults(suite=run_core)
+    hypervisor = suites.add_parser("hypervisor", help="exits and world switches in a second")
+    hypervisor.add_argument(
+        "--size", choices=SIZES, default="m", help="s: 20 thousand exits, m: 200 thousand"
+    )
+    hypervisor.add_argument("--repeat", type=int, default=3, metavar="N", help="runs; the best counts (3)")
+    hypervisor.add_argument(
+        "--json", action="store_true", help="print a list of {name, value, unit, peer, ...}"
+    )
+    hypervisor.set_defaults(suite=run_hypervisor)
     boot = suites.add_parser("boot", help="Linux to a shell's prompt, in a VM and on the bare machine")
     boot.add_argument("--repeat", type=int, default=3, metavar="N", help="boots; the best counts (3)")
     boot.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
@@ -42,6 +51,19 @@ def run_core(args: argparse.Namespace) -> int:
     results = [*core.measure(programs, args.size, max(1, args.repeat), cache_directory(), engine, say)]
     compile_s = core.measure_compile(say)
     print(as_json([*core.figures_of(results), compile_s]) if args.json else core.as_table(results, compile_s))
+    return 0
+
+
+def run_hypervisor(args: argparse.Namespace) -> int:
+    """Measure what exits and world switches cost."""
+    from emulator.bench.figures import as_json, as_table
+    from emulator.bench.hypervisor import Measurement, measure
+    from emulator.build.cache import cache_directory
+    from emulator.build.engine import load_engine
+
+    measurement = Measurement(load_engine(), args.size, max(1, args.repeat), cache_directory(), say)
+    figures = list(measure(measurement))
+    print(as_json(figures) if args.json else as_table(figures))
     return 0
 
 
