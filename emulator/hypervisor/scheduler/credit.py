@@ -18,7 +18,7 @@ PERIOD_TIMESLICES = 10
 
 
 class Credit(Scheduler):
-    """First who was boosted, then who has credit left, then everybody else; each class in turn."""
+    """First who was boosted, then who has credit left, then everybody else; in each class who has most."""
 
     name = "credit"
     title = "Credit"
@@ -58,9 +58,12 @@ class Credit(Scheduler):
         self._account(now)
 
     def pick(self, runqueue: RunQueue, now: int) -> VcpuInfo | None:
-        """Take the first of the best class."""
+        """Take who has most credit in the best class.
+
+        In Xen they take turns: there a VM that is owed nearly a whole pCPU loses what it misses in line.
+        """
         self._account(now)
-        return min(runqueue, key=self._class)
+        return min(runqueue, key=lambda vcpu: (self._class(vcpu), -self.credits.get(vcpu.id, 0)))
 
     def preempts(self, vcpu: VcpuInfo, running: VcpuInfo, now: int) -> bool:
         """Let the boosted go before all others."""
