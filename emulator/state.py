@@ -30,6 +30,7 @@ EXIT_WFI = 2  # wait-for-interrupt retired and no enabled interrupt is pending
 EXIT_MMIO = 3  # an access to an address that is not RAM; see the mmio_* fields
 EXIT_STORE_FULL = 4  # the backing store has no free slot for a copy-on-write
 EXIT_DEBUG = 5  # at a breakpoint, or a watched range was touched; see host.debug_*
+EXIT_BOUNDS = 6  # checked kernels only: an access outside its region, which is our mistake; see BOUNDS
 
 EXIT_NAMES = ("budget", "trap", "wfi", "mmio", "store full", "debug")
 
@@ -223,5 +224,27 @@ WALK = Layout(
         ("address", WALK_REFERENCES),  # HPA of the page-table entry
         ("guest_address", WALK_REFERENCES),  # what this stage was translating: GVA for VS, GPA for G
         ("pte", WALK_REFERENCES),
+    ),
+)
+
+# Checked kernels (`VMLAB_CHECKED=1`): the regions of host memory, each with the accesses that belong there.
+# `store` is the backing store as guests and devices use it, `fresh` the same for a slot that is being filled,
+# `own` the fast map of the hart that runs, `buffer` what the caller of `phys_read` or `phys_write` brought.
+REGIONS = (
+    "store", "frame_slot", "slot_references", "free_slots", "code", "frame_code", "code_frame", "fast",
+    "events", "own", "buffer", "fresh",
+)  # fmt: skip
+# After the regions: an index into an array of a record.
+BOUNDS_INDEX = len(REGIONS)
+
+BOUNDS = Layout(
+    "BOUNDS",
+    (
+        ("start", len(REGIONS)),
+        ("length", len(REGIONS)),
+        # The first violation: region, or BOUNDS_INDEX with an index and a count in place of address and size.
+        *_ones("violations kind address size write pc_of_violation"),
+        *_ones("pc"),  # of the instruction that runs
+        ("spare", 8),  # where an access is sent that must not be made
     ),
 )

@@ -27,6 +27,7 @@ _SOURCES = (
     "isa/extensions.py",
     "build/generate.py",
     "build/float_branches.py",
+    "build/checks.py",
     "build/compile.py",
 )
 
@@ -43,9 +44,12 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vmlab"
 
 
-def kernel_directory() -> Path:
-    """Return the directory of the kernels for these sources, versions and this CPU; it may not exist yet."""
-    return cache_directory() / _fingerprint()
+def kernel_directory(checked: bool = False) -> Path:
+    """Return the directory of the kernels for these sources, versions and this CPU; it may not exist yet.
+
+    Those with bounds checks have one of their own.
+    """
+    return cache_directory() / (_fingerprint() + "-checked" * checked)
 
 
 def write_whole(path: Path, content: bytes) -> None:

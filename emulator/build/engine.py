@@ -2,7 +2,8 @@
 
 `load_engine` compiles the kernel module once on a machine (`generate.py`, `compile.py`), keeps the object
 code (`cache.py`) and links it into this process (`native.py`). With `VMLAB_JIT=0` the same module runs as
-plain Python: slow, and the oracle for the compiled kernels.
+plain Python: slow, and the oracle for the compiled kernels. With `VMLAB_CHECKED=1` the module has a bounds
+check around every access to host memory (`checks.py`, `checked.py`); otherwise there is none in it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import os
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from emulator.build.cache import kernel_directory, write_whole
-from emulator.build.native import load_objects
+from emulator.build.checked import checked_function
+from emulator.build.native import define_bounds, load_objects
 
 Progress = Callable[[str, float], None]
 _ENTRIES = {
@@ -89,12 +92,20 @@ class Engine:
         return bool(self._write(ctypes.addressof(host), hpa, address, length))
 
 
-def load_engine(progress: Progress | None = None) -> Engine:
+def load_engine(progress: Progress | None = None, checked: bool | None = None) -> Engine:
     """Return the engine, compiling the kernels if this machine has not done so yet.
 
-    `progress(text, fraction)` is called while compiling. Raises KernelCacheError when they cannot be kept.
+    `progress(text, fraction)` is called while compiling. `checked` kernels raise KernelBoundsError when they
+    leave their memory; if it is not given, `VMLAB_CHECKED=1` decides. Raises KernelCacheError when compiled
+    kernels cannot be kept.
     """
-    return Engine(_plain_functions() if os.environ.get("VMLAB_JIT") == "0" else _native_functions(progress))
+    if checked is None:
+        checked = os.environ.get("VMLAB_CHECKED") == "1"
+    plain = os.environ.get("VMLAB_JIT") == "0"
+    functions = _plain_functions(checked) if plain else _native_functions(progress, checked)
+    if checked:
+        functions = {name: checked_function(name, function) for name, function in functions.items()}
+    return Engine(functions)
 
 
 def kernels_cached() -> bool:
@@ -102,20 +113,24 @@ def kernels_cached() -> bool:
     return (kernel_directory() / _COMPLETE).exists()
 
 
-def kernel_module() -> Path:
+def kernel_module(checked: bool = False) -> Path:
     """Return the path of the generated module, writing it if it is not there. Raises KernelCacheError."""
     from emulator.build.generate import kernel_source
 
-    path = kernel_directory() / "vmlab_kernels.py"
+    path = kernel_directory(checked) / "vmlab_kernels.py"
     if not path.exists():
-        write_whole(path, kernel_source().encode())
+        write_whole(path, kernel_source(checked).encode())
     return path
 
 
-def _plain_functions() -> dict[str, Callable[..., int]]:
+def _plain_functions(checked: bool) -> dict[str, Callable[..., int]]:
     from emulator.build.compile import import_kernels
 
-    module = import_kernels(kernel_module())
+    return plain_functions(import_kernels(kernel_module(checked)))
+
+
+def plain_functions(module: ModuleType) -> dict[str, Callable[..., int]]:
+    """Return the entries of a kernel module that was imported with `VMLAB_JIT=0`."""
     return {name: partial(_call_plain, getattr(module, f"enter_{name}")) for name in _ENTRIES}
 
 
@@ -127,13 +142,14 @@ def _call_plain(function: Callable[..., Any], *arguments: int) -> int:
 
 
 @cache
-def _native_functions(progress: Progress | None) -> dict[str, Callable[..., int]]:
-    directory = kernel_directory()
+def _native_functions(progress: Progress | None, checked: bool) -> dict[str, Callable[..., int]]:
+    directory = kernel_directory(checked)
     if not (directory / _COMPLETE).exists():
-        _compile(directory, progress)
+        _compile(directory, progress, checked)
     symbols = dict(line.split() for line in (directory / _COMPLETE).read_text().splitlines())
     addresses = load_objects(
-        {symbol: (directory / f"{name}.o").read_bytes() for name, symbol in symbols.items()}
+        {symbol: (directory / f"{name}.o").read_bytes() for name, symbol in symbols.items()},
+        directory.name,
     )
     return {name: _prototype(count)(addresses[symbols[name]]) for name, count in _ENTRIES.items()}
 
@@ -142,10 +158,12 @@ def _prototype(count: int) -> Any:
     return ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * count)
 
 
-def _compile(directory: Path, progress: Progress | None) -> None:
+def _compile(directory: Path, progress: Progress | None, checked: bool) -> None:
     from emulator.build.compile import import_kernels, object_code
 
-    module = import_kernels(kernel_module(), progress)
+    if checked:
+        define_bounds()
+    module = import_kernels(kernel_module(checked), progress)
     symbols: list[str] = []
     for name in _ENTRIES:
         symbol, code = object_code(module, name)

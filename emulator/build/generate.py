@@ -10,6 +10,8 @@ Four things happen to the sources, and only these:
   with uint64 makes float64 or a wrong comparison;
 * every function is marked for compilation.
 
+With `checked`, `checks.py` also puts a bounds check around every raw access.
+
 The same text, loaded with `VMLAB_JIT=0`, is plain Python: the oracle for the compiled kernels.
 """
 
@@ -23,6 +25,7 @@ from pathlib import Path
 from types import ModuleType
 
 from emulator.build import float_branches
+from emulator.build.checks import check_accesses
 from emulator.isa.encodings import COMPRESSED, TABLE
 from emulator.isa.extensions import NAMES, extension_bit
 from emulator.isa.instruction import Instruction, Segment
@@ -174,12 +177,12 @@ _SYSTEM = frozenset({"csr", "csri", "system", "hload", "hstore"})
 _OFTEN = frozenset(_TEMPLATES) - _ATOMIC - _SYSTEM
 
 
-def kernel_source() -> str:
-    """Return the text of the kernel module."""
+def kernel_source(checked: bool = False) -> str:
+    """Return the text of the kernel module, with bounds checks if `checked`."""
     constants: dict[str, int] = {}
     functions: list[ast.stmt] = []
     inlined: set[str] = {_function(row) for row in (*TABLE, *COMPRESSED)}
-    for name in MODULES:
+    for name in (*(("bounds",) if checked else ()), *MODULES):
         module = importlib.import_module(f"emulator.core.{name}")
         tree = ast.parse((CORE / f"{name}.py").read_text())
         constants |= _constants(module, constants)
@@ -196,10 +199,14 @@ def kernel_source() -> str:
     ).body
     _fill_dispatch(functions)
     functions = _inline(functions, inlined)
+    if checked:
+        functions = check_accesses(functions)
     literals = _Literals(constants)
     body = [literals.visit(_marked(node)) for node in functions]
     values = constants | literals.used
     text = _HEADER.replace("HOST_OPERATIONS", f"({', '.join(float_branches.host_operations())})")
+    if checked:
+        text = text.replace("    JIT, hart_at", "    JIT, bounds_address, bounds_at, hart_at")
     text += "\n".join(f"{name} = np.uint64({value:#x})" for name, value in sorted(values.items())) + "\n\n"
     text += "\n\n".join(ast.unparse(node) for node in ast.parse("").body + body) + "\n\n"
     return text + _entries()

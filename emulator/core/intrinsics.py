@@ -14,7 +14,8 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np import numpy_support
 
-from emulator.state import HART, HOST, WALK, Layout
+from emulator.core.regions import BOUNDS_SYMBOL, bounds_location
+from emulator.state import BOUNDS, HART, HOST, WALK, Layout
 
 JIT = os.environ.get("VMLAB_JIT", "1") != "0"
 
@@ -76,6 +77,26 @@ def _jit_leading_zeros(typingctx, value):
     return types.uint64(types.uint64), codegen
 
 
+@intrinsic
+def _jit_bounds_address(typingctx):
+    """The address of the process's BOUNDS record, which the linker fills in (checked kernels only)."""
+
+    def codegen(context, builder, signature, args):
+        from llvmlite import ir
+
+        module = builder.module
+        record = module.globals.get(BOUNDS_SYMBOL)
+        if record is None:
+            record = ir.GlobalVariable(module, ir.IntType(64), BOUNDS_SYMBOL)
+        return builder.ptrtoint(record, ir.IntType(64))
+
+    return types.uint64(), codegen
+
+
+def _plain_bounds_address() -> Any:
+    return np.uint64(bounds_location())
+
+
 def _plain_leading_zeros(value: Any) -> Any:
     return np.uint64(64 - int(value).bit_length())
 
@@ -114,3 +135,5 @@ load_u8, load_u16, load_u32, load_u64 = _load(8), _load(16), _load(32), _load(64
 store_u8, store_u16, store_u32, store_u64 = _store(8), _store(16), _store(32), _store(64)
 leading_zeros = _jit_leading_zeros if JIT else _plain_leading_zeros
 hart_at, host_at, walk_at = _record(HART), _record(HOST), _record(WALK)
+bounds_at = _record(BOUNDS)
+bounds_address = _jit_bounds_address if JIT else _plain_bounds_address
