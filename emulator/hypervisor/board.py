@@ -32,6 +32,7 @@ from emulator.devices.virt import (
     VIRTIO_STRIDE,
 )
 from emulator.devices.virtio.balloon import VirtioBalloon
+from emulator.devices.virtio.block import VirtioBlock
 from emulator.devices.virtio.console import VirtioConsole
 from emulator.devices.virtio.entropy import VirtioEntropy
 from emulator.devices.virtio.mmio import EmptySlot, VirtioDevice, VirtioMmio
@@ -96,6 +97,7 @@ class VmBoard:
         self._vm = vm
         self._memory = GuestMemory(hypervisor, vm)
         self.deadline = NEVER
+        self.disk: VirtioBlock | None = None
         self.bus = Bus()
         self._lines = [False] * vm.settings.vcpus
         self._power_pressed = False
@@ -122,7 +124,7 @@ class VmBoard:
     def _virtio_devices(self) -> dict[int, VirtioDevice]:
         vm = self._vm
         make: dict[int, Callable[[], VirtioDevice]] = {
-            DISK_SLOT: vm.disk,
+            DISK_SLOT: self._disk,
             NETWORK_SLOT: self._network_card,
             CONSOLE_SLOT: lambda: VirtioConsole(self._print, vm.console.read),
             ENTROPY_SLOT: lambda: VirtioEntropy(
@@ -131,6 +133,13 @@ class VmBoard:
             BALLOON_SLOT: lambda: VirtioBalloon(self._pages(), self._release),
         }
         return {slot: make[slot]() for slot in vm.settings.occupied_slots()}
+
+    def _disk(self) -> VirtioBlock:
+        """Return the VM's disk, without the requests of its last start."""
+        disk = self.disk = self._vm.disk()
+        disk.now_ns = self._now_ns
+        disk.reset()
+        return disk
 
     def _network_card(self) -> VirtioNetwork:
         """Return a new card, plugged in where the VM's last one was."""
@@ -153,17 +162,20 @@ class VmBoard:
         return answer
 
     def _find_deadline(self) -> None:
-        due = self.rtc.deadline_ns()
-        if due is None:
+        due = [self.rtc.deadline_ns(), self.disk.deadline_ns if self.disk else None]
+        first = min((one for one in due if one is not None), default=None)
+        if first is None:
             self.deadline = NEVER
         else:
-            self.deadline = min(NEVER, -(-due * self._hypervisor.host.clock_hz // NS_PER_SECOND))
+            self.deadline = min(NEVER, -(-first * self._hypervisor.host.clock_hz // NS_PER_SECOND))
 
     # What the host does
 
     def elapse(self) -> None:
         """Let the devices do what is due."""
         self.rtc.elapse(self._now_ns())
+        if self.disk:
+            self.disk.elapse()
         self._find_deadline()
 
     def typed(self) -> None:
@@ -178,6 +190,7 @@ class VmBoard:
         self.uart.input_changed()
         for transport in self.virtio.values():
             transport.process_all()
+        self._find_deadline()
 
     def press_power_button(self) -> None:
         """Interrupt the guest by the button's source at the PLIC.

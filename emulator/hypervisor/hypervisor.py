@@ -13,6 +13,7 @@ from emulator.hypervisor.partition import Partition
 from emulator.hypervisor.runloop import RunLoop
 from emulator.hypervisor.scheduler import POLICIES, RoundRobin
 from emulator.hypervisor.scheduler.interface import PERIOD_CYCLES
+from emulator.hypervisor.storage import Storage
 from emulator.hypervisor.switch import Switch
 from emulator.hypervisor.trace import Revision, Trace
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
@@ -50,6 +51,8 @@ class Hypervisor(RunLoop):
         self.next_serial = 1
         self.seed = seed
         self.switches: dict[str, Switch] = {}
+        self.storage = Storage()
+        self.storage.on_full = self._pool_is_full
 
     def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
         """Handle why a hart came back, charge for it, and return the exit reason."""
@@ -115,6 +118,13 @@ class Hypervisor(RunLoop):
             vm.board.typed()
         return dropped
 
+    def note_device(self, reason: str, text: str, vm: Vm | None = None) -> None:
+        """Log what a device or what is behind it met with."""
+        self.trace.log("device", reason, text, self.position, self.now, vm.name if vm else None)
+
+    def _pool_is_full(self, pool: str, text: str) -> None:
+        self.note_device("pool full", f"pool {pool} is full: {text}")
+
     def record_fault(self, fault: Fault, text: str) -> None:
         """Keep a fault's story and log it."""
         detail: dict[str, str | int] = {"gpa": f"{fault.gpa:#018x}", "pc": f"{fault.pc:#018x}"}
@@ -148,6 +158,7 @@ class Hypervisor(RunLoop):
             detail={"from": before.value},
         )
         if state in (VmState.SHUT_OFF, VmState.CRASHED):
+            vm.settle_disk()
             self.update_scheduler()
 
     def update_scheduler(self, starting: Vm | None = None) -> None:
@@ -165,6 +176,7 @@ class Hypervisor(RunLoop):
         yield bytes(self.partition.codes)
         switches = {name: switch.state_parts() for name, switch in self.switches.items()}
         yield json.dumps(switches, sort_keys=True).encode()
+        yield from self.storage.state_parts()
         for vm in self.vms.values():
             yield from vm.state_parts()
 
@@ -222,6 +234,8 @@ class Hypervisor(RunLoop):
         self.next_serial = old.next_serial
         self.faults = old.faults
         self.switches = old.switches
+        self.storage = old.storage
+        self.storage.on_full = self._pool_is_full
         self.trace.exits = old.trace.exits
         self.trace.events = old.trace.events
         self.trace.together = old.trace.together
@@ -231,7 +245,7 @@ class Hypervisor(RunLoop):
         assert settings.name not in self.vms
         taken = {vm.index for vm in self.vms.values()}
         index = next(number for number in range(len(taken) + 1) if number not in taken)
-        vm = Vm(settings, index, self.next_serial)
+        vm = Vm(settings, index, self.next_serial, self.storage)
         self.next_serial += 1
         self.vms[settings.name] = vm
         return vm

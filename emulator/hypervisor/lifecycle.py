@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emulator.errors import VmLabError
-from emulator.hypervisor import admission, direct_boot
+from emulator.hypervisor import admission, direct_boot, disks
 from emulator.hypervisor.board import VmBoard
 from emulator.hypervisor.gstage import GStage, table_frames_needed
 from emulator.hypervisor.partition import OutOfFramesError, ram_code
+from emulator.hypervisor.storage import StorageError
 from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
-from emulator.hypervisor.vm import ACTIVE, HOLDS_MEMORY, Vm, VmState
+from emulator.hypervisor.vm import ACTIVE, HOLDS_MEMORY, ON, Vm, VmState
 from emulator.state import PAGE_BYTES, RAM_BASE
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def start(hypervisor: Hypervisor, vm: Vm) -> None:
     _check_program_fits(vm)
     _check_memory_fits(hypervisor, vm)
     admission.require_vm(hypervisor, vm, vm.settings)
+    _check_disk(hypervisor, vm)
     if vm.frames:  # of a crash
         _take_memory_away(hypervisor, vm)
     _give_memory(hypervisor, vm)
@@ -228,6 +230,15 @@ def _check_memory_fits(hypervisor: Hypervisor, vm: Vm) -> None:
             f" and {tables} for its G-stage table) and {free} are free;"
             f" shut a VM off, or give {vm.name} less memory"
         )
+
+
+def _check_disk(hypervisor: Hypervisor, vm: Vm) -> None:
+    others = [one for one in hypervisor.vms.values() if one is not vm and one.lifecycle in ON]
+    on = [(one.name, one.settings.disk) for one in others]
+    try:
+        disks.require_usable(hypervisor.storage, vm.name, vm.settings.disk, on)
+    except StorageError as error:
+        raise LifecycleError(str(error)) from error
 
 
 def _give_memory(hypervisor: Hypervisor, vm: Vm) -> None:

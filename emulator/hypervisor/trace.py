@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 SliceKind = Literal["run", "hypervisor", "idle"]
-EventKind = Literal["action", "state", "exit", "fault", "console"]
+EventKind = Literal["action", "state", "exit", "fault", "console", "device"]
 # event id, revision, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles charged
 ExitRecord = tuple[int, int, int, int, str, str, str, int, int, int, int]
 

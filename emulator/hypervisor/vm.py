@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
-from emulator.devices.virtio.block import VirtioBlock
+from emulator.devices.virtio.block import MediumError, VirtioBlock
 from emulator.hypervisor.console import Console
+from emulator.hypervisor.disks import DiskSettings as DiskSettings
+from emulator.hypervisor.disks import make_disk
 from emulator.hypervisor.gstage import GStage
 from emulator.hypervisor.scheduler.interface import DEFAULT_WEIGHT, PERIOD_CYCLES
+from emulator.hypervisor.storage import Storage
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.machine.elf import Executable
 from emulator.state import PAGE_BYTES, RAM_BASE
@@ -43,15 +47,6 @@ class VmState(Enum):
 ACTIVE = (VmState.RUNNING, VmState.SHUTTING_DOWN)
 ON = (VmState.RUNNING, VmState.SHUTTING_DOWN, VmState.PAUSED)
 HOLDS_MEMORY = (VmState.RUNNING, VmState.SHUTTING_DOWN, VmState.PAUSED, VmState.CRASHED)
-
-
-@dataclass(frozen=True, slots=True)
-class DiskSettings:
-    """A disk of `size` bytes that begins with `contents` and is zero behind them."""
-
-    size: int
-    contents: bytes = b""
-    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +100,10 @@ class VmSettings:
 class Vm:
     """One VM. `lifecycle` never is IDLE; `state` is what people are shown."""
 
-    def __init__(self, settings: VmSettings, index: int, serial: int) -> None:
+    def __init__(self, settings: VmSettings, index: int, serial: int, storage: Storage) -> None:
         """Define a VM that is shut off.
 
-        `index` picks its colour, `serial` (from 1, never reused) its VMID.
+        `index` picks its colour, `serial` (from 1, never reused) its VMID; `storage` has its volume.
         """
         self.settings = settings
         self.index = index
@@ -127,6 +122,7 @@ class Vm:
         self.faults: list[int] = []  # event ids
         self.fault_count = 0
         self.starts = 0
+        self.storage = storage
         self._disk: tuple[DiskSettings, VirtioBlock] | None = None
         self.start_digest = ""
         self.time_offset = 0  # host ticks when its `time` was 0
@@ -154,10 +150,16 @@ class Vm:
         """Return its disk with all that was ever written to it; a new one once its settings have changed."""
         settings = self.settings.disk
         assert settings is not None
-        if self._disk is None or self._disk[0] != settings:
-            disk = VirtioBlock(settings.contents, settings.read_only, self.name, settings.size)
-            self._disk = settings, disk
+        if self._disk is None or not self._disk[0].same_disk(settings):
+            self._disk = settings, make_disk(settings, self.storage, self.name)
+        self._disk[1].limits = settings.limits
         return self._disk[1]
+
+    def settle_disk(self) -> None:
+        """Write its disk's cache back; what cannot be written now stays there."""
+        if self._disk is not None:
+            with suppress(MediumError):
+                self._disk[1].write_back()
 
     def contains(self, gpa: int, length: int = 1) -> bool:
         """Return whether `length` bytes from a GPA are all in its RAM. Any ints are fine."""

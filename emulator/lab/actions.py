@@ -17,6 +17,7 @@ from emulator.hypervisor.vm import ON, Vm, VmState
 from emulator.lab.config import LIVE_VM_KEYS, VM_KEYS, HostConfig, VmConfig
 from emulator.lab.errors import LabError
 from emulator.lab.programs import Program
+from emulator.lab.storage_actions import STORAGE_VERBS
 from emulator.lab.values import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def _set_vm(lab: Lab, arguments: Result) -> Result:
         raise LabError(f"there is a VM {config.name!r} already; choose another name", "name")
     lab.require_program(config.program, "program")
     lab.require_command_line_fits(config)
+    lab.require_volume(config)
     if live:
         lab.reconfigure_cpu(vm, config)
     else:
@@ -213,4 +215,5 @@ VERBS: dict[str, Callable[[Lab, Result], Result]] = {
     "console_input": _console_input,
     "answer": _answer,
     "reset_lab": _reset_lab,
+    **STORAGE_VERBS,
 }

@@ -21,6 +21,8 @@ from emulator.isa.extensions import DEFAULT_ISA, Isa, IsaError, parse_isa
 from emulator.lab import cpu
 from emulator.lab.cpu import MAX_PCPUS, CpuConfig, format_pcpus
 from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, format_size
+from emulator.lab.storage_config import DiskConfig as DiskConfig
+from emulator.lab.storage_config import PoolConfig, read_pools
 from emulator.lab.values import (
     ConfigError,
     boolean,
@@ -41,8 +43,6 @@ MAX_COMMAND_LINE = 1023  # COMMAND_LINE_SIZE of Linux on RISC-V is 1024, with th
 TIMEBASE_HZ = 10_000_000  # ticks of the guest's `time` counter; a pCPU runs a whole number of cycles in each
 MAX_CLOCK_HZ = 10_000_000_000
 MIN_TIMESLICE_NS, MAX_TIMESLICE_NS = 10_000, 10_000_000_000
-
-MIN_DISK_BYTES, MAX_DISK_BYTES = 4 << 10, 1 << 30
 
 OnFault = Literal["crash", "skip", "inject"]
 ConsoleKind = Literal["sbi", "virtio"]
@@ -107,30 +107,6 @@ class HostConfig:
             "period": format_quantity(self.period, DURATION_UNITS),
             "offline": format_pcpus(self.offline),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class DiskConfig:
-    """A virtio disk of `size` bytes, all zero at first. What is written stays until the lab is reset."""
-
-    size: int
-    read_only: bool = False
-
-    @classmethod
-    def from_value(cls, value: object, path: str) -> DiskConfig:
-        """Return the disk that a size or a mapping describes; raise ConfigError."""
-        if not isinstance(value, dict):
-            return cls(disk_size(value, path))
-        table = table_of(cast("object", value), path, ("size", "read_only"))
-        if "size" not in table:
-            raise ConfigError(path, "has no size; expected one, e.g. `size: 16 MiB`")
-        size = disk_size(table["size"], f"{path}.size")
-        return cls(size, optional(table, path, "read_only", False, boolean))
-
-    def to_value(self) -> object:
-        """Return the plain value that `from_value` reads back."""
-        size = format_size(self.size)
-        return {"size": size, "read_only": True} if self.read_only else size
 
 
 VM_KEYS = (
@@ -224,6 +200,7 @@ class LabConfig:
 
     host: HostConfig = field(default_factory=HostConfig)
     vms: tuple[VmConfig, ...] = ()
+    pools: tuple[PoolConfig, ...] = ()
 
     @classmethod
     def from_dict(cls, data: object, path: str = "lab") -> LabConfig:
@@ -231,7 +208,7 @@ class LabConfig:
 
         Paths in errors start below `lab`: "host.memory", "vms[1].memory".
         """
-        table = table_of(data, path, ("host", "vms"))
+        table = table_of(data, path, ("host", "pools", "vms"))
         host = HostConfig.from_dict(table.get("host", {}))
         entries = table.get("vms", [])
         if not isinstance(entries, Sequence) or isinstance(entries, str | bytes):
@@ -241,11 +218,12 @@ class LabConfig:
             raise ConfigError("vms", f"has {len(entries)} entries; a lab holds at most {MAX_VMS} VMs")
         vms = tuple(VmConfig.from_dict(entry, f"vms[{index}]") for index, entry in enumerate(entries))
         _reject_duplicate_names(vms)
-        return cls(host, vms)
+        return cls(host, vms, read_pools(table))
 
     def to_dict(self) -> dict[str, object]:
         """Return the plain mapping that `from_dict` reads back."""
-        return {"host": self.host.to_dict(), "vms": [vm.to_dict() for vm in self.vms]}
+        pools = {"pools": [pool.to_dict() for pool in self.pools]} if self.pools else {}
+        return {"host": self.host.to_dict(), **pools, "vms": [vm.to_dict() for vm in self.vms]}
 
 
 def pcpu_count(value: object, path: str = "pcpus") -> int:
@@ -266,11 +244,6 @@ def host_memory(value: object, path: str = "memory") -> int:
 def vm_memory(value: object, path: str = "memory") -> int:
     """Return a valid VM memory size in bytes; raise ConfigError."""
     return memory_size(value, path, MIN_VM_BYTES, MAX_HOST_BYTES)
-
-
-def disk_size(value: object, path: str = "disk") -> int:
-    """Return a valid disk size in bytes; raise ConfigError."""
-    return memory_size(value, path, MIN_DISK_BYTES, MAX_DISK_BYTES)
 
 
 def clock_rate(value: object, path: str = "clock") -> int:

@@ -35,6 +35,7 @@ from emulator.lab.observation import (
     WalkView,
 )
 from emulator.lab.programs import Program
+from emulator.lab.storage_config import make_storage, pools_of
 from emulator.lab.values import nearest
 from emulator.machine.elf import Executable
 from emulator.machine.engine import Engine
@@ -110,6 +111,7 @@ class Lab:
         self.vm_configs: dict[str, VmConfig] = {}
         self.edited: dict[str, Program] = {}  # VM name -> its own version of a program
         self.hypervisor = self._new_hypervisor(0, position, next_event)
+        make_storage(self.config_at_start.pools, self.hypervisor.storage)
         for vm in self.config_at_start.vms:
             self.define(vm)
         for vm in self.config_at_start.vms:
@@ -145,7 +147,8 @@ class Lab:
     @property
     def config(self) -> LabConfig:
         """The configuration as it is now."""
-        return LabConfig(self.host_config, tuple(self.vm_configs.values()))
+        pools = pools_of(self.hypervisor.storage)
+        return LabConfig(self.host_config, tuple(self.vm_configs.values()), pools)
 
     @property
     def timeslice_cycles(self) -> int:
@@ -236,6 +239,7 @@ class Lab:
             raise LabError(f"a lab holds at most {MAX_VMS} VMs; undefine one first")
         self.require_program(config.program, "program")
         self.require_command_line_fits(config)
+        self.require_volume(config)
         self.vm_configs[config.name] = config
         return self.hypervisor.define(self._settings(config))
 
@@ -245,6 +249,14 @@ class Lab:
             known = list(self.programs)
             hint = nearest(name, known) or f"; programs here: {', '.join(known)}"
             raise LabError(f"there is no program {name!r}{hint}", path)
+
+    def require_volume(self, config: VmConfig) -> None:
+        """Raise LabError if a VM's disk is a volume that does not exist."""
+        volumes = self.hypervisor.storage.state.volumes
+        if config.disk and config.disk.volume and config.disk.volume not in volumes:
+            name, known = config.disk.volume, list(volumes)
+            hint = nearest(name, known) or f"; volumes here: {', '.join(known) or 'none'}"
+            raise LabError(f"there is no volume {name!r}{hint}", "disk.volume")
 
     def require_command_line_fits(self, config: VmConfig) -> None:
         """Raise LabError if a VM has a kernel's command line and a program that takes none."""
@@ -396,7 +408,9 @@ class Lab:
 
     def _settings(self, config: VmConfig) -> VmSettings:
         """Return a VM's settings; the program is loaded into them when it starts."""
-        disk = config.disk and DiskSettings(config.disk.size, read_only=config.disk.read_only)
+        disk = config.disk and DiskSettings(
+            config.disk.size, b"", config.disk.read_only, config.disk.volume, config.disk.limits
+        )
         return VmSettings(
             name=config.name,
             vcpus=config.vcpus,

@@ -37,11 +37,13 @@ class VirtioDevice:
     device_id: int
     queues = 1
     features = 0
+    times_arrivals = False  # whether `arrived` is to be called
     state: Any
 
     def __init__(self) -> None:
         self.kick: Callable[[int], None] = lambda queue: None
         self.config_changed: Callable[[], None] = lambda: None
+        self.driver_features: Callable[[], int] = lambda: 0
 
     def config(self) -> bytes:
         """Return the configuration space."""
@@ -49,6 +51,9 @@ class VirtioDevice:
 
     def write_config(self, offset: int, data: bytes) -> None:
         """Take what the driver writes into the configuration space; nothing, unless a subclass does."""
+
+    def arrived(self, waiting: int) -> None:
+        """Take note that so many requests wait in the first queue; nothing, unless a subclass does."""
 
     def serve(self, queue: int, chain: Chain) -> int | None:
         """Serve a request; return the bytes written, or None to leave it until `kick(queue)` is called.
@@ -114,6 +119,7 @@ class VirtioMmio:
         self.broken = ""
         device.kick = self.process
         device.config_changed = self._config_changed
+        device.driver_features = lambda: self.state.driver_features
 
     def process_all(self) -> None:
         """Serve what waits in any queue, as when the machine goes on after a pause."""
@@ -134,6 +140,8 @@ class VirtioMmio:
             self._raise(CONFIG_CHANGE)
 
     def _serve(self, queue: Virtqueue, index: int) -> None:
+        if self.device.times_arrivals:
+            self.device.arrived(queue.waiting())
         # Requests that the driver adds while these are served wait for its next notification.
         for _ in range(QUEUE_SIZE_MAX):
             chain = queue.next_chain()

@@ -104,18 +104,23 @@ class Virtqueue:
         self.state = QueueState()
         self._memory = memory
 
-    def next_chain(self) -> Chain | None:
-        """Return the next request without taking it, None if there is none. Raises QueueBroken."""
+    def waiting(self) -> int:
+        """Return how many requests the device has not taken yet. Raises QueueBroken."""
         state = self.state
         if not state.ready:
-            return None
+            return 0
         self._check_layout()
         index = _u16(self._memory, state.available + 2)
         waiting = (index - state.next_available) & 0xFFFF
         if waiting > state.size:
             raise QueueBroken(f"the available index is {waiting} ahead of a queue of {state.size}")
-        if waiting == 0:
+        return waiting
+
+    def next_chain(self) -> Chain | None:
+        """Return the next request without taking it, None if there is none. Raises QueueBroken."""
+        if not self.waiting():
             return None
+        state = self.state
         return self._chain(_u16(self._memory, state.available + 4 + 2 * (state.next_available % state.size)))
 
     def complete(self, chain: Chain, written: int) -> bool:
