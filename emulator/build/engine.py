@@ -46,6 +46,10 @@ class Engine:
         """Run a hart for at most `budget` cycles; return an EXIT_* reason. `hart.retired` has the cycles."""
         return self._run(ctypes.addressof(hart), ctypes.addressof(host), budget)
 
+    def run_of(self, hart: ctypes.Structure, host: ctypes.Structure) -> Callable[[int], int]:
+        """Return `run` for these two, which stay where they are in memory, with the budget alone to give."""
+        return partial(self._run, ctypes.addressof(hart), ctypes.addressof(host))
+
     def translate(
         self,
         hart: ctypes.Structure,

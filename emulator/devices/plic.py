@@ -43,8 +43,10 @@ class Plic:
     def set_level(self, source: int, level: bool) -> None:
         """Raise or lower a device's interrupt."""
         state = self.state
-        state.levels = state.levels | 1 << source if level else state.levels & ~(1 << source)
-        self._update()
+        levels = state.levels | 1 << source if level else state.levels & ~(1 << source)
+        if levels != state.levels:
+            state.levels = levels
+            self.drive_lines()
 
     def source(self, number: int) -> Callable[[bool], None]:
         """Return the function with which a device drives its interrupt."""
@@ -86,7 +88,7 @@ class Plic:
                 state.threshold[self._known(context)] = value & MAX_PRIORITY
             elif register == 4:
                 self._complete(self._known(context), value)
-        self._update()
+        self.drive_lines()
 
     def _known(self, context: int) -> int:
         if context >= len(self.state.enabled):
@@ -111,7 +113,7 @@ class Plic:
         if source:
             self.state.pending &= ~(1 << source)
             self.state.claimed |= 1 << source
-            self._update()
+            self.drive_lines()
         return source
 
     def _complete(self, context: int, source: int) -> None:
@@ -120,7 +122,8 @@ class Plic:
         if source < SOURCES and self.state.enabled[context] >> source & 1:
             self.state.claimed &= ~(1 << source)
 
-    def _update(self) -> None:
+    def drive_lines(self) -> None:
+        """Set the line of every context to what the registers say."""
         state = self.state
         pending = state.pending = state.pending | state.levels & ~state.claimed
         for context, enabled in enumerate(state.enabled):

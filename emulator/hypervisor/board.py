@@ -158,7 +158,9 @@ class VmBoard:
     def access(self, gpa: int, size: int, write: bool, value: int) -> int:
         """Write the low `size` bytes of `value`, or return the bytes read. Raises BusFault."""
         answer = self.bus.access(gpa, size, write, value)
-        self._find_deadline()
+        if write:
+            # Only the clock's alarm has a deadline, and no read sets it.
+            self._find_deadline()
         return answer
 
     def _find_deadline(self) -> None:
@@ -209,7 +211,7 @@ class VmBoard:
         if index >= len(self._lines):
             return
         self._lines[index] = False
-        self.plic.set_level(0, False)
+        self.plic.drive_lines()
 
     # Wires
 

@@ -49,15 +49,18 @@ def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
     hart.virt = 1
     hart.priv = PRIV_S if hart.mstatus & SPP else 0
     reason = REASONS.get(cause) or describe(cause).name
-    if reason == "guest page fault" and _is_device_access(vcpu, hart, cause):
-        reason = "mmio"
+    gpa = 0
+    if reason == "guest page fault":
+        gpa = faults.guest_physical_address(hart)
+        if _is_device_access(vcpu, hart, cause, gpa):
+            reason = "mmio"
     hypervisor.begin_exit(vcpu, reason)
     if reason == "sbi":
         text = sbi.call(hypervisor, vcpu, hart)
     elif reason == "mmio":
-        text = _device_access(hypervisor, vcpu, hart, cause)
+        text = _device_access(hypervisor, vcpu, hart, cause, gpa)
     elif reason == "guest page fault":
-        text = _guest_page_fault(hypervisor, vcpu, hart, cause)
+        text = _guest_page_fault(hypervisor, vcpu, hart, cause, gpa)
     elif reason == "virtual instruction":
         text = _virtual_instruction(vcpu, hart)
     else:
@@ -94,16 +97,15 @@ def _unexpected(hypervisor: Hypervisor, vcpu: Vcpu, reason: str) -> str:
     return f"{reason}: the VM was stopped"
 
 
-def _is_device_access(vcpu: Vcpu, hart: Any, cause: int) -> bool:
+def _is_device_access(vcpu: Vcpu, hart: Any, cause: int, gpa: int) -> bool:
     """A load or store of the program itself, where a device is."""
     if cause == INSTRUCTION_GUEST_PAGE or hart.htinst in PAGE_TABLE_ACCESSES:
         return False
     board = vcpu.vm.board
-    return board is not None and board.has(faults.guest_physical_address(hart))
+    return board is not None and board.has(gpa)
 
 
-def _device_access(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int) -> str:
-    gpa = faults.guest_physical_address(hart)
+def _device_access(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int, gpa: int) -> str:
     instruction = mmio.instruction_of(hypervisor.host, hart)
     assert vcpu.vm.board is not None
     done = mmio.emulate(hart, vcpu.vm.board, instruction, gpa) if instruction else None
@@ -113,10 +115,10 @@ def _device_access(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int) ->
     return done
 
 
-def _guest_page_fault(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int) -> str:
+def _guest_page_fault(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int, gpa: int) -> str:
     vm = vcpu.vm
     vm.fault_count += 1
-    text = f"{describe(cause).name} at GPA {faults.guest_physical_address(hart):#x}"
+    text = f"{describe(cause).name} at GPA {gpa:#x}"
     action = _allowed_action(vm.settings.on_fault, cause)
     if vm.fault_count <= faults.STORIES_PER_START or action == "crash":
         fault = faults.capture(hypervisor, vcpu, hart, cause, action, hypervisor.trace.next_event)

@@ -23,7 +23,7 @@ from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE, Vm
 from emulator.machine.debug import Stop
 from emulator.machine.host import Host
-from emulator.state import EXIT_BUDGET, EXIT_DEBUG
+from emulator.state import EXIT_BUDGET, EXIT_DEBUG, EXIT_TRAP
 
 if TYPE_CHECKING:
     from emulator.hypervisor.board import VmBoard
@@ -172,29 +172,35 @@ class RunLoop:
         An exit, its timer, the end of its timeslice, or `limit`.
         """
         start = hart.clock
-        if vcpu.deadline <= start:
-            self._timer_exit(vcpu, hart)
-            return
-        if pcpu.slice_end <= start:
-            self._timeslice_exit(pcpu, vcpu, hart)
-            return
-        board = vcpu.vm.board
+        vm = vcpu.vm
+        board = vm.board
         assert board is not None
-        if board.deadline <= start:
-            self._device_exit(vcpu, board, hart)
+        event = min(limit, pcpu.slice_end, vcpu.deadline, board.deadline)
+        if event <= start:
+            self._due_exit(pcpu, vcpu, board, hart, start)
             return
-        code = self.host.run(pcpu.index, min(limit, pcpu.slice_end, vcpu.deadline, board.deadline) - start)
-        end = hart.clock
-        vcpu.retired += hart.retired - hart.trapped
-        vcpu.run_cycles += end - start
-        pcpu.run_cycles += end - start
-        self.trace.slice(pcpu.index, vcpu.vm.name, vcpu.index, "run", start, end)
-        if code == EXIT_DEBUG:
+        code = self.host.run(pcpu.index, event - start)
+        cycles = hart.retired
+        vcpu.retired += cycles - hart.trapped
+        vcpu.run_cycles += cycles
+        pcpu.run_cycles += cycles
+        self.trace.slice(pcpu.index, vm.settings.name, vcpu.index, "run", start, start + cycles)
+        if code == EXIT_TRAP or code not in (EXIT_BUDGET, EXIT_DEBUG):
+            reason = self.handle_exit(vcpu, hart, code)
+            if self.exit_watch is not None:
+                self._watch(vcpu, reason)
+        elif code == EXIT_DEBUG and self.debug_watch is not None:
             # No exit of the guest: nothing is charged or counted.
-            if self.debug_watch is not None and self.debug_watch(vcpu, self.host.stopped_for()):
-                self.stopped = True
-        elif code != EXIT_BUDGET:
-            self._watch(vcpu, self.handle_exit(vcpu, hart, code))
+            self.stopped |= self.debug_watch(vcpu, self.host.stopped_for())
+
+    def _due_exit(self, pcpu: Pcpu, vcpu: Vcpu, board: VmBoard, hart: Any, now: int) -> None:
+        """Leave the guest for what is due: its timer, the end of its timeslice, or one of its devices."""
+        if vcpu.deadline <= now:
+            self._timer_exit(vcpu, hart)
+        elif pcpu.slice_end <= now:
+            self._timeslice_exit(pcpu, vcpu, hart)
+        else:
+            self._device_exit(vcpu, board, hart)
 
     def _dispatch(self, pcpu: Pcpu) -> bool:
         """Load the next vCPU, if one is ready; charge the world switch."""
@@ -238,10 +244,11 @@ class RunLoop:
 
     def _idle(self, pcpu: Pcpu, limit: int) -> bool:
         """Let a pCPU idle until something may want it; False if nothing in the whole host ever will."""
-        if not self.can_progress():
+        wake = self._next_deadline()
+        if wake == NEVER and not self.can_progress():
             return False
         now = pcpu.hart.clock
-        self._idle_until(pcpu, min(limit, self._next_deadline(), self.scheduler.next_time(pcpu, now)))
+        self._idle_until(pcpu, min(limit, wake, self.scheduler.next_time(pcpu, now)))
         return True
 
     def _idle_until(self, pcpu: Pcpu, clock: int) -> None:
@@ -254,12 +261,21 @@ class RunLoop:
 
     def _next_deadline(self) -> int:
         """Return when the first timer of a waiting vCPU, or of a device, is due."""
-        active = [vm for vm in self.vms.values() if vm.lifecycle in ACTIVE]
-        timers = [min(v.deadline, v.alarm) for vm in active for v in vm.vcpus if v.state in WAITING]
-        return min([*timers, *(vm.board.deadline for vm in active if vm.board)], default=NEVER)
+        first = NEVER
+        for vm in self.vms.values():
+            if vm.lifecycle not in ACTIVE:
+                continue
+            if vm.board is not None and vm.board.deadline < first:
+                first = vm.board.deadline
+            for vcpu in vm.vcpus:
+                if vcpu.state in WAITING:
+                    first = min(first, vcpu.deadline, vcpu.alarm)
+        return first
 
     def _wake_due(self, now: int) -> None:
         """Raise the timer interrupts that are due for waiting vCPUs, and let devices do what is due."""
+        if self._next_deadline() > now:
+            return
         for vm in self.vms.values():
             if vm.board and vm.board.deadline <= now and vm.lifecycle in ACTIVE:
                 vm.board.elapse()
@@ -338,25 +354,30 @@ class RunLoop:
         """Count an exit and charge for it."""
         assert vcpu.pcpu is not None
         vcpu.exits += 1
-        vcpu.vm.count_exit(reason)
+        exits = vcpu.vm.exits
+        exits[reason] = exits.get(reason, 0) + 1
         self._charge(self.pcpus[vcpu.pcpu], vcpu, costs.of(reason))
 
     def end_exit(self, vcpu: Vcpu, reason: str, text: str, pc: int) -> None:
         """Log an exit that has been handled."""
-        vm, pcpu = vcpu.vm.name, self.turn
-        self.trace.log_exit(reason, text, self.position, self.now, vm, vcpu.index, pcpu, pc, costs.of(reason))
+        turn, name = self.turn, vcpu.vm.settings.name
+        now = self.pcpus[turn].hart.clock
+        cycles = costs.of(reason)
+        self.trace.log_exit(reason, text, self._others + now, now, name, vcpu.index, turn, pc, cycles)
 
     def charge_extra(self, vcpu: Vcpu, cycles: int) -> None:
         """Charge the pCPU of a loaded vCPU for work beyond the exit itself."""
         assert vcpu.pcpu is not None
-        self._charge(self.pcpus[vcpu.pcpu], vcpu, cycles)
+        if cycles:
+            self._charge(self.pcpus[vcpu.pcpu], vcpu, cycles)
 
     def _charge(self, pcpu: Pcpu, vcpu: Vcpu, cycles: int) -> None:
-        start = pcpu.hart.clock
-        pcpu.hart.clock = start + cycles
+        hart = pcpu.hart
+        start = hart.clock
+        end = hart.clock = start + cycles
         pcpu.hypervisor_cycles += cycles
         vcpu.hypervisor_cycles += cycles
-        self.trace.slice(pcpu.index, vcpu.vm.name, vcpu.index, "hypervisor", start, start + cycles)
+        self.trace.slice(pcpu.index, vcpu.vm.settings.name, vcpu.index, "hypervisor", start, end)
 
     def _timer_exit(self, vcpu: Vcpu, hart: Any) -> None:
         vcpu.deadline = NEVER

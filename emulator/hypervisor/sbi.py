@@ -12,6 +12,7 @@ VM's RAM.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from emulator.core.csr_bits import SIE, VSSI, VSTI
@@ -84,8 +85,14 @@ def call(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
     error, value = serve(hypervisor, vcpu, function, arguments) if serve else (NOT_SUPPORTED, 0)
     if vcpu.pcpu is not None:  # else the call has taken the vCPU off its pCPU
         x[10] = error & ALL_ONES
-        if extension not in LEGACY:
+        if extension > LEGACY_SHUTDOWN:
             x[11] = value & ALL_ONES
+    return name_of(extension, function)
+
+
+@lru_cache(maxsize=1024)
+def name_of(extension: int, function: int) -> str:
+    """Return a call's name, for the log."""
     name = EXTENSION_NAMES.get(extension, f"extension {extension:#x}")
     return name if extension in LEGACY else f"{name} function {function}"
 

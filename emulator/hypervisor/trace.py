@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 SliceKind = Literal["run", "hypervisor", "idle"]
 EventKind = Literal["action", "state", "exit", "fault", "console", "device"]
@@ -20,6 +20,10 @@ SLICES_KEPT = 4_000  # per pCPU
 EXITS_KEPT = 500
 EVENTS_KEPT = 2_000
 OVERLAP_LOOK_BACK = 8
+
+
+# Places of a Slice's values.
+REVISION, VM, VCPU, KIND, START, END = 1, 3, 4, 5, 6, 7
 
 
 class Revision:
@@ -37,9 +41,8 @@ class Revision:
         return self.value
 
 
-@dataclass(slots=True)
-class Slice:
-    """A stretch of one pCPU's time, in cycles of its clock; the last one of a pCPU may still grow."""
+class Slice(NamedTuple):
+    """A stretch of one pCPU's time, in cycles of its clock."""
 
     id: int
     revision: int
@@ -74,13 +77,21 @@ class Trace:
     def __init__(self, pcpus: int, revision: Revision, next_event: int = 1) -> None:
         """Begin an empty history."""
         self.revision = revision
-        self.lanes: list[deque[Slice]] = [deque(maxlen=SLICES_KEPT) for _ in range(pcpus)]
+        # A slice is kept as a list of the values of a Slice, which is much quicker to make; the last one of a
+        # pCPU may still grow.
+        self._lanes: list[deque[list[Any]]] = [deque(maxlen=SLICES_KEPT) for _ in range(pcpus)]
         self.exits: deque[ExitRecord] = deque(maxlen=EXITS_KEPT)
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.together: set[tuple[str, str]] = set()
         self.next_event = next_event
         self._next_slice = 1
-        self._last: list[Slice | None] = [None] * pcpus
+        self._last: list[list[Any]] = [[0, 0, index, None, None, "", 0, 0] for index in range(pcpus)]
+        self._several = pcpus > 1
+
+    @property
+    def lanes(self) -> list[list[Slice]]:
+        """What each pCPU did, as far back as it is kept, oldest first."""
+        return [[Slice(*one) for one in lane] for lane in self._lanes]
 
     def slice(
         self, pcpu: int, vm: str | None, vcpu: int | None, kind: SliceKind, start: int, end: int
@@ -88,35 +99,30 @@ class Trace:
         """Add `start`..`end` to a lane, growing its last slice when that is of the same kind and vCPU."""
         if end == start:
             return
-        self.revision.value += 1
+        revision = self.revision
+        revision.value = number = revision.value + 1
         last = self._last[pcpu]
-        if (
-            last is not None
-            and last.kind == kind
-            and last.vcpu == vcpu
-            and last.vm == vm
-            and last.end == start
-        ):
-            last.end = end
-            last.revision = self.revision.value
+        if last[KIND] == kind and last[END] == start and last[VCPU] == vcpu and last[VM] == vm:
+            last[END] = end
+            last[REVISION] = number
         else:
-            last = Slice(self._next_slice, self.revision.value, pcpu, vm, vcpu, kind, start, end)
-            self.lanes[pcpu].append(last)
-            self._last[pcpu] = last
+            last = self._last[pcpu] = [self._next_slice, number, pcpu, vm, vcpu, kind, start, end]
+            self._lanes[pcpu].append(last)
             self._next_slice += 1
-        if kind == "run" and vm is not None and len(self.lanes) > 1:
+        if self._several and kind == "run" and vm is not None:
             self._note_overlaps(pcpu, vm, start, end)
 
     def _note_overlaps(self, pcpu: int, vm: str, start: int, end: int) -> None:
-        for index, lane in enumerate(self.lanes):
+        for index, lane in enumerate(self._lanes):
             if index == pcpu:
                 continue
             for back in range(1, min(OVERLAP_LOOK_BACK, len(lane)) + 1):
                 other = lane[-back]
-                if other.end <= start:
+                if other[END] <= start:
                     break
-                if other.vm != vm and other.vm is not None and other.kind == "run" and other.start < end:
-                    self.together.add((vm, other.vm) if vm < other.vm else (other.vm, vm))
+                name = other[VM]
+                if name != vm and name is not None and other[KIND] == "run" and other[START] < end:
+                    self.together.add((vm, name) if vm < name else (name, vm))
 
     def log_exit(
         self,
@@ -131,12 +137,10 @@ class Trace:
         cycles: int,
     ) -> None:
         """Add an exit to the log. Exits are many: what is known is put aside and told when somebody asks."""
-        self.revision.value += 1
-        number = self.next_event
+        revision, number = self.revision, self.next_event
+        revision.value = value = revision.value + 1
         self.next_event = number + 1
-        self.exits.append(
-            (number, self.revision.value, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles)
-        )
+        self.exits.append((number, value, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles))
 
     def log(
         self,
@@ -170,13 +174,14 @@ class Trace:
 
     def slices_since(self, revision: int, most: int = SLICES_KEPT) -> Iterator[Slice]:
         """Yield the slices that are new or have grown since a revision, oldest first, `most` of each pCPU."""
-        for lane in self.lanes:
+        for lane in self._lanes:
             count = 0
             for one in reversed(lane):
-                if one.revision <= revision or count == most:
+                if one[REVISION] <= revision or count == most:
                     break
                 count += 1
-            yield from list(lane)[len(lane) - count :]
+            for one in list(lane)[len(lane) - count :]:
+                yield Slice(*one)
 
     def events_since(self, revision: int, most_exits: int = EXITS_KEPT) -> list[Event]:
         """Return the entries that are newer than a revision, oldest first; `most_exits` of them exits."""

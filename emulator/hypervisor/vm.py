@@ -179,10 +179,6 @@ class Vm:
             gpa, length = gpa + part, length - part
         return pieces
 
-    def count_exit(self, reason: str) -> None:
-        """Count an exit."""
-        self.exits[reason] = self.exits.get(reason, 0) + 1
-
     def state_parts(self) -> Iterator[bytes]:
         """Return everything that is state, for the state hash."""
         settings = self.settings

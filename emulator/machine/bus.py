@@ -52,6 +52,7 @@ class Bus:
         self.devices: dict[int, Device] = {}
         self.accesses = 0
         self._bases: list[int] = []
+        self._last = range(0)  # the addresses of the device that answered last
 
     def attach(self, base: int, device: Device) -> None:
         """Put a device at physical address `base`."""
@@ -73,11 +74,18 @@ class Bus:
 
     def base_of(self, address: int) -> int | None:
         """Return where the device begins in whose range `address` lies, None if there is none."""
+        last = self._last
+        if last.start <= address < last.stop:
+            return last.start
         place = bisect_right(self._bases, address)
         if place == 0:
             return None
         base = self._bases[place - 1]
-        return base if address < base + self.devices[base].size else None
+        found = range(base, base + self.devices[base].size)
+        if address >= found.stop:
+            return None
+        self._last = found
+        return base
 
     def access(self, address: int, size: int, write: int, value: int) -> int:
         """Write the low `size` bytes of `value`, or return the bytes read. Raises BusFault."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 
@@ -10,6 +11,10 @@ class Engine(Protocol):
 
     def run(self, hart: Any, host: Any, budget: int) -> int:
         """Run one hart for at most `budget` cycles; return one of `state.EXIT_*`."""
+        ...
+
+    def run_of(self, hart: Any, host: Any) -> Callable[[int], int]:
+        """Return `run` for these two, which stay where they are in memory, with the budget alone to give."""
         ...
 
     def translate(

@@ -87,6 +87,7 @@ class Host:
         ]
         for index, hart in enumerate(self.harts):
             self._reset_hart(index, hart)
+        self._runs = [engine.run_of(hart, self.record) for hart in self.harts]
         self.stops = Stops(self.record, self.harts, engine.flush_fast)
 
     def _lay_out_memory(self, pcpus: int) -> None:
@@ -134,7 +135,7 @@ class Host:
 
     def run(self, pcpu: int, budget: int) -> int:
         """Run pCPU `pcpu` for at most `budget` instructions; return one of `state.EXIT_*`."""
-        return self.engine.run(self.harts[pcpu], self.record, budget)
+        return self._runs[pcpu](budget)
 
     def set_breakpoint(self, breakpoint: Breakpoint) -> None:
         """Stop harts before an instruction: `run` returns EXIT_DEBUG. Raises TooManyStopsError."""
