@@ -240,9 +240,9 @@ class VmBoard:
         return range(first, first + self._vm.settings.memory // PAGE_BYTES)
 
     def _release(self, pages: Iterable[int]) -> None:
-        """Forget what pages hold that the balloon has taken: they read zero, and need no backing store."""
+        """Take back the frames of pages that the balloon has taken: they read zero."""
         first = RAM_BASE // PAGE_BYTES
-        self._hypervisor.host.discard(self._vm.frames[page - first] for page in pages)
+        self._hypervisor.pager.release(self._vm, (page - first for page in pages))
 
     def state_parts(self) -> Iterator[bytes]:
         """Yield the state of the devices and their wires."""

@@ -15,6 +15,7 @@ BY_REASON = {
     "timer": 500,
     "budget": 500,
     "guest page fault": 1000,
+    "demand paging": 1500,  # find a frame and zero it
     "virtual instruction": 700,
     "external interrupt": 500,
     "mmio": 1500,

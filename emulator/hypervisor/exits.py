@@ -22,10 +22,11 @@ from emulator.core.csr_bits import (
     VIRTUAL_INSTRUCTION,
 )
 from emulator.hypervisor import faults, lifecycle, mmio, sbi, sbi_pmu
+from emulator.hypervisor.memory import pager
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import OnFault
 from emulator.isa.causes import describe
-from emulator.state import NO_ADDRESS, PRIV_S
+from emulator.state import NO_ADDRESS, PRIV_S, RAM_BASE
 
 if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
@@ -52,7 +53,9 @@ def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
     gpa = 0
     if reason == "guest page fault":
         gpa = faults.guest_physical_address(hart)
-        if _is_device_access(vcpu, hart, cause, gpa):
+        if gpa >= RAM_BASE:
+            reason = hypervisor.pager.kind_of_fault(vcpu.vm, gpa) or reason
+        elif _is_device_access(vcpu, hart, cause, gpa):
             reason = "mmio"
     hypervisor.begin_exit(vcpu, reason)
     if reason == "sbi":
@@ -61,6 +64,8 @@ def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
         text = _device_access(hypervisor, vcpu, hart, cause, gpa)
     elif reason == "guest page fault":
         text = _guest_page_fault(hypervisor, vcpu, hart, cause, gpa)
+    elif reason in pager.REASONS:
+        text = hypervisor.pager.serve(vcpu.vm, gpa)
     elif reason == "virtual instruction":
         text = _virtual_instruction(vcpu, hart)
     else:

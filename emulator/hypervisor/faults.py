@@ -144,12 +144,12 @@ def prove(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> list[Proof]:
     """
     host = hypervisor.host
     neighbours = neighbours_of(hypervisor, vcpu.vm)
-    before = [host.digest_frames(other.frames) for other in neighbours]
+    before = [hypervisor.pager.digest(other) for other in neighbours]
     saved = bytes(hart)[: HART.state_bytes]
     host.run(hart.hart_id, 1)
     ctypes.memmove(ctypes.addressof(hart), saved, len(saved))
     host.engine.flush_fast(hart)
-    after = [host.digest_frames(other.frames) for other in neighbours]
+    after = [hypervisor.pager.digest(other) for other in neighbours]
     return [Proof(other.name, one, two) for other, one, two in zip(neighbours, before, after, strict=True)]
 
 

@@ -62,6 +62,17 @@ class GStage:
             self._host.write(self._leaf_table(address) + index * 8, entries.tobytes())
             done += count
 
+    def prepare(self, gpa: int, pages: int) -> None:
+        """Make the tables for so many pages from `gpa`, so that mapping them needs no frame any more."""
+        for address in range(
+            gpa // LEAF_TABLE_SPAN * LEAF_TABLE_SPAN, gpa + pages * PAGE_BYTES, LEAF_TABLE_SPAN
+        ):
+            self._leaf_table(address)
+
+    def unmap(self, gpa: int) -> None:
+        """Take the entry of a page away; translations of it may still be in TLBs."""
+        self._host.write(self._leaf_table(gpa) + gpa // PAGE_BYTES % ENTRIES * 8, bytes(8))
+
     def lookup(self, gpa: int) -> int:
         """Return the leaf entry for a GPA as it stands in RAM, 0 if there is none."""
         root_index, middle_index, leaf_index = _indices(gpa)

@@ -9,6 +9,10 @@ from typing import Any
 from emulator.hypervisor import admission, direct_boot, exits, lifecycle
 from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.faults import STORIES_KEPT, Fault
+from emulator.hypervisor.gstage import frame_address
+from emulator.hypervisor.memory.backing import ABSENT
+from emulator.hypervisor.memory.pager import Pager
+from emulator.hypervisor.memory.settings import MemorySettings
 from emulator.hypervisor.partition import Partition
 from emulator.hypervisor.runloop import RunLoop
 from emulator.hypervisor.scheduler import POLICIES, RoundRobin
@@ -19,7 +23,7 @@ from emulator.hypervisor.trace import Revision, Trace
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import ON, Vm, VmSettings, VmState
 from emulator.machine.host import Host
-from emulator.state import EXIT_STORE_FULL, EXIT_TRAP, EXIT_WFI, PAGE_BYTES
+from emulator.state import EXIT_STORE_FULL, EXIT_TRAP, EXIT_WFI, PAGE_BYTES, RAM_BASE
 
 
 class Hypervisor(RunLoop):
@@ -36,16 +40,19 @@ class Hypervisor(RunLoop):
         seed: int = 0,
         scheduler: str = RoundRobin.name,
         period: int = PERIOD_CYCLES,
+        memory_settings: MemorySettings | None = None,
     ) -> None:
         """Take over a host whose clocks are set to `clock`; `revision` numbers visible changes.
 
         `position` and `next_event` are where counting goes on, when this host replaces another. `seed` is
         what the guests' random numbers come from. `scheduler` names a policy, `period` is that of caps.
+        `memory_settings` say how frames are given; a static partition if left out.
         """
         policy = POLICIES[scheduler](timeslice_cycles, seed)
         trace = Trace(len(host.harts), revision, next_event)
         super().__init__(host, policy, period, trace, clock, position)
         self.partition = Partition(host.frames, revision)
+        self.pager = Pager(self, memory_settings or MemorySettings())
         self.revision = revision
         self.faults: dict[int, Fault] = {}
         self.next_serial = 1
@@ -88,15 +95,27 @@ class Hypervisor(RunLoop):
     def read_guest(self, vm: Vm, gpa: int, length: int) -> bytes:
         """Return guest memory; the caller has checked that the VM contains it."""
         if 0 < length <= PAGE_BYTES - gpa % PAGE_BYTES:
-            return self.host.read(vm.hpa(gpa), length)
-        return b"".join(self.host.read(hpa, part) for hpa, part in vm.pieces(gpa, length))
+            return self._read_page(vm, *divmod(gpa - RAM_BASE, PAGE_BYTES), length)
+        return b"".join(self._read_page(vm, *piece) for piece in vm.pieces(gpa, length))
+
+    def _read_page(self, vm: Vm, page: int, offset: int, length: int) -> bytes:
+        hfn = vm.frames[page]
+        if hfn == ABSENT:
+            return self.pager.content(vm, page)[offset : offset + length]
+        return self.host.read(frame_address(hfn) + offset, length)
 
     def write_guest(self, vm: Vm, gpa: int, data: bytes) -> None:
         """Write guest memory; the caller has checked that the VM contains it."""
         done = 0
-        for hpa, part in vm.pieces(gpa, len(data)):
-            self.host.write(hpa, data[done : done + part])
+        for page, offset, part in vm.pieces(gpa, len(data)):
+            hfn = self.pager.writable(vm, page)
+            if hfn != ABSENT:
+                self.host.write(frame_address(hfn) + offset, data[done : done + part])
             done += part
+
+    def stop_starved(self) -> None:
+        """Stop the VMs for which a device had to write and the host had no memory."""
+        self.pager.stop_starved()
 
     def entropy(self, vm: Vm, purpose: str = "boot") -> bytes:
         """Return 32 bytes that only this start of this VM gets for a purpose, the same in every run."""

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from emulator.errors import VmLabError
 from emulator.hypervisor import admission, direct_boot, disks
 from emulator.hypervisor.board import VmBoard
-from emulator.hypervisor.gstage import GStage, table_frames_needed
-from emulator.hypervisor.partition import OutOfFramesError, ram_code
+from emulator.hypervisor.gstage import GStage
+from emulator.hypervisor.memory import fitting
+from emulator.hypervisor.partition import OutOfFramesError
 from emulator.hypervisor.storage import StorageError
 from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE, HOLDS_MEMORY, ON, Vm, VmState
-from emulator.state import PAGE_BYTES, RAM_BASE
+from emulator.state import RAM_BASE
 
 if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
@@ -116,7 +117,7 @@ def reset(hypervisor: Hypervisor, vm: Vm) -> None:
 def restart(hypervisor: Hypervisor, vm: Vm, text: str) -> None:
     """Boot a VM again in the frames it has."""
     _unload(hypervisor, vm)
-    hypervisor.host.discard(vm.frames)
+    hypervisor.pager.clear(vm)
     _boot(hypervisor, vm)
     hypervisor.set_state(vm, VmState.RUNNING, text)
 
@@ -138,18 +139,19 @@ def destroy(hypervisor: Hypervisor, vm: Vm, text: str = "was forced off") -> Non
     hypervisor.set_state(vm, VmState.SHUT_OFF, text)
 
 
-def suspend(hypervisor: Hypervisor, vm: Vm) -> None:
+def suspend(hypervisor: Hypervisor, vm: Vm, text: str = "was paused") -> None:
     """Take all vCPUs off their pCPUs; their `time` stands still."""
     require(vm, "suspend")
     vm.resumes_to = vm.lifecycle
     vm.paused_at = hypervisor.now_ticks
     _unload(hypervisor, vm)
-    hypervisor.set_state(vm, VmState.PAUSED, "was paused")
+    hypervisor.set_state(vm, VmState.PAUSED, text)
 
 
 def resume(hypervisor: Hypervisor, vm: Vm) -> None:
     """Go on where `suspend` stopped."""
     require(vm, "resume")
+    vm.backing.refused = ""
     ticks = max(0, hypervisor.now_ticks - vm.paused_at)
     vm.time_offset += ticks
     now = hypervisor.now
@@ -220,16 +222,9 @@ def _check_kernel_fits(vm: Vm) -> None:
 
 
 def _check_memory_fits(hypervisor: Hypervisor, vm: Vm) -> None:
-    pages = vm.settings.memory // PAGE_BYTES
-    tables = table_frames_needed(RAM_BASE, pages)
-    own = len(vm.frames) + (len(vm.gstage.frames) if vm.gstage else 0)
-    free = hypervisor.partition.free_count + own
-    if pages + tables > free:
-        raise LifecycleError(
-            f"cannot start {vm.name}: it needs {pages + tables} host frames ({pages} for its memory"
-            f" and {tables} for its G-stage table) and {free} are free;"
-            f" shut a VM off, or give {vm.name} less memory"
-        )
+    refusal = fitting.refusal(hypervisor, vm)
+    if refusal:
+        raise LifecycleError(f"cannot start {vm.name}: {refusal}")
 
 
 def _check_disk(hypervisor: Hypervisor, vm: Vm) -> None:
@@ -242,29 +237,22 @@ def _check_disk(hypervisor: Hypervisor, vm: Vm) -> None:
 
 
 def _give_memory(hypervisor: Hypervisor, vm: Vm) -> None:
-    partition = hypervisor.partition
     try:
-        gstage = GStage(hypervisor.host, partition, vm.index)
+        vm.gstage = GStage(hypervisor.host, hypervisor.partition, vm.index)
     except OutOfFramesError as error:
         raise LifecycleError(f"cannot start {vm.name}: {error}; shut a VM off") from error
-    vm.gstage = gstage
-    vm.frames = partition.take(vm.settings.memory // PAGE_BYTES, ram_code(vm.index))
-    partition.place(vm.frames, RAM_BASE)
-    gstage.map(RAM_BASE, vm.frames)
+    hypervisor.pager.populate(vm)
 
 
 def _take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
-    frames = vm.frames + (vm.gstage.frames if vm.gstage else [])
-    hypervisor.host.discard(frames)
-    hypervisor.partition.give_back(frames)
-    vm.frames = []
-    vm.gstage = None
+    hypervisor.pager.depopulate(vm)
     if vm.settings.network:
         hypervisor.switch(vm.settings.network).unplug(vm.serial)
 
 
 def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     vm.starts += 1
+    vm.backing.restart()
     image = direct_boot.boot_image(vm.settings, hypervisor.entropy(vm))
     for segment in image.segments:
         hypervisor.write_guest(vm, segment.address, segment.data)
@@ -274,7 +262,7 @@ def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     vm.restart_on_shutdown = False
     vm.console.restart()
     vm.time_offset = hypervisor.now_ticks
-    vm.start_digest = hypervisor.host.digest_frames(vm.frames)
+    vm.start_digest = hypervisor.pager.digest(vm)
     vm.vcpus = [Vcpu(vm, index) for index in range(vm.settings.vcpus)]
     for vcpu in vm.vcpus:
         vcpu.born = vcpu.since = hypervisor.now

@@ -61,10 +61,19 @@ class RunLoop:
         self.finished = False
         self.exit_watch: ExitWatch | None = None
         self.debug_watch: DebugWatch | None = None
+        self.starved: list[Vm] = []
         self.dispatch_watch: Callable[[Vcpu], bool] | None = None
 
     def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
         """Handle why a hart came back, charge for it, and return the exit reason."""
+        raise NotImplementedError
+
+    def write_guest(self, vm: Vm, gpa: int, data: bytes) -> None:
+        """Write guest memory; the caller has checked that the VM contains it."""
+        raise NotImplementedError
+
+    def stop_starved(self) -> None:
+        """Stop the VMs for which a device had to write and the host had no memory."""
         raise NotImplementedError
 
     # Time
@@ -160,6 +169,8 @@ class RunLoop:
         """Run one pCPU until its clock reaches `limit`."""
         hart = pcpu.hart
         while hart.clock < limit and not self.stopped:
+            if self.starved:
+                self.stop_starved()
             vcpu = pcpu.current
             if vcpu is not None:
                 self._run_guest(pcpu, vcpu, hart, limit)
@@ -240,7 +251,7 @@ class RunLoop:
         steal.sequence = steal.sequence + 2 & 0xFFFF_FFFF
         waited_ns = (vcpu.ready_cycles - steal.ready_cycles) * 1_000_000_000 // self.host.clock_hz
         record = STEAL_TIME.pack(steal.sequence, 0, waited_ns, preempted)
-        self.host.write(vcpu.vm.hpa(steal.gpa), record)
+        self.write_guest(vcpu.vm, steal.gpa, record)
 
     def _idle(self, pcpu: Pcpu, limit: int) -> bool:
         """Let a pCPU idle until something may want it; False if nothing in the whole host ever will."""

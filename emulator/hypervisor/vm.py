@@ -17,6 +17,8 @@ from emulator.hypervisor.console import Console
 from emulator.hypervisor.disks import DiskSettings as DiskSettings
 from emulator.hypervisor.disks import make_disk
 from emulator.hypervisor.gstage import GStage
+from emulator.hypervisor.memory.backing import ABSENT, Backing
+from emulator.hypervisor.memory.settings import NO_LIMITS, RamSettings
 from emulator.hypervisor.scheduler.interface import DEFAULT_WEIGHT, PERIOD_CYCLES
 from emulator.hypervisor.storage import Storage
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
@@ -84,6 +86,7 @@ class VmSettings:
     rng: bool = False
     balloon: bool = False
     cpu: CpuSettings = CpuSettings()
+    ram: RamSettings = NO_LIMITS
 
     def occupied_slots(self) -> list[int]:
         """Return the virtio slots that hold a device."""
@@ -113,7 +116,8 @@ class Vm:
         self.resumes_to = VmState.RUNNING
         self.restart_on_shutdown = False
         self.gstage: GStage | None = None
-        self.frames: list[int] = []  # HFN of each page of RAM, in order of GPA
+        self.frames: list[int] = []  # HFN of each page of RAM, in order of GPA, or ABSENT
+        self.backing = Backing()
         self.wanting = 0  # vCPUs that run or want to
         self.vcpus: list[Vcpu] = []  # of the last start, so that their counters can still be read
         self.board: VmBoard | None = None  # of the last start
@@ -166,16 +170,18 @@ class Vm:
         return gpa >= RAM_BASE and length >= 0 and gpa + length <= RAM_BASE + self.settings.memory
 
     def hpa(self, gpa: int) -> int:
-        """Return the host physical address of a GPA in its RAM."""
+        """Return the host physical address of a GPA in its RAM, whose page has a frame."""
         page, offset = divmod(gpa - RAM_BASE, PAGE_BYTES)
+        assert self.frames[page] != ABSENT
         return RAM_BASE + self.frames[page] * PAGE_BYTES + offset
 
-    def pieces(self, gpa: int, length: int) -> list[tuple[int, int]]:
-        """Return the `(hpa, length)` pieces of a GPA range, none of which crosses a page."""
-        pieces: list[tuple[int, int]] = []
+    def pieces(self, gpa: int, length: int) -> list[tuple[int, int, int]]:
+        """Return the `(page, offset, length)` pieces of a GPA range, none of which crosses a page."""
+        pieces: list[tuple[int, int, int]] = []
         while length > 0:
-            part = min(length, PAGE_BYTES - gpa % PAGE_BYTES)
-            pieces.append((self.hpa(gpa), part))
+            page, offset = divmod(gpa - RAM_BASE, PAGE_BYTES)
+            part = min(length, PAGE_BYTES - offset)
+            pieces.append((page, offset, part))
             gpa, length = gpa + part, length - part
         return pieces
 
@@ -185,7 +191,7 @@ class Vm:
         plain: list[Any] = [
             [settings.name, settings.vcpus, settings.memory, settings.on_fault, settings.executable.entry],
             [settings.append, settings.network, settings.console, settings.rng, settings.balloon],
-            astuple(settings.cpu),
+            [astuple(settings.cpu), astuple(settings.ram), self.backing.state()],
             [self.index, self.vmid, self.lifecycle.value, self.resumes_to.value, self.restart_on_shutdown],
             [self.starts, self.time_offset, self.paused_at, self.fault_count],
             [self.frames, self.gstage.frames if self.gstage else [], self.exits],

@@ -127,13 +127,13 @@ def _set_vm(lab: Lab, arguments: Result) -> Result:
 
 
 def _set_host(lab: Lab, arguments: Result) -> Result:
-    keys = ("pcpus", "memory", "timeslice", "scheduler", "period", "offline")
+    keys = ("pcpus", "memory", "timeslice", "scheduler", "period", "offline", "overcommit")
     _only(arguments, *keys)
     if not arguments:
         raise LabError(f"nothing to change; give one of {', '.join(keys)}")
     config = HostConfig.from_dict({**lab.host_config.to_dict(), **arguments})
     old = lab.host_config
-    if (config.pcpus, config.memory) != (old.pcpus, old.memory):
+    if (config.pcpus, config.memory, config.giving) != (old.pcpus, old.memory, old.giving):
         lab.replace_host(config)
     else:
         lab.reconfigure_host(config)

@@ -20,6 +20,7 @@ from emulator.hypervisor.scheduler import DEFAULT_WEIGHT, RoundRobin
 from emulator.isa.extensions import DEFAULT_ISA, Isa, IsaError, parse_isa
 from emulator.lab import cpu
 from emulator.lab.cpu import MAX_PCPUS, CpuConfig, format_pcpus
+from emulator.lab.memory_config import HOST_MEMORY_KEYS, VM_MEMORY_KEYS, HostMemoryConfig, RamConfig
 from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, format_size
 from emulator.lab.storage_config import DiskConfig as DiskConfig
 from emulator.lab.storage_config import PoolConfig, read_pools
@@ -52,7 +53,7 @@ _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
 
 
 ALWAYS_SHOWN = ("pcpus", "memory", "clock", "timeslice")
-HOST_KEYS = (*ALWAYS_SHOWN, "isa", "scheduler", "period", "offline")
+HOST_KEYS = (*ALWAYS_SHOWN, "isa", "scheduler", "period", "offline", *HOST_MEMORY_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class HostConfig:
     scheduler: str = RoundRobin.name
     period: int = cpu.DEFAULT_PERIOD_NS
     offline: tuple[int, ...] = ()
+    giving: HostMemoryConfig = field(default_factory=HostMemoryConfig)
 
     @classmethod
     def from_dict(cls, data: object, path: str = "host") -> HostConfig:
@@ -85,6 +87,7 @@ class HostConfig:
             scheduler=optional(table, path, "scheduler", default.scheduler, cpu.scheduler_name),
             period=optional(table, path, "period", default.period, cpu.period),
             offline=optional(table, path, "offline", default.offline, cpu.pcpu_set),
+            giving=HostMemoryConfig.from_table(table, path),
         )
         _require_online(host, f"{path}.offline")
         return host
@@ -106,6 +109,7 @@ class HostConfig:
             "scheduler": self.scheduler,
             "period": format_quantity(self.period, DURATION_UNITS),
             "offline": format_pcpus(self.offline),
+            **self.giving.full_dict(),
         }
 
 
@@ -113,11 +117,12 @@ VM_KEYS = (
     *("name", "vcpus", "memory", "program", "autostart", "on_fault", "append"),
     *("disk", "network", "console", "rng", "balloon"),
     *("weight", "cap", "reservation", "period", "affinity"),
+    *VM_MEMORY_KEYS,
 )
 # Values that are left out when a configuration is shown.
 ABSENT = {"append": "", "disk": "", "network": "", "console": "sbi", "rng": False, "balloon": False}
 # What can change while a VM is on.
-LIVE_VM_KEYS = ("weight", "cap", "reservation", "period", "affinity", "vcpus", "autostart")
+LIVE_VM_KEYS = ("weight", "cap", "reservation", "period", "affinity", "vcpus", "autostart", *VM_MEMORY_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,7 @@ class VmConfig:
     rng: bool = False
     balloon: bool = False
     cpu: CpuConfig = field(default_factory=CpuConfig)
+    ram: RamConfig = field(default_factory=RamConfig)
 
     @classmethod
     def from_dict(cls, data: object, path: str) -> VmConfig:
@@ -152,11 +158,12 @@ class VmConfig:
             if key not in table:
                 example = "hello" if key == "name" else "hello.s"
                 raise ConfigError(path, f"has no {key}; expected one, e.g. `{key}: {example}`")
+        memory = optional(table, path, "memory", 1 << 20, vm_memory)
         return cls(
             name=vm_name(table["name"], f"{path}.name"),
             program=program_name(table["program"], f"{path}.program"),
             vcpus=optional(table, path, "vcpus", 1, vcpu_count),
-            memory=optional(table, path, "memory", 1 << 20, vm_memory),
+            memory=memory,
             autostart=optional(table, path, "autostart", False, boolean),
             on_fault=optional(table, path, "on_fault", "crash", _on_fault),
             append=optional(table, path, "append", "", command_line),
@@ -166,16 +173,17 @@ class VmConfig:
             rng=optional(table, path, "rng", False, boolean),
             balloon=optional(table, path, "balloon", False, boolean),
             cpu=_cpu(table, path),
+            ram=RamConfig.from_table(table, path, memory),
         )
 
     def to_dict(self) -> dict[str, object]:
         """Return the plain mapping that `from_dict` reads back; devices that are not there are left out."""
         values = {key: value for key, value in self._own_dict().items() if value != ABSENT.get(key)}
-        return {**values, **self.cpu.to_dict()}
+        return {**values, **self.cpu.to_dict(), **self.ram.to_dict()}
 
     def full_dict(self) -> dict[str, object]:
         """Return every key."""
-        return {**self._own_dict(), **self.cpu.full_dict()}
+        return {**self._own_dict(), **self.cpu.full_dict(), **self.ram.full_dict()}
 
     def _own_dict(self) -> dict[str, object]:
         return {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from emulator.hypervisor import partition
 from emulator.hypervisor.faults import walk_guest
 from emulator.hypervisor.gstage import PTE_R, PTE_W, PTE_X, frame_address
+from emulator.hypervisor.memory.backing import ABSENT
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import Vm
 from emulator.isa.causes import describe
@@ -82,6 +83,8 @@ def _locate(lab: Lab, vcpu: Vcpu | None, at: int, space: AddressSpace) -> tuple[
         if not vcpu.vm.contains(at):
             last = RAM_BASE + vcpu.vm.settings.memory - 1
             return at, None, f"outside the memory of {vcpu.vm.name}, which is {RAM_BASE:#x} to {last:#x}"
+        if vcpu.vm.frames[(at - RAM_BASE) // PAGE_BYTES] == ABSENT:
+            return at, None, "not resident: no frame stands behind this page"
         return at, vcpu.vm.hpa(at), ""
     found = walk_guest(lab.hypervisor.host, lab.hypervisor.registers(vcpu), at, ACCESS_LOAD)
     gpa = None if found.gpa == NO_ADDRESS else found.gpa
@@ -150,7 +153,7 @@ def _permissions(vm: Vm, gpa: int) -> str:
 def digest(lab: Lab, name: str) -> DigestView:
     """Return the digest over a VM's RAM frames, in order of GPA."""
     vm = lab.vm(name)
-    now = lab.hypervisor.host.digest_frames(vm.frames) if vm.frames else ""
+    now = lab.hypervisor.pager.digest(vm) if vm.frames else ""
     return {
         "vm": vm.name,
         "frames": len(vm.frames),

@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 from emulator.hypervisor import lifecycle
 from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.hypervisor import Hypervisor
+from emulator.hypervisor.memory import fitting
 from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import HOLDS_MEMORY, CpuSettings, DiskSettings, Vm, VmSettings, VmState
 from emulator.lab import actions, conditions, inspection, listing, observing, registers, stories
@@ -137,6 +138,7 @@ class Lab:
             self.seed,
             config.scheduler,
             to_cycles(config.period, config.clock),
+            config.giving.settings(config.clock),
         )
         for pcpu in config.offline:
             hypervisor.pcpus[pcpu].online = False
@@ -306,8 +308,11 @@ class Lab:
         self.hypervisor.vms.update((one.name, one) for one in vms)
 
     def reconfigure_cpu(self, vm: Vm, config: VmConfig) -> None:
-        """Change what a VM that is on may have of the pCPUs, or how many vCPUs. Raises AdmissionError."""
-        settings = replace(vm.settings, vcpus=config.vcpus, cpu=self._cpu(config))
+        """Change what a VM that is on may have of pCPUs and frames, or its vCPUs. Raises AdmissionError."""
+        settings = replace(vm.settings, vcpus=config.vcpus, cpu=self._cpu(config), ram=config.ram.settings())
+        refusal = fitting.reservation_refusal(self.hypervisor, vm, settings)
+        if refusal:
+            raise AdmissionError("memory_reservation", f"cannot change {vm.name}: {refusal}")
         self.hypervisor.reconfigure_cpu(vm, settings)
         self.vm_configs[vm.name] = config
 
@@ -424,4 +429,5 @@ class Lab:
             rng=config.rng,
             balloon=config.balloon,
             cpu=self._cpu(config),
+            ram=config.ram.settings(),
         )

@@ -140,7 +140,7 @@ def _vm(lab: Lab, vm: Vm) -> VmView:
         "affinity": list(config.cpu.affinity),
         "vmid": vm.vmid if vm.gstage else None,
         "hgatp": address(vm.hgatp) if vm.gstage else None,
-        "frames_ram": len(vm.frames),
+        "frames_ram": vm.backing.resident,
         "frames_table": len(vm.gstage.frames) if vm.gstage else 0,
         "vcpus": _vcpus(lab, vm, config.vcpus, lines),
         "exits": dict(sorted(vm.exits.items(), key=lambda item: -item[1])),

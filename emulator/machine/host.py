@@ -239,8 +239,12 @@ class Host:
         """Return a digest over the contents of frames, in the order given: the digest of their digests."""
         digest = hashlib.blake2b(digest_size=16)
         for hfn in frames:
-            digest.update(page_digest(self.read_frame(hfn)) if self._frame_slot[hfn] else ZERO_DIGEST)
+            digest.update(self.frame_digest(hfn))
         return digest.hexdigest()
+
+    def frame_digest(self, hfn: int) -> bytes:
+        """Return the digest of one frame's content."""
+        return page_digest(self.read_frame(hfn)) if self._frame_slot[hfn] else ZERO_DIGEST
 
     def state_parts(self) -> Iterator[bytes]:
         """Yield the architectural state.

@@ -1,0 +1,189 @@
+"""The pager: gives a VM's pages their frames at the first touch, and keeps account of them.
+
+A page without a frame has no entry in the VM's G-stage table, so that touching it is a guest page fault,
+which comes here. What a device or a call of the hypervisor touches is given its frame in the same way, as
+part of the exit that it belongs to.
+
+When there is no frame to be had, a VM whose guest needs one is paused: out of memory. Resumed, it tries
+again. A write of a device cannot be tried again; a VM that loses one is stopped before its guest runs on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from emulator.hypervisor import lifecycle
+from emulator.hypervisor.memory.backing import ABSENT
+from emulator.hypervisor.memory.settings import MemorySettings
+from emulator.hypervisor.partition import ram_code
+from emulator.hypervisor.vm import ON, Vm
+from emulator.machine.host import ZERO_DIGEST
+from emulator.state import PAGE_BYTES, RAM_BASE
+
+if TYPE_CHECKING:
+    from emulator.hypervisor.hypervisor import Hypervisor
+
+# Exit reasons: guest page faults that the pager serves.
+DEMAND_PAGING = "demand paging"
+REASONS = (DEMAND_PAGING,)
+
+
+class Pager:
+    """The one place where frames come to pages and go from them."""
+
+    def __init__(self, hypervisor: Hypervisor, settings: MemorySettings) -> None:
+        """Serve the VMs of a hypervisor."""
+        self._hypervisor = hypervisor
+        self._host = hypervisor.host
+        self._partition = hypervisor.partition
+        self.settings = settings
+
+    # Room
+
+    def obtainable(self, vm: Vm) -> int:
+        """Return how many frames a VM could take now, its limit not considered."""
+        return self._partition.free_count - self._promised_to_others(vm)
+
+    def _promised_to_others(self, vm: Vm) -> int:
+        promised = 0
+        for other in self._hypervisor.vms.values():
+            reservation = other.settings.ram.reservation
+            if reservation and other is not vm and other.lifecycle in ON:
+                promised += max(0, reservation // PAGE_BYTES - other.backing.resident)
+        return promised
+
+    def _why_not(self, vm: Vm) -> str:
+        """Return why a VM cannot have a frame now, "" if it can."""
+        limit = vm.settings.ram.limit // PAGE_BYTES
+        if limit and vm.backing.resident >= limit:
+            return f"it has the {limit} frames that its memory_limit allows"
+        if self._partition.free_count == 0:
+            return "the host has no free frame"
+        reserved = vm.settings.ram.reservation // PAGE_BYTES
+        if vm.backing.resident >= reserved and self.obtainable(vm) <= 0:
+            return f"the host's {self._partition.free_count} free frames are reserved for other VMs"
+        return ""
+
+    # Start and end
+
+    def populate(self, vm: Vm) -> None:
+        """Give a VM that starts its memory, which can be had: all frames, or with overcommit only tables."""
+        assert vm.gstage is not None
+        pages = vm.settings.memory // PAGE_BYTES
+        if self.settings.on_demand:
+            vm.frames = [ABSENT] * pages
+            vm.gstage.prepare(RAM_BASE, pages)
+            return
+        vm.frames = self._partition.take(pages, ram_code(vm.index))
+        vm.backing.resident = pages
+        self._partition.place(vm.frames, RAM_BASE)
+        vm.gstage.map(RAM_BASE, vm.frames)
+
+    def clear(self, vm: Vm) -> None:
+        """Zero a VM's memory before it boots again; with overcommit it gets its frames anew."""
+        if self.settings.on_demand:
+            self.release(vm, range(len(vm.frames)))
+        else:
+            self._host.discard(present(vm))
+
+    def depopulate(self, vm: Vm) -> None:
+        """Take all memory and the table from a VM."""
+        frames = present(vm) + (vm.gstage.frames if vm.gstage else [])
+        self._host.discard(frames)
+        self._partition.give_back(frames)
+        vm.frames = []
+        vm.gstage = None
+        vm.backing.resident = 0
+
+    # What guests touch
+
+    def kind_of_fault(self, vm: Vm, gpa: int) -> str:
+        """Return the exit reason of a guest page fault that can be served here, "" for any other."""
+        if not vm.contains(gpa):
+            return ""
+        return DEMAND_PAGING if vm.frames[page_of(gpa)] == ABSENT else ""
+
+    def serve(self, vm: Vm, gpa: int) -> str:
+        """Give the page at a GPA what it lacks, or pause the VM; return what was done."""
+        page = page_of(gpa)
+        refused = self._why_not(vm)
+        if refused:
+            vm.backing.refused = refused
+            lifecycle.suspend(self._hypervisor, vm, f"was paused, out of memory: {refused}")
+            return f"no frame for GPA {gpa:#x}: {refused}"
+        hfn = self._give(vm, page)
+        return f"first touch of GPA {page * PAGE_BYTES + RAM_BASE:#x}: frame {hfn} given"
+
+    def _give(self, vm: Vm, page: int) -> int:
+        """Put a zeroed frame behind a page; there is one to be had."""
+        assert vm.gstage is not None
+        frames = self._partition.take(1, ram_code(vm.index))
+        gpa = RAM_BASE + page * PAGE_BYTES
+        self._partition.place(frames, gpa)
+        vm.gstage.map(gpa, frames)
+        vm.frames[page] = frames[0]
+        vm.backing.resident += 1
+        vm.backing.given += 1
+        return frames[0]
+
+    # What devices and calls touch
+
+    def writable(self, vm: Vm, page: int) -> int:
+        """Return the frame of a page that the host writes to, ABSENT if it cannot have one."""
+        hfn = vm.frames[page]
+        if hfn != ABSENT:
+            return hfn
+        if self._why_not(vm):
+            self._hypervisor.starved.append(vm)
+            return ABSENT
+        return self._give(vm, page)
+
+    def stop_starved(self) -> None:
+        """Stop the VMs that have lost a write."""
+        starved, self._hypervisor.starved = self._hypervisor.starved, []
+        for vm in starved:
+            if vm.lifecycle in ON:
+                text = "out of memory: there was no frame for what a device had to write"
+                lifecycle.crash(self._hypervisor, vm, text)
+
+    # What is given up
+
+    def release(self, vm: Vm, pages: Iterable[int]) -> int:
+        """Take the frames of pages back, zeroed, and return how many there were."""
+        assert vm.gstage is not None
+        taken: list[int] = []
+        for page in pages:
+            if vm.frames[page] != ABSENT:
+                taken.append(vm.frames[page])
+                vm.frames[page] = ABSENT
+                vm.gstage.unmap(RAM_BASE + page * PAGE_BYTES)
+        self._host.discard(taken)  # and every hart forgets all translations
+        self._partition.give_back(taken)
+        vm.backing.resident -= len(taken)
+        return len(taken)
+
+    # Contents, for those who only look
+
+    def content(self, vm: Vm, page: int) -> bytes:
+        """Return the 4096 bytes of a page, wherever they are."""
+        hfn = vm.frames[page]
+        return bytes(PAGE_BYTES) if hfn == ABSENT else self._host.read_frame(hfn)
+
+    def digest(self, vm: Vm) -> str:
+        """Return a digest over a VM's memory, in order of GPA: the digest of its pages' digests."""
+        digest = hashlib.blake2b(digest_size=16)
+        for hfn in vm.frames:
+            digest.update(ZERO_DIGEST if hfn == ABSENT else self._host.frame_digest(hfn))
+        return digest.hexdigest()
+
+
+def page_of(gpa: int) -> int:
+    """Return the number of a page of RAM."""
+    return (gpa - RAM_BASE) // PAGE_BYTES
+
+
+def present(vm: Vm) -> list[int]:
+    """Return the frames that a VM has, in order of GPA."""
+    return [hfn for hfn in vm.frames if hfn != ABSENT]

@@ -1,0 +1,37 @@
+"""What a host does with its memory, and what a VM may have of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WHOLE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySettings:
+    """How a host gives memory.
+
+    `overcommit` is the memory of all VMs that are on, in percent of the host's, 0 for a static partition: a
+    VM has all its frames from its start. With overcommit it gets a frame when it first touches a page.
+    """
+
+    overcommit: int = 0
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether frames are given at the first touch."""
+        return self.overcommit > 0
+
+
+@dataclass(frozen=True, slots=True)
+class RamSettings:
+    """What a VM may have of the host's frames, in bytes. These can change while it runs.
+
+    It never has more than `limit` at a time (0: no limit); `reservation` is kept for it.
+    """
+
+    limit: int = 0
+    reservation: int = 0
+
+
+NO_LIMITS = RamSettings()

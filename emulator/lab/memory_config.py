@@ -1,0 +1,122 @@
+"""The keys of a lab's configuration that say how memory is given.
+
+host: {memory: 8 MiB, overcommit: 1.5}
+vms:
+  - {name: a, memory: 8 MiB, memory_reservation: 1 MiB, memory_limit: 4 MiB, program: a.s}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.hypervisor.memory.settings import MemorySettings, RamSettings
+from emulator.lab.quantities import format_size
+from emulator.lab.values import ConfigError, kind_of, memory_size, optional
+
+HOST_MEMORY_KEYS = ("overcommit",)
+VM_MEMORY_KEYS = ("memory_limit", "memory_reservation")
+MIN_OVERCOMMIT, MAX_OVERCOMMIT = 100, 1600  # percent
+MAX_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class HostMemoryConfig:
+    """How a host gives memory: `overcommit` in percent, 0 for a static partition."""
+
+    overcommit: int = 0
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], path: str) -> HostMemoryConfig:
+        """Return what a host's keys say; raise ConfigError."""
+        return cls(optional(table, path, "overcommit", 0, overcommit_ratio))
+
+    def full_dict(self) -> dict[str, str | int]:
+        """Return every key as it stands in a configuration."""
+        return {"overcommit": f"{self.overcommit} %" if self.overcommit else "off"}
+
+    def settings(self, clock_hz: int) -> MemorySettings:
+        """Return the same with times in cycles."""
+        del clock_hz
+        return MemorySettings(self.overcommit)
+
+
+@dataclass(frozen=True, slots=True)
+class RamConfig:
+    """What a VM may have of the host's frames: at most `limit` bytes; `reservation` bytes are kept for it."""
+
+    limit: int = 0
+    reservation: int = 0
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], path: str, memory: int) -> RamConfig:
+        """Return what the keys of a VM with so much memory say; raise ConfigError."""
+        ram = cls(
+            optional(table, path, "memory_limit", 0, frames_of_vm),
+            optional(table, path, "memory_reservation", 0, frames_of_vm),
+        )
+        _require_consistent(memory, ram, path)
+        return ram
+
+    def full_dict(self) -> dict[str, object]:
+        """Return every key as it stands in a configuration."""
+        return {
+            "memory_limit": format_size(self.limit) if self.limit else "none",
+            "memory_reservation": format_size(self.reservation) if self.reservation else "none",
+        }
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the keys that are not as they are by default."""
+        default = RamConfig().full_dict()
+        return {key: value for key, value in self.full_dict().items() if value != default[key]}
+
+    def settings(self) -> RamSettings:
+        """Return the same for the hypervisor."""
+        return RamSettings(self.limit, self.reservation)
+
+
+def overcommit_ratio(value: object, path: str = "overcommit") -> int:
+    """Return an overcommit ratio in percent, 0 for a static partition.
+
+    `value` is a ratio such as 1.5, a text such as "150 %", or "off". Raises ConfigError.
+    """
+    if value is None or value is False or value == "off":
+        return 0
+    percent = _percent(value)
+    if percent is None:
+        raise ConfigError(path, f"is {_said(value)}; expected off, or a ratio such as 1.5 or `150 %`")
+    if not MIN_OVERCOMMIT <= percent <= MAX_OVERCOMMIT:
+        raise ConfigError(path, f"is {percent:g} %; must be from {MIN_OVERCOMMIT} % to {MAX_OVERCOMMIT} %")
+    if percent != int(percent):
+        raise ConfigError(path, f"is {percent:g} %; must be a whole number of percent")
+    return int(percent)
+
+
+def _percent(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return round(value * 100, 6) if abs(value) <= MAX_OVERCOMMIT else float(MAX_OVERCOMMIT + 1)
+    if isinstance(value, str) and value.isascii() and value[-1:] == "%" and value[:-1].strip().isdigit():
+        return float(min(int(value[:-1].strip()[:9]), MAX_OVERCOMMIT + 1))
+    return None
+
+
+def _said(value: object) -> str:
+    return repr(value) if isinstance(value, str) else kind_of(value)
+
+
+def frames_of_vm(value: object, path: str) -> int:
+    """Return a limit or reservation in bytes, 0 for none. Raises ConfigError."""
+    return 0 if value in (None, "none", 0) else memory_size(value, path, 4 << 10, MAX_BYTES)
+
+
+def _require_consistent(memory: int, ram: RamConfig, path: str) -> None:
+    """Raise ConfigError if a VM's sizes contradict each other."""
+    if ram.reservation > memory:
+        raise ConfigError(
+            f"{path}.memory_reservation", f"is more than the VM's memory, {memory >> 10} KiB; lower it"
+        )
+    if ram.limit and ram.reservation > ram.limit:
+        raise ConfigError(
+            f"{path}.memory_reservation", f"is more than its memory_limit, {ram.limit >> 10} KiB; lower it"
+        )

@@ -1,0 +1,68 @@
+"""The keys that say how memory is given, and the actions that change it."""
+
+from typing import Any
+
+import pytest
+
+from emulator.build.engine import load_engine
+from emulator.lab import Lab
+from emulator.lab.config import HostConfig, LabConfig, VmConfig
+from emulator.lab.programs import Program
+from emulator.lab.values import ConfigError
+
+VM = {"name": "a", "program": "a.s", "memory": "1 MiB"}
+
+
+@pytest.mark.parametrize(("value", "percent"), [("off", 0), (False, 0), (1, 100), (1.5, 150), ("250 %", 250)])
+def test_overcommit_is_off_or_a_ratio(value: object, percent: int) -> None:
+    config = HostConfig.from_dict({"overcommit": value})
+    assert config.giving.overcommit == percent
+    assert HostConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (0.5, "host.overcommit is 50 %; must be from 100 % to 1600 %"),
+        (17, "host.overcommit is 1700 %; must be"),
+        (1e308, "host.overcommit is 1601 %; must be"),
+        (float("nan"), "host.overcommit is 1601 %; must be"),
+        (1.001, "host.overcommit is 100.1 %; must be a whole number of percent"),
+        ("a lot", "host.overcommit is 'a lot'; expected off, or a ratio such as 1.5"),
+        ("²%", "host.overcommit is '²%'; expected off"),
+        (True, "host.overcommit is a boolean; expected off"),
+    ],
+)
+def test_any_other_overcommit_is_refused(value: object, error: str) -> None:
+    with pytest.raises(ConfigError, match=error):
+        HostConfig.from_dict({"overcommit": value})
+
+
+@pytest.mark.parametrize(
+    ("keys", "error"),
+    [
+        ({"memory_reservation": "2 MiB"}, "memory_reservation is more than the VM's memory, 1024 KiB"),
+        (
+            {"memory_limit": "64 KiB", "memory_reservation": "128 KiB"},
+            "memory_reservation is more than its memory_limit, 64 KiB",
+        ),
+        ({"memory_limit": "5 KiB"}, "memory_limit is 5 KiB; must be a multiple of 4 KiB"),
+    ],
+)
+def test_sizes_that_contradict_each_other_are_refused(keys: dict[str, Any], error: str) -> None:
+    with pytest.raises(ConfigError, match=error):
+        VmConfig.from_dict(VM | keys, "vm")
+
+
+def test_a_vm_keeps_its_limit_and_reservation_in_its_plain_form() -> None:
+    config = VmConfig.from_dict(VM | {"memory_limit": "256 KiB", "memory_reservation": "64 KiB"}, "vm")
+    assert (config.ram.limit, config.ram.reservation) == (256 << 10, 64 << 10)
+    assert VmConfig.from_dict(config.to_dict(), "vm") == config
+
+
+def test_a_host_is_switched_to_overcommit_while_all_vms_are_off() -> None:
+    config = LabConfig.from_dict({"host": {"memory": "1 MiB"}, "vms": [VM | {"memory": "4 MiB"}]})
+    lab = Lab(config, {"a.s": Program("a.s", source="1: wfi\n j 1b")}, 1, load_engine())
+    lab.apply({"verb": "set_host", "overcommit": 4})
+    lab.apply({"verb": "start", "vm": "a"})
+    assert lab.observe()["vms"][0]["frames_ram"] == 1
