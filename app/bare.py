@@ -1,5 +1,8 @@
 """`vmlab run --bare`: a program or firmware on the bare machine, with its console here.
 
+Options follow Spike's (riscv-isa-sim) where harnesses for test programs use them: `--isa=`, `-m`, `-p`,
+`+signature=`, `+signature-granularity=`, `--misaligned`.
+
 Exit status: what the program reports (HTIF `tohost`, test finisher), 124 when it used up --max-instructions,
 3 when every hart waits for an interrupt that cannot come.
 """
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.errors import VmLabError
+from emulator.state import RAM_BASE
 
 if TYPE_CHECKING:
     from emulator.devices.virt import Board, BoardConfig
@@ -37,20 +41,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--initrd", type=Path, metavar="FILE", help="initial RAM disk")
     group.add_argument("--append", default="", metavar="TEXT", help="the kernel's command line")
     group.add_argument("--disk", type=Path, metavar="FILE", help="virtio disk; changes are saved at the end")
-    group.add_argument("--harts", type=int, default=1, metavar="N", help="CPUs (default 1)")
+    group.add_argument("--harts", "-p", type=int, default=1, metavar="N", help="CPUs (default 1)")
     group.add_argument("--isa", metavar="STRING", help="extensions, like rv64imac_sstc (default: all)")
     group.add_argument("--memory", default="128 MiB", metavar="SIZE", help="RAM (default 128 MiB)")
+    group.add_argument(
+        "-m", dest="memory", type=_mebibytes, metavar="MIB", help="RAM in MiB, or as 0x80000000:BYTES"
+    )
     group.add_argument("--max-instructions", type=int, metavar="N", help="stop after so many cycles")
     group.add_argument(
-        "--signature", type=Path, metavar="FILE", help="write begin_signature to end_signature"
+        "--signature",
+        "+signature",
+        type=Path,
+        metavar="FILE",
+        help="write what lies from begin_signature to end_signature",
     )
     group.add_argument(
         "--signature-granularity",
+        "+signature-granularity",
         type=int,
-        default=4,
+        default=16,
         choices=GRANULARITIES,
-        help="bytes per line (default 4)",
+        help="bytes per line (default 16)",
     )
+    group.add_argument(
+        "--misaligned", action="store_true", help="nothing: misaligned loads and stores always work"
+    )
+
+
+def _mebibytes(text: str) -> str:
+    """Return a size for --memory from what `-m` of Spike and QEMU takes. Raises ArgumentTypeError."""
+    base, colon, size = text.partition(":")
+    try:
+        if colon and int(base, 0) == RAM_BASE:
+            return str(int(size, 0))
+        if not colon:
+            return f"{int(text)} MiB"
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not MiB, like 128, nor {RAM_BASE:#x}:BYTES")
 
 
 def run_bare(args: argparse.Namespace, program: Path | None, engine: "Engine") -> int:
@@ -107,7 +135,6 @@ def _load(board: "Board", args: argparse.Namespace, program: Path | None) -> dic
     """Load everything that was named and start; return the program's symbols."""
     from emulator.devices.virt import KERNEL_OFFSET
     from emulator.machine.elf_symbols import symbols
-    from emulator.state import RAM_BASE
 
     if (program is None) == (args.bios is None and args.kernel is None):
         raise VmLabError("--bare needs one program: an ELF file, or --bios and --kernel")
@@ -153,7 +180,7 @@ def _run(board: "Board", limit: int | None, keyboard: bool) -> tuple[int, int]:
         awake = board.run(cycles)
         used += cycles
         if keyboard and machine.stop_code is None:
-            board.uart.receive(_typed(None if not awake else 0))
+            board.receive(_typed(None if not awake else 0))
         elif not awake and machine.stop_code is None:
             print("vmlab: every hart waits for an interrupt that cannot come", file=sys.stderr)
             return NEVER_WAKES, used
@@ -186,12 +213,13 @@ def _print(data: bytes) -> None:
 
 
 def _write_signature(board: "Board", symbols: dict[str, int], path: Path, granularity: int) -> None:
-    """Write the signature as riscof reads it: one number a line, in hexadecimal."""
+    """Write the signature as Spike does: one number a line, in hexadecimal, the last filled with zeros."""
     missing = [name for name in ("begin_signature", "end_signature") if name not in symbols]
     if missing:
         raise VmLabError(f"--signature: the program has no symbol {' and no '.join(missing)}")
     start, end = symbols["begin_signature"], symbols["end_signature"]
     data = board.machine.host.read(start, max(end - start, 0))
+    data += bytes(-len(data) % granularity)
     lines = [data[at : at + granularity][::-1].hex() for at in range(0, len(data), granularity)]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
 

@@ -18,6 +18,7 @@ from typing import Any
 
 PAGE_BYTES = 4096
 RAM_BASE = 0x8000_0000
+ROM_BASE = 0x1000
 NO_ADDRESS = 0xFFFF_FFFF_FFFF_FFFF
 
 # Privilege levels (Privileged ISA 20240411, section 1.2).
@@ -185,7 +186,7 @@ HART = Layout(
 HOST = Layout(
     "HOST",
     (
-        *_ones("ram_base ram_frames harts cycles_per_tick reservation_hart"),
+        *_ones("ram_base ram_frames rom_base rom_frames harts cycles_per_tick reservation_hart"),
         # Derived: where the memory of this host lies in this process.
         *_ones("store store_slots"),  # 4 KiB slots; slot 0 is the shared zero page
         *_ones("frame_slot slot_references free_slots free_count"),  # u32 per frame, u32 per slot, u32 stack

@@ -69,10 +69,28 @@ def test_a_failing_program_exits_with_its_test_number(tmp_path: Path) -> None:
         (16, ["0123456789abcdef000000000000002a"]),
     ],
 )
-def test_the_signature_is_written(program: Path, granularity: int, lines: list[str]) -> None:
+@pytest.mark.parametrize("spelling", ["--", "+"])
+def test_the_signature_is_written(program: Path, spelling: str, granularity: int, lines: list[str]) -> None:
     signature = program.with_suffix(".signature")
-    assert run(program, "--signature", signature, "--signature-granularity", str(granularity)) == 0
+    options = [f"{spelling}signature={signature}", f"{spelling}signature-granularity={granularity}"]
+    assert run(*options, program) == 0
     assert signature.read_text().split() == lines
+
+
+def test_the_options_of_spike_are_understood(program: Path) -> None:
+    signature = program.with_suffix(".signature")
+    options = ["--isa=rv64imafdczicsr_zifencei", "-m16", "-p1", "--misaligned", f"+signature={signature}"]
+    assert run(*options, program) == 0
+    assert signature.read_text().split() == ["0123456789abcdef000000000000002a"]
+    assert run("-m0x80000000:0x200000", program) == 0
+
+
+def test_the_last_line_of_a_signature_is_filled_with_zeros(tmp_path: Path) -> None:
+    program = elf(
+        tmp_path, CHECK.format(number=2, value=42).replace("end_signature", ".word 7\nend_signature")
+    )
+    assert run(program, "--signature", tmp_path / "s") == 0
+    assert (tmp_path / "s").read_text().split()[1] == "00000000000000000000000000000007"
 
 
 def test_an_endless_program_ends_with_its_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,6 +152,13 @@ handler:
 def test_mistakes_are_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["0x1000:64", "much", "0x80000000:much"])
+def test_a_memory_that_is_not_this_machines_is_named(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("x.elf", "-m", size)
+    assert f"argument -m: {size!r} is not MiB, like 128, nor 0x80000000:BYTES" in capsys.readouterr().err
 
 
 def test_a_program_without_signature_symbols_is_named(

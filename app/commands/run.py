@@ -28,6 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add `vmlab run`."""
     parser = subparsers.add_parser(
         "run",
+        prefix_chars="-+",
         help="run a lesson's lab without a page",
         description="Start a lesson's VMs (those with autostart, or all if none has it), run them, and print"
         " consoles, exits by reason and check results. With --solution, do what solution/actions.yaml says."

@@ -165,6 +165,21 @@ if hart.trap_cause != NO_TRAP:
 {rd} = {function}(raw)
 return pc + 4
 """,
+    # Jumps of a hart without compressed instructions, which may not go to an odd halfword.
+    "aligned branch": "return aligned_target(hart, pc + {imm}, pc) if {function}({a}, {b}) else pc + 4",
+    "aligned jal": """
+target = aligned_target(hart, pc + {imm}, pc)
+if hart.trap_cause == NO_TRAP:
+    {rd} = pc + 4
+return target
+""",
+    "aligned jalr": """
+target = aligned_target(hart, ({a} + {imm}) & ~1, pc)
+if hart.trap_cause != NO_TRAP:
+    break
+{rd} = pc + 4
+"""
+    + _JUMP,
     "hstore": """
 hart.trap_cause = guest_access_refusal(hart)
 if hart.trap_cause == NO_TRAP:
@@ -174,7 +189,10 @@ return pc + 4 if hart.trap_cause == NO_TRAP else pc
 }
 _ATOMIC = frozenset({"lr", "sc", "amo"})
 _SYSTEM = frozenset({"csr", "csri", "system", "hload", "hstore"})
+_JUMPS = tuple(row for row in TABLE if row.kind in ("jal", "jalr", "branch"))
 _OFTEN = frozenset(_TEMPLATES) - _ATOMIC - _SYSTEM
+# Behind the operations of the table and ILLEGAL come the jumps again, as harts without C run them.
+ALIGNED = ILLEGAL + 1 - _JUMPS[0].index
 
 
 def kernel_source(checked: bool = False) -> str:
@@ -195,7 +213,11 @@ def kernel_source(checked: bool = False) -> str:
         if isinstance(node, ast.FunctionDef) and node.name == "permitted"
     )
     functions[position:position] = ast.parse(
-        decoder_source() + extensions_source() + perform_source() + float_branches.perform_source()
+        decoder_source()
+        + extensions_source()
+        + jumps_source()
+        + perform_source()
+        + float_branches.perform_source()
     ).body
     _fill_dispatch(functions)
     functions = _inline(functions, inlined)
@@ -330,6 +352,7 @@ def dispatch_source() -> str:
     atomics = [row.index for row in TABLE if row.kind in _ATOMIC]
     assert atomics == list(range(atomics[0], atomics[-1] + 1)), "atomics stand together in the table"
     text = _chain(_OFTEN) + float_branches.dispatch_source()
+    text += _aligned_chain("jalr")
     text += f"elif op >= {atomics[0]} and op <= {atomics[-1]}:\n{_indent(_PERFORM_ATOMIC)}\n"
     return text + f"else:\n{_indent(_PERFORM_SYSTEM)}\n"
 
@@ -339,6 +362,7 @@ def perform_source() -> str:
     atomic = "def perform_atomic(hart, host, x, op, word, data):\n    raw = 0\n" + _indent(_chain(_ATOMIC))
     atomic += "\n    if hart.trap_cause == NO_TRAP:\n        x[(word >> RD) & 63] = raw\n"
     system = "def perform_system(hart, host, x, op, word, pc):\n" + _indent(_chain(_SYSTEM))
+    system += "\n" + _indent(_aligned_chain("jal") + _aligned_chain("branch"))
     return atomic + system + "\n    hart.trap_cause = ILLEGAL_INSTRUCTION\n    return pc\n"
 
 
@@ -350,10 +374,19 @@ def _chain(kinds: frozenset[str]) -> str:
     return text
 
 
-def _branch(row: Instruction) -> str:
+def _aligned_chain(kind: str) -> str:
+    """Branches for the jumps of a kind that look where they go."""
+    return "".join(
+        f"elif op == {row.index + ALIGNED}:\n{_indent(_branch(row, f'aligned {kind}'))}\n"
+        for row in _JUMPS
+        if row.kind == kind
+    )
+
+
+def _branch(row: Instruction, template: str = "") -> str:
     immediate = row.kind == "csri"
     operand = "(word >> RS1) & 63" if immediate else "x[(word >> RS1) & 63]"
-    return _TEMPLATES[row.kind].format(
+    return _TEMPLATES[template or row.kind].format(
         function=_function(row),
         rd="x[(word >> RD) & 63]",
         a="x[(word >> RS1) & 63]",
@@ -397,6 +430,19 @@ def extensions_source() -> str:
     for needs, rows in groupby(TABLE, _needs):
         lines.append(f"    if op <= {[row.index for row in rows][-1]}:\n        return {needs}")
     return "\n".join(lines) + "\n    return 0\n"
+
+
+def jumps_source() -> str:
+    """`checked_jump(entry)`: a jump that might go to an odd halfword, made one that looks; others as are."""
+    first, last = _JUMPS[0].index, _JUMPS[-1].index
+    assert [row.index for row in _JUMPS] == list(range(first, last + 1)), "jumps stand together in the table"
+    jalr = next(row.index for row in _JUMPS if row.kind == "jalr")
+    return f"""def checked_jump(entry):
+    op = entry & 0x1FF
+    if op >= {first} and op <= {last} and (op == {jalr} or (entry >> (IMM + 1)) & 1):
+        return entry + {ALIGNED}
+    return entry
+"""
 
 
 def _needs(row: Instruction) -> int:

@@ -16,6 +16,7 @@ from emulator.core.csr_bits import (
 from emulator.core.debug import note_access
 from emulator.core.intrinsics import walk_at
 from emulator.core.memory import (
+    code_frame_of,
     forget_code,
     frame_bytes,
     frame_of,
@@ -253,10 +254,11 @@ def fetch_page(hart, host, pc, context):
         hart.trap_tval = pc
         hart.trap_gva = hart.virt
         return 0
-    if not is_ram(host, hpa):
+    frame = code_frame_of(host, hpa)
+    if frame == NO_ADDRESS:
         refuse(hart, INSTRUCTION_ACCESS, pc, hart.virt)
         return 0
-    return remember_fetch(hart, host, pc, hpa, context)
+    return remember_fetch(hart, host, pc, frame, context)
 
 
 def fetch_half(hart, host, pc, context):
@@ -266,10 +268,11 @@ def fetch_half(hart, host, pc, context):
         hart.trap_tval = pc
         hart.trap_gva = hart.virt
         return 0
-    if not is_ram(host, hpa):
+    frame = code_frame_of(host, hpa)
+    if frame == NO_ADDRESS:
         refuse(hart, INSTRUCTION_ACCESS, pc, hart.virt)
         return 0
-    return ram_read(host, hpa, 2)
+    return load_sized(frame_bytes(host, frame) + (hpa & 0xFFF), 2)
 
 
 def fetch_word(hart, host, pc, context):

@@ -27,6 +27,15 @@ def frame_of(host, hpa):
     return (hpa - host.ram_base) >> 12
 
 
+def code_frame_of(host, hpa):
+    """Number of the frame that instructions are fetched from, in RAM or in ROM; NO_ADDRESS elsewhere."""
+    if is_ram(host, hpa):
+        return frame_of(host, hpa)
+    page = (hpa - host.rom_base) >> 12
+    # The frames of ROM follow those of RAM.
+    return host.ram_frames + page if hpa >= host.rom_base and page < host.rom_frames else NO_ADDRESS
+
+
 def frame_bytes(host, frame):
     """Address of a frame's bytes, for reading."""
     return host.store + load_u32(host.frame_slot + frame * 4) * PAGE_BYTES

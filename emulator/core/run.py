@@ -56,11 +56,16 @@ def sink(rd):
 
 
 def permitted(hart, entry):
-    """A decoded instruction; in its place no instruction if the hart lacks an extension that it needs."""
+    """A decoded instruction as the hart runs it.
+
+    No instruction if the hart lacks an extension that it needs; without C, jumps that look where they go.
+    """
     needs = needed_extensions(entry & 0x1FF)
     if ((entry >> LENGTH) & 7) == 2:
         needs |= EXT_C
-    return entry if (needs & ~hart.extensions) == 0 else (entry & (7 << LENGTH)) | 0x1FF
+    if needs & ~hart.extensions:
+        return (entry & (7 << LENGTH)) | 0x1FF
+    return entry if hart.extensions & EXT_C else checked_jump(entry)
 
 
 def decode_at(hart, host, pc, page, context):

@@ -13,6 +13,7 @@ from emulator.core.csr_bits import (
     ECALL_VS,
     HU,
     ILLEGAL_INSTRUCTION,
+    INSTRUCTION_MISALIGNED,
     TSR,
     TVM,
     TW,
@@ -30,6 +31,17 @@ def refuse_instruction(hart, cause, pc):
     """Illegal or virtual instruction; `run` puts the instruction's bits into tval."""
     raise_exception(hart, cause, 0, 0)
     return pc
+
+
+def aligned_target(hart, target, pc):
+    """Where a jump goes on a hart without compressed instructions: nowhere if to an odd halfword.
+
+    "The exception is reported on the branch or jump instruction, not on the target instruction."
+    """
+    if target & 2:
+        raise_exception(hart, INSTRUCTION_MISALIGNED, target, hart.virt)
+        return pc
+    return target
 
 
 def ecall(hart, host, a, b, by_a, by_b, pc):

@@ -235,8 +235,8 @@ def fetch_address(hart, host, va, context):
     return hpa
 
 
-def remember_fetch(hart, host, va, hpa, context):
-    """Address of the decoded page that holds `va`, entered into the fast map if the TLB holds the page.
+def remember_fetch(hart, host, va, frame, context):
+    """Address of the decoded page that holds `va`, in `frame`; in the fast map if the TLB holds the page.
 
     Else an address at which the hart's scratch entry, made empty, stands for `va`: the instruction is decoded
     and checked each time.
@@ -245,7 +245,7 @@ def remember_fetch(hart, host, va, hpa, context):
         scratch = hart.fast + FAST_BYTES
         store_u64(scratch, 0)
         return scratch - (va & 0xFFF) * 4
-    code = code_page(host, frame_of(host, hpa))
+    code = code_page(host, frame)
     entry = hart.fast + FAST_FETCH + ((va >> 12) & (ITLB_ENTRIES - 1)) * 16
     store_u64(entry, (va & PAGE_MASK) | context)
     store_u64(entry + 8, code)

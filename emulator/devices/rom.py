@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from emulator.isa.assembler import assemble
 from emulator.machine.bus import BusFault
+from emulator.machine.host import Host
+from emulator.state import PAGE_BYTES
 
+ROM_PAGES = 15
 FW_DYNAMIC_MAGIC, FW_DYNAMIC_VERSION, NEXT_MODE_S = 0x4942534F, 2, 1
 
 RESET_VECTOR = """
@@ -31,17 +34,17 @@ class RomState:
 
 
 class Rom:
-    """Read-only bytes."""
+    """What loads and stores find at the ROM; instructions are fetched from the host's frames themselves."""
 
-    size = 0xF000
+    size = ROM_PAGES * PAGE_BYTES
 
-    def __init__(self) -> None:
+    def __init__(self, host: Host) -> None:
         self.state = RomState()
-        self.content = b""
+        self._host = host
 
     def read(self, offset: int, size: int) -> int:
-        """Read bytes; those after the content are zero."""
-        return int.from_bytes(self.content[offset : offset + size], "little")
+        """Read bytes."""
+        return int.from_bytes(self._host.read_rom(offset, size), "little")
 
     def write(self, offset: int, size: int, value: int) -> None:
         """Refuse."""

@@ -1,7 +1,6 @@
 """The bare machine as a board: the memory map of QEMU's `virt`, its devices, boot ROM and device tree.
 
-Left out: PCIe, flash, fw_cfg. Instructions are fetched from RAM only: the harts start with the registers that
-the boot ROM would have left, and the ROM can be read but is not run.
+Left out: PCIe, flash, fw_cfg.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from emulator.devices.board_tree import board_tree
 from emulator.devices.finisher import Finisher
 from emulator.devices.htif import Htif
 from emulator.devices.plic import Plic
-from emulator.devices.rom import Rom, boot_code, dynamic_info
+from emulator.devices.rom import ROM_PAGES, Rom, boot_code, dynamic_info
 from emulator.devices.rtc import EPOCH_NS, Rtc
 from emulator.devices.uart import Uart
 from emulator.devices.virtio.mmio import VirtioDevice, VirtioMmio
@@ -24,9 +23,9 @@ from emulator.machine.bare import BareMachine
 from emulator.machine.elf import Executable
 from emulator.machine.engine import Engine
 from emulator.machine.fdt import flatten
-from emulator.state import RAM_BASE
+from emulator.state import RAM_BASE, ROM_BASE
 
-ROM, FINISHER, RTC, CLINT, PLIC = 0x1000, 0x10_0000, 0x10_1000, 0x200_0000, 0xC00_0000
+FINISHER, RTC, CLINT, PLIC = 0x10_0000, 0x10_1000, 0x200_0000, 0xC00_0000
 UART, VIRTIO, VIRTIO_STRIDE, VIRTIO_SLOTS = 0x1000_0000, 0x1000_1000, 0x1000, 8
 RTC_IRQ, UART_IRQ, VIRTIO_IRQ = 11, 10, 1
 KERNEL_OFFSET = 0x20_0000
@@ -72,16 +71,16 @@ class Board:
                 f"memory is {config.memory_bytes} bytes; must be a multiple of 4 KiB from 1 MiB to 2 GiB"
             )
         self.config = config
-        self.machine = BareMachine(config.harts, config.memory_bytes, engine, config.isa)
+        self.machine = BareMachine(config.harts, config.memory_bytes, engine, config.isa, ROM_PAGES)
         self.reset_asked = False
         self._console = console
         self._initrd: tuple[int, int] | None = None
+        self._htif: Htif | None = None
         self._attach(virtio)
 
     def _attach(self, virtio: Sequence[VirtioDevice]) -> None:
         machine, bus = self.machine, self.machine.bus
-        self.rom = Rom()
-        bus.attach(ROM, self.rom)
+        bus.attach(ROM_BASE, Rom(machine.host))
         self.plic = Plic(self.config.harts, machine.set_line)
         self.uart = Uart(self._console, self.plic.source(UART_IRQ))
         rtc = Rtc(self.config.epoch_ns, lambda: machine.now_ns, self.plic.source(RTC_IRQ))
@@ -134,19 +133,25 @@ class Board:
         for name, address in (("tohost", tohost), ("fromhost", fromhost or tohost)):
             if not RAM_BASE <= address <= end - 8:
                 raise BoardError(f"{name} is at {address:#x}; RAM is {RAM_BASE:#x} to {end - 1:#x}")
-        htif = Htif(self.machine.host, tohost, fromhost, self._console, self.machine.stop)
-        self.machine.after_quantum.append(htif.poll)
+        self._htif = Htif(self.machine.host, tohost, fromhost, self._console, self.machine.stop)
+        self.machine.after_quantum.append(self._htif.poll)
+
+    def receive(self, data: bytes) -> None:
+        """Take what was typed: for the program that asks HTIF for it, else at the serial port."""
+        if self._htif is not None and self._htif.asks:
+            self._htif.receive(data)
+        else:
+            self.uart.receive(data)
 
     def start(self, entry: int, next_entry: int = 0) -> None:
-        """Write device tree and boot ROM, and start every hart at `entry`, as the ROM would."""
+        """Write device tree and boot ROM, which sends every hart to `entry`."""
         tree = flatten(board_tree(self.config, self._initrd, len(self.virtio)))
         end = RAM_BASE + self.config.memory_bytes
         address = (end - len(tree)) & -TREE_ALIGNMENT
         if address < RAM_BASE + KERNEL_OFFSET:
             address = (end - len(tree)) & -8
         self.machine.host.write(address, tree)
-        self.rom.content = boot_code(entry, address) + dynamic_info(next_entry)
-        self.machine.start(entry, address, ROM + len(boot_code(entry, address)))
+        self.machine.host.write_rom(boot_code(entry, address) + dynamic_info(next_entry))
 
     def run(self, cycles: int) -> bool:
         """Run for `cycles`, rounded up to whole quanta; False if only input can wake the machine."""

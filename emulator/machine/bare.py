@@ -16,7 +16,7 @@ from emulator.machine.bus import Bus
 from emulator.machine.debug import Stop
 from emulator.machine.engine import Engine
 from emulator.machine.host import Host
-from emulator.state import EXIT_DEBUG, EXIT_MMIO, EXIT_WFI, NO_ADDRESS, PRIV_M
+from emulator.state import EXIT_DEBUG, EXIT_MMIO, EXIT_WFI, NO_ADDRESS, PRIV_M, ROM_BASE
 
 CLOCK_HZ = 100_000_000
 QUANTUM_CYCLES = 10_000
@@ -39,9 +39,11 @@ class Timed(Protocol):
 class BareMachine:
     """Host, bus and run loop. `current` is the index of the hart that is running."""
 
-    def __init__(self, harts: int, memory_bytes: int, engine: Engine, isa: Isa = DEFAULT_ISA) -> None:
-        """Power on; nothing is loaded and no device attached."""
-        self.host = Host(harts, memory_bytes, CLOCK_HZ, engine, isa)
+    def __init__(
+        self, harts: int, memory_bytes: int, engine: Engine, isa: Isa = DEFAULT_ISA, rom_pages: int = 0
+    ) -> None:
+        """Power on: every hart is at the reset vector; nothing is loaded and no device attached."""
+        self.host = Host(harts, memory_bytes, CLOCK_HZ, engine, isa, rom_pages)
         self.bus = Bus()
         self.timed: list[Timed] = []
         self.after_quantum: list[Callable[[], None]] = []
@@ -53,14 +55,9 @@ class BareMachine:
         self.stop_code: int | None = None
         self._cycles_per_tick: int = self.host.record.cycles_per_tick
         for hart in self.host.harts:
+            hart.pc = ROM_BASE
             hart.priv = PRIV_M
             hart.pmp_entries = PMP_ENTRIES
-
-    def start(self, entry: int, device_tree: int = 0, dynamic_info: int = 0) -> None:
-        """Put every hart where the boot ROM would jump: a0 hart, a1 device tree, a2 fw_dynamic's info."""
-        for index, hart in enumerate(self.host.harts):
-            hart.pc = entry
-            hart.x[10], hart.x[11], hart.x[12] = index, device_tree, dynamic_info
 
     def stop(self, code: int) -> None:
         """End the run with an exit code; the hart that asked finishes its instruction."""

@@ -2,8 +2,8 @@
 
 RAM lies at host physical address (HPA) 0x8000_0000; a frame's number (HFN) is its index from there. Behind
 a frame stands a slot of backing store; frames that were never written share slot 0, which is zero. The
-layout of every record and array is in `emulator.state`. Devices on the host's bus are left out: nothing but
-RAM answers yet.
+layout of every record and array is in `emulator.state`. A ROM's pages are frames behind those of RAM, from
+which instructions are fetched; what else is at its addresses, and all other devices, is the bus's.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from emulator.state import (
     NO_ADDRESS,
     PAGE_BYTES,
     RAM_BASE,
+    ROM_BASE,
     WALK,
 )
 
@@ -69,9 +70,18 @@ class Host:
     """
 
     def __init__(
-        self, pcpus: int, memory_bytes: int, clock_hz: int, engine: Engine, isa: Isa = DEFAULT_ISA
+        self,
+        pcpus: int,
+        memory_bytes: int,
+        clock_hz: int,
+        engine: Engine,
+        isa: Isa = DEFAULT_ISA,
+        rom_pages: int = 0,
     ) -> None:
-        """Power on with zeroed RAM; `clock_hz` is a multiple of 10 MHz, the rate of the `time` counter."""
+        """Power on with zeroed RAM; `clock_hz` is a multiple of 10 MHz, the rate of the `time` counter.
+
+        `rom_pages` is the size of the ROM at ROM_BASE, which `write_rom` fills.
+        """
         assert memory_bytes % PAGE_BYTES == 0
         assert clock_hz % TIMEBASE_HZ == 0
         self.engine = engine
@@ -80,7 +90,7 @@ class Host:
         self.clock_hz = clock_hz
         self.frames = memory_bytes // PAGE_BYTES
         self.record: Any = HOST.struct()
-        self._lay_out_memory(pcpus)
+        self._lay_out_memory(pcpus, rom_pages)
         self._hart_arena = Arena(HART.size * pcpus)
         self.harts: list[Any] = [
             self._hart_arena.record(HART.struct, index * HART.size) for index in range(pcpus)
@@ -90,17 +100,18 @@ class Host:
         self._runs = [engine.run_of(hart, self.record) for hart in self.harts]
         self.stops = Stops(self.record, self.harts, engine.flush_fast)
 
-    def _lay_out_memory(self, pcpus: int) -> None:
+    def _lay_out_memory(self, pcpus: int, rom_pages: int) -> None:
         record, frames = self.record, self.frames
         slots = frames + 1
+        mapped = frames + rom_pages
         code_pages = min(frames, MAX_CODE_PAGES)
         self._arenas: dict[str, Arena] = {
-            "store": Arena(slots * PAGE_BYTES),
-            "frame_slot": Arena(frames * 4),
+            "store": Arena((slots + rom_pages) * PAGE_BYTES),
+            "frame_slot": Arena(mapped * 4),
             "slot_references": Arena(slots * 4),
             "free_slots": Arena(slots * 4),
             "code": Arena(code_pages * CODE_PAGE_BYTES),
-            "frame_code": Arena(frames * 4),
+            "frame_code": Arena(mapped * 4),
             "code_frame": Arena(code_pages * 4),
             "fast": Arena(pcpus * FAST_STRIDE),
             "events": Arena(EVENT_CAPACITY * EVENT.size),
@@ -109,10 +120,12 @@ class Host:
         for name, arena in self._arenas.items():
             setattr(record, name, arena.address)
         record.ram_base, record.ram_frames, record.harts = RAM_BASE, frames, pcpus
+        record.rom_base, record.rom_frames = ROM_BASE, rom_pages
         record.cycles_per_tick = self.clock_hz // TIMEBASE_HZ
         record.reservation_hart = NO_ADDRESS
         record.store_slots, record.code_pages, record.event_capacity = slots, code_pages, EVENT_CAPACITY
-        self._frame_slot = self._arenas["frame_slot"].u32(frames)
+        self._frame_slot = self._arenas["frame_slot"].u32(mapped)
+        self._frame_slot[frames:] = list(range(slots, slots + rom_pages))
         self._slot_references = self._arenas["slot_references"].u32(slots)
         self._slot_references[0] = frames
         # A stack: the lowest slot is taken first, so that a small lab touches little memory.
@@ -178,6 +191,18 @@ class Host:
         buffer = ctypes.create_string_buffer(data, max(len(data), 1))
         stored = self.engine.phys_write(self.record, hpa, ctypes.addressof(buffer), len(data))
         assert stored, "every frame has a slot of backing store"
+
+    def write_rom(self, content: bytes) -> None:
+        """Fill the ROM from its start, before a hart has run."""
+        record = self.record
+        assert len(content) <= record.rom_frames * PAGE_BYTES
+        ctypes.memmove(record.store + record.store_slots * PAGE_BYTES, content, len(content))
+
+    def read_rom(self, offset: int, length: int) -> bytes:
+        """Return bytes of the ROM; fewer where it ends."""
+        record = self.record
+        length = max(0, min(length, record.rom_frames * PAGE_BYTES - offset))
+        return ctypes.string_at(record.store + record.store_slots * PAGE_BYTES + offset, length)
 
     def frame_is_zero(self, hfn: int) -> bool:
         """Return whether every byte of a frame is zero."""

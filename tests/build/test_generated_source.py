@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from emulator.build.generate import kernel_source
+from emulator.build.generate import ALIGNED, kernel_source
 from emulator.isa.encodings import TABLE
 
 
@@ -39,7 +39,10 @@ def test_every_instruction_is_dispatched_exactly_once(source: ast.Module) -> Non
     run, atomic, system, exact = (Counter(dispatched(functions(source)[name])) for name in places)
     del run[0]  # not decoded yet
     # `run` may try the quick way of a floating-point instruction first.
-    assert (run - exact) + atomic + system + exact == Counter(row.index for row in TABLE)
+    # Harts without C have their own jumps, numbered behind the table.
+    jumps = (row.index + ALIGNED for row in TABLE if row.kind in ("jal", "jalr", "branch"))
+    rows = Counter(row.index for row in TABLE) + Counter(jumps)
+    assert (run - exact) + atomic + system + exact == rows
 
 
 def test_quick_ways_are_tried_at_most_once(source: ast.Module) -> None:

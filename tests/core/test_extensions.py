@@ -171,10 +171,55 @@ def test_without_c_pc_and_epc_are_multiples_of_four(machine: Machine) -> None:
     take_away(machine, "c")
     for register in ("mepc", "sepc", "vsepc"):
         assert kept(machine, register) == ONES - 3
+
+
+@pytest.mark.parametrize(
+    ("line", "target"),
+    [
+        ("jal ra, .+6", CODE + 6),
+        ("jalr ra, 2(a1)", DATA + 2),
+        ("jalr ra, 3(a1)", DATA + 2),
+        ("jr a0", DATA + 6),
+        ("beq a0, a0, .+10", CODE + 10),
+        ("bne a0, a1, .-6", CODE - 6),
+        ("blt a1, a0, .+2046", CODE + 2046),
+        ("bge a0, a1, .+6", CODE + 6),
+        ("bltu a1, a0, .+6", CODE + 6),
+        ("bgeu a0, a1, .+6", CODE + 6),
+    ],
+)
+def test_without_c_a_jump_to_an_odd_halfword_traps_at_the_jump(
+    machine: Machine, line: str, target: int
+) -> None:
+    take_away(machine, "c")
+    hart = machine.enter(PRIV_M)
+    hart.x[1], hart.x[10], hart.x[11] = 99, DATA + 6, DATA
+    machine.step(line)
+    assert (hart.mcause, hart.mepc, hart.mtval) == (INSTRUCTION_MISALIGNED, CODE, target)
+    assert hart.x[1] == 99, "the link register is not written"
+
+
+@pytest.mark.parametrize(
+    ("line", "pc", "link"),
+    [
+        ("beq a0, a1, .+6", CODE + 4, 99),
+        ("bltu a0, a1, .-6", CODE + 4, 99),
+        ("bne a0, a1, .+8", CODE + 8, 99),
+        ("jal ra, .+8", CODE + 8, CODE + 4),
+        ("jalr ra, 4(a1)", DATA + 4, CODE + 4),
+        ("jalr ra, 5(a1)", DATA + 4, CODE + 4),
+        ("jalr a1, 4(a1)", DATA + 4, 99),
+    ],
+)
+def test_without_c_other_jumps_are_as_with_it(machine: Machine, line: str, pc: int, link: int) -> None:
     machine.code("nop\n nop", DATA)
-    machine.hart.x[10] = DATA + 2
-    machine.step("jr a0", steps=2)
-    assert (machine.hart.mcause, machine.hart.mtval) == (INSTRUCTION_MISALIGNED, DATA + 2)
+    for without in ("zba", "c"):
+        take_away(machine, without)
+        hart = machine.enter(PRIV_M)
+        hart.x[1], hart.x[10], hart.x[11] = 99, DATA + 6, DATA
+        machine.step(line)
+        assert (hart.pc, hart.x[1]) == (pc, link)
+        machine.fence()
 
 
 @pytest.mark.parametrize("text", ["rv64i", "rv64imac", "rv64gc_zba_zbb_zbs", DEFAULT_ISA.string()])

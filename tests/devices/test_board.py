@@ -7,6 +7,7 @@ import pytest
 
 from emulator.devices.virt import Board, BoardConfig, BoardError
 from emulator.machine.debug import Breakpoint, Stop, Watchpoint
+from emulator.state import RAM_BASE
 
 Start = Callable[..., Any]
 
@@ -174,14 +175,54 @@ def test_an_access_that_no_device_takes_is_an_access_fault(start: Start) -> None
     assert running.harts[0].x[9] == 5
 
 
-def test_the_boot_rom_does_what_the_start_does(start: Start) -> None:
+def test_every_hart_runs_the_boot_rom(start: Start) -> None:
     running = start("1: j 1b", harts=2)
-    rom = running.machine.bus.devices[0x1000].content
-    entry, tree = (int.from_bytes(rom[at : at + 8], "little") for at in (24, 32))
-    hart = running.harts[1]
-    assert (hart.pc, hart.x[10], hart.x[11], hart.x[12]) == (entry, 1, tree, 0x1000 + 40)
-    assert rom[40:48] == (0x4942534F).to_bytes(8, "little")
-    assert running.machine.host.read(tree, 4) == b"\xd0\x0d\xfe\xed"
+    assert [hart.pc for hart in running.harts] == [0x1000, 0x1000]
+    running.machine.run(1)
+    for number, hart in enumerate(running.harts):
+        assert (hart.pc, hart.x[10], hart.x[12]) == (RAM_BASE, number, 0x1000 + 40)
+        assert running.machine.host.read(hart.x[11], 4) == b"\xd0\x0d\xfe\xed"
+
+
+ROM_USER = """
+    la t0, handler
+    csrw mtvec, t0
+    ld s1, 0(a2)
+    li s2, 0xff8
+    add s2, s2, a2
+    ld s2, 0(s2)
+    li t0, 0x2000
+    jalr s3, t0
+    csrr s4, mcause
+    li t0, 0x1000
+    sd t0, 0(t0)
+    csrr s5, mcause
+    li t0, 0x10000
+    jalr s3, t0
+    csrr s6, mcause
+1:  j 1b
+    .balign 4
+handler:
+    csrr t1, mcause
+    addi t1, t1, -7
+    bnez t1, fetch
+    csrr t1, mepc
+    addi t1, t1, 4
+    csrw mepc, t1
+    mret
+fetch:
+    csrw mepc, s3
+    mret
+"""
+
+
+def test_the_boot_rom_is_memory_that_cannot_be_written(start: Start) -> None:
+    running = start(ROM_USER)
+    running.machine.run(1_000)
+    hart = running.harts[0]
+    assert (hart.x[9], hart.x[18]) == (0x4942534F, 0)
+    # Zeros are no instruction; a store is refused; behind the ROM nothing is fetched.
+    assert (hart.x[20], hart.x[21], hart.x[22]) == (2, 7, 1)
 
 
 COUNTERS = """
@@ -242,9 +283,14 @@ HTIF = """
     sd zero, 0(t1)
     li t0, 0x0101000000000021
     sd t0, 0(s0)
-2:  ld t2, 0(t1)
-    beqz t2, 2b
-    li t0, 7
+2:  ld t2, 0(s0)
+    bnez t2, 2b
+    li t0, 0x0100000000000000
+    sd t0, 0(s0)
+4:  ld s3, 0(t1)
+    beqz s3, 4b
+    sd zero, 0(t1)
+    la t0, finish
     sd t0, 0(s0)
 3:  j 3b
     .data
@@ -252,6 +298,7 @@ HTIF = """
 tohost: .dword 0
 fromhost: .dword 0
 request: .dword 64, 1, text, 5
+finish: .dword 93, 3, 0, 0
 text: .ascii "hello"
 """
 
@@ -259,8 +306,25 @@ text: .ascii "hello"
 def test_htif_writes_prints_and_exits(start: Start) -> None:
     running = start(HTIF)
     running.board.run(1_000_000)
-    assert (bytes(running.console), running.machine.stop_code) == (b"hello!", 3)
+    assert bytes(running.console) == b"hello!"
     assert running.load("request") == 5
+    running.board.receive(b"k")
+    running.board.run(1_000_000)
+    assert running.machine.stop_code == 3
+    assert running.harts[0].x[19] == 0x0100_0000_0000_0100 | ord("k")
+
+
+@pytest.mark.parametrize(
+    ("call", "result"),
+    [("57, 1, 0, 0", -38), ("64, 7, 0x80000000, 4", -9), ("64, 1, 64, 4", -14), ("64, 2, 0x80000000, 4", 4)],
+)
+def test_a_system_call_that_is_not_served_says_why(start: Start, call: str, result: int) -> None:
+    source = (
+        f"la s0, tohost\nla t0, call\nsd t0, 0(s0)\n1: j 1b\n.data\ntohost: .dword 0\ncall: .dword {call}"
+    )
+    running = start(source)
+    running.board.run(100_000)
+    assert running.load("call") == result & (1 << 64) - 1
 
 
 BAD_HTIF = """
