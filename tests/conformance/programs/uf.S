@@ -1,0 +1,88 @@
+/* F and D: results and flags. */
+
+    /* rounds to nearest */
+    BINARY_D(2, fadd.d, 0x400c000000000000, 0, 0x3ff8000000000000, 0x4000000000000000)
+    BINARY_D(3, fadd.d, 0x3fd3333333333334, 1, 0x3fb999999999999a, 0x3fc999999999999a)
+    BINARY_D(4, fadd.d, 0x7ff8000000000000, 16, 0x7ff0000000000000, 0xfff0000000000000)
+    BINARY_D(5, fsub.d, 0x0, 0, 0x3ff0000000000000, 0x3ff0000000000000)
+    BINARY_D(6, fsub.d, 0xbff0000000000000, 0, 0x3ff0000000000000, 0x4000000000000000)
+    BINARY_D(7, fmul.d, 0x3f947ae147ae147c, 1, 0x3fb999999999999a, 0x3fc999999999999a)
+    BINARY_D(8, fmul.d, 0x7ff0000000000000, 5, 0x7e37e43c8800759c, 0x7e37e43c8800759c)
+    BINARY_D(9, fmul.d, 0x0, 3, 0x1a56e1fc2f8f359, 0x1a56e1fc2f8f359)
+    BINARY_D(10, fmul.d, 0x7ff8000000000000, 16, 0x0, 0x7ff0000000000000)
+    BINARY_D(11, fdiv.d, 0x3fd5555555555555, 1, 0x3ff0000000000000, 0x4008000000000000)
+    BINARY_D(12, fdiv.d, 0xfff0000000000000, 8, 0xbff0000000000000, 0x0)
+    BINARY_D(13, fdiv.d, 0x7ff8000000000000, 16, 0x0, 0x0)
+    BINARY_D(14, fmin.d, 0x8000000000000000, 0, 0x0, 0x8000000000000000)
+    BINARY_D(15, fmax.d, 0x0, 0, 0x0, 0x8000000000000000)
+    BINARY_D(16, fmin.d, 0x3ff0000000000000, 0, 0x7ff8000000000000, 0x3ff0000000000000)
+    BINARY_D(17, fmin.d, 0x3ff0000000000000, 16, 0x7ff0000000000001, 0x3ff0000000000000)
+    BINARY_D(18, fmax.d, 0x7ff8000000000000, 0, 0x7ff8000000000000, 0x7ff8000000000000)
+    BINARY_D(19, fsgnj.d, 0xbff0000000000000, 0, 0x3ff0000000000000, 0xc000000000000000)
+    BINARY_D(20, fsgnjn.d, 0x3ff0000000000000, 0, 0x3ff0000000000000, 0xc000000000000000)
+    BINARY_D(21, fsgnjx.d, 0x3ff0000000000000, 0, 0xbff0000000000000, 0xc000000000000000)
+
+    UNARY_D(22, fsqrt.d, 0x3ff6a09e667f3bcd, 1, 0x4000000000000000)
+    UNARY_D(23, fsqrt.d, 0x7ff8000000000000, 16, 0xbff0000000000000)
+    UNARY_D(24, fsqrt.d, 0x8000000000000000, 0, 0x8000000000000000)
+    COMPARE_D(25, feq.d, 1, 0, 0x0, 0x8000000000000000)
+    COMPARE_D(26, feq.d, 0, 0, 0x7ff8000000000000, 0x0)
+    COMPARE_D(27, feq.d, 0, 16, 0x7ff0000000000001, 0x0)
+    COMPARE_D(28, flt.d, 1, 0, 0xbff0000000000000, 0x3ff0000000000000)
+    COMPARE_D(29, flt.d, 0, 16, 0x7ff8000000000000, 0x0)
+    COMPARE_D(30, fle.d, 1, 0, 0x3ff0000000000000, 0x3ff0000000000000)
+    COMPARE_D(31, fle.d, 0, 16, 0x0, 0x7ff8000000000000)
+    /* each rounding mode */
+    TO_INTEGER_D(32, fcvt.w.d, rne, 0x2, 1, 0x4004000000000000)
+    TO_INTEGER_D(33, fcvt.w.d, rtz, 0xfffffffffffffffe, 1, 0xc00599999999999a)
+    TO_INTEGER_D(34, fcvt.w.d, rdn, 0xfffffffffffffffd, 1, 0xc000cccccccccccd)
+    TO_INTEGER_D(35, fcvt.w.d, rup, 0x3, 1, 0x4000cccccccccccd)
+    TO_INTEGER_D(36, fcvt.w.d, rmm, 0x3, 1, 0x4004000000000000)
+    TO_INTEGER_D(37, fcvt.w.d, rtz, 0x7fffffff, 16, 0x41e65a0bc0000000)
+    TO_INTEGER_D(38, fcvt.wu.d, rtz, 0xffffffffffffffff, 16, 0x41f2a05f20000000)
+    TO_INTEGER_D(39, fcvt.wu.d, rtz, 0x0, 16, 0xbff0000000000000)
+    TO_INTEGER_D(40, fcvt.wu.d, rtz, 0xffffffffb2d05e00, 0, 0x41e65a0bc0000000)
+    TO_INTEGER_D(41, fcvt.l.d, rtz, 0xc000000000000000, 0, 0xc3d0000000000000)
+    TO_INTEGER_D(42, fcvt.l.d, rtz, 0x7fffffffffffffff, 16, 0x43e158e460913d00)
+    TO_INTEGER_D(43, fcvt.lu.d, rtz, 0x8ac7230489e80000, 0, 0x43e158e460913d00)
+    TO_INTEGER_D(44, fcvt.l.d, rtz, 0x7fffffffffffffff, 16, 0x7ff8000000000000)
+    /* single precision, boxed */
+    BINARY_S(45, fadd.s, 0x40600000, 0, 0x3fc00000, 0x40000000)
+    BINARY_S(46, fmul.s, 0xffffffffc0000000, 0, 0x3f800000, 0xc0000000)
+    BINARY_S(47, fdiv.s, 0x3eaaaaab, 1, 0x3f800000, 0x40400000)
+    BINARY_S(48, fmul.s, 0x7f800000, 5, 0x7149f2ca, 0x7149f2ca)
+    BINARY_S(49, fmul.s, 0x0, 3, 0x1, 0x1)
+    BINARY_S(50, fsub.s, 0x7fc00000, 16, 0x7f800000, 0x7f800000)
+    COMPARE_S(51, feq.s, 1, 0, 0x3f800000, 0x3f800000)
+    COMPARE_S(52, flt.s, 0, 16, 0x7fc00000, 0x0)
+    CASE(53, a4, 0x7fc00000, li a1, 0x3ff0000000000000; fmv.d.x fa1, a1; fmv.w.x fa2, zero; \
+         fadd.s fa4, fa1, fa2; fmv.x.w a4, fa4)
+    CASE(54, a4, 0xffffffff3f800000, li a1, 0x3f800000; fmv.w.x fa1, a1; fmv.x.d a4, fa1)
+    /* fused, conversions, classes, memory */
+    CASE(55, a4, 0x401c000000000000, li a1, 0x4000000000000000; li a2, 0x4008000000000000; \
+         li a3, 0x3ff0000000000000; fmv.d.x fa1, a1; fmv.d.x fa2, a2; fmv.d.x fa3, a3; \
+         fmadd.d fa4, fa1, fa2, fa3; fmv.x.d a4, fa4)
+    CASE(56, a4, 0xc014000000000000, fnmsub.d fa4, fa1, fa2, fa3; fmv.x.d a4, fa4)
+    CASE(57, a4, 0xc01c000000000000, fnmadd.d fa4, fa1, fa2, fa3; fmv.x.d a4, fa4)
+    CASE(58, a4, 0x40400000, fcvt.s.d fa4, fa2; fmv.x.w a4, fa4)
+    CASE(59, a4, 0xc022000000000000, li a1, -9; fcvt.d.l fa4, a1; fmv.x.d a4, fa4)
+    CASE(60, a4, 0x41effffffee00000, li a1, -9; fcvt.d.wu fa4, a1; fmv.x.d a4, fa4)
+    CASE(61, a4, 1, li a1, 0xfff0000000000000; fmv.d.x fa1, a1; fclass.d a4, fa1)
+    CASE(62, a4, 2, li a1, 0xbff0000000000000; fmv.d.x fa1, a1; fclass.d a4, fa1)
+    CASE(63, a4, 4, li a1, 0x8000000000000001; fmv.d.x fa1, a1; fclass.d a4, fa1)
+    CASE(64, a4, 8, li a1, 0x8000000000000000; fmv.d.x fa1, a1; fclass.d a4, fa1)
+    CASE(65, a4, 16, li a1, 0x0; fmv.d.x fa1, a1; fclass.d a4, fa1)
+    CASE(66, a4, 32, li a1, 0x1; fmv.d.x fa1, a1; fclass.d a4, fa1)
+    CASE(67, a4, 64, li a1, 0x3ff0000000000000; fmv.d.x fa1, a1; fclass.d a4, fa1)
+    CASE(68, a4, 128, li a1, 0x7ff0000000000000; fmv.d.x fa1, a1; fclass.d a4, fa1)
+    CASE(69, a4, 256, li a1, 0x7ff0000000000001; fmv.d.x fa1, a1; fclass.d a4, fa1)
+    CASE(70, a4, 512, li a1, 0x7ff8000000000000; fmv.d.x fa1, a1; fclass.d a4, fa1)
+    CASE(71, a4, 0x123456789abcdef0, la a1, number; fld fa1, 0(a1); fsd fa1, 8(a1); ld a4, 8(a1))
+    CASE(72, a4, 0xffffffff9abcdef0, flw fa1, 0(a1); fsw fa1, 16(a1); lw a4, 16(a1))
+    CASE(73, a4, 0x123456789abcdef0, fld fa1, 1(a1); fsd fa1, 9(a1); fld fa1, 0(a1); fsd fa1, 9(a1); \
+         ld a4, 9(a1))
+
+    END
+
+    DATA
+number: .dword 0x123456789abcdef0, 0, 0
