@@ -54,6 +54,12 @@ def qemu_user() -> str:
 
 
 @pytest.fixture(scope="session")
+def qemu_img() -> str:
+    """QEMU's tool for disk images."""
+    return find_tool("qemu-img", package="qemu-utils")
+
+
+@pytest.fixture(scope="session")
 def opensbi() -> Path:
     """OpenSBI's fw_dynamic.bin, from Debian's package."""
     path = boot.FIRMWARE
