@@ -19,8 +19,8 @@ REASON = "the memory for labs on this server is used up; shut down a VM that you
 
 
 def used_bytes(session: Session) -> int:
-    """Return the real memory behind the guest frames of a lab."""
-    return session.lab.hypervisor.host.store_used_bytes
+    """Return the real memory behind the guest frames of a lab, and of what it can go back to."""
+    return session.lab.hypervisor.host.store_bytes
 
 
 def worker_limit() -> int:

@@ -23,7 +23,7 @@ from emulator.build.native import define_bounds, load_objects
 Progress = Callable[[str, float], None]
 _ENTRIES = {
     "run": 3, "translate": 8, "flush": 1, "flush_fast": 1, "read": 4, "write": 4, "pending": 2,
-    "cycles_to_timer": 2,
+    "cycles_to_timer": 2, "hold": 4, "release": 3, "adopt": 4,
 }  # fmt: skip
 # Written last: marks a directory in which everything has been compiled.
 _COMPLETE = "complete"
@@ -41,6 +41,9 @@ class Engine:
         self._cycles_to_timer = functions["cycles_to_timer"]
         self._read = functions["read"]
         self._write = functions["write"]
+        self._hold = functions["hold"]
+        self._release = functions["release"]
+        self._adopt = functions["adopt"]
 
     def run(self, hart: ctypes.Structure, host: ctypes.Structure, budget: int) -> int:
         """Run a hart for at most `budget` cycles; return an EXIT_* reason. `hart.retired` has the cycles."""
@@ -94,6 +97,18 @@ class Engine:
         False when the backing store is full.
         """
         return bool(self._write(ctypes.addressof(host), hpa, address, length))
+
+    def hold(self, host: ctypes.Structure, frames: int, count: int, slots: int) -> None:
+        """Write the slots of `count` frames to `slots` (host addresses of u32) and hold them."""
+        self._hold(ctypes.addressof(host), frames, count, slots)
+
+    def release(self, host: ctypes.Structure, slots: int, count: int) -> None:
+        """Stop holding slots."""
+        self._release(ctypes.addressof(host), slots, count)
+
+    def adopt(self, host: ctypes.Structure, frames: int, count: int, slots: int) -> None:
+        """Let frames have the bytes of held slots."""
+        self._adopt(ctypes.addressof(host), frames, count, slots)
 
 
 def load_engine(progress: Progress | None = None, checked: bool | None = None) -> Engine:

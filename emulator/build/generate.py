@@ -33,9 +33,9 @@ from emulator.isa.instruction import Instruction, Segment
 CORE = Path(__file__).parent.parent / "core"
 # Callees first: numba compiles a function when it first meets its caller.
 MODULES = (
-    "bits", "csr_bits", "memory", "debug", "pmp", "ptw", "tlb", "access", "rv_i", "rv_m", "rv_a", "rv_zicsr",
-    "rv_zb", "rv_h", "softfloat", "rv_f", "rv_d", "fastfloat", "fcsr", "envcfg", "stateen", "csr", "tinst",
-    "trap", "system", "cmo", "run", "entry",
+    "bits", "csr_bits", "memory", "sharing", "debug", "pmp", "ptw", "tlb", "access", "rv_i", "rv_m", "rv_a",
+    "rv_zicsr", "rv_zb", "rv_h", "softfloat", "rv_f", "rv_d", "fastfloat", "fcsr", "envcfg", "stateen", "csr",
+    "tinst", "trap", "system", "cmo", "run", "entry",
 )  # fmt: skip
 # One-line functions with such a name are inlined, like those of instructions.
 INLINED = ("quick_",)

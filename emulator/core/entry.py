@@ -8,6 +8,7 @@ from emulator.core.intrinsics import hart_at, host_at, walk_at
 from emulator.core.memory import copy_from_ram, copy_to_ram
 from emulator.core.ptw import translate
 from emulator.core.run import run
+from emulator.core.sharing import adopt_slots, hold_slots, release_slots
 from emulator.core.tlb import flush_all, flush_fast
 from emulator.state import NO_ADDRESS
 
@@ -62,3 +63,21 @@ def enter_write(host, hpa, source, length):
     state = host_at(host)
     state.reservation_hart = NO_ADDRESS
     return 1 if copy_to_ram(state, hpa, source, length) else 0
+
+
+def enter_hold(host, frames, count, slots):
+    hold_slots(host_at(host), frames, count, slots)
+    return 0
+
+
+def enter_release(host, slots, count):
+    release_slots(host_at(host), slots, count)
+    return 0
+
+
+def enter_adopt(host, frames, count, slots):
+    """Let frames have the bytes of held slots. Any reservation is lost."""
+    state = host_at(host)
+    state.reservation_hart = NO_ADDRESS
+    adopt_slots(state, frames, count, slots)
+    return 0

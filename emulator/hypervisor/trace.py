@@ -93,6 +93,10 @@ class Trace:
         """What each pCPU did, as far back as it is kept, oldest first."""
         return [[Slice(*one) for one in lane] for lane in self._lanes]
 
+    def settled(self) -> list[deque[Any]]:
+        """Return what holds entries that never change, except the last slice of each pCPU."""
+        return [*self._lanes, self.exits, self.events]
+
     def slice(
         self, pcpu: int, vm: str | None, vcpu: int | None, kind: SliceKind, start: int, end: int
     ) -> None:

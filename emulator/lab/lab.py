@@ -20,6 +20,7 @@ from emulator.hypervisor.memory import fitting
 from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import HOLDS_MEMORY, CpuSettings, DiskSettings, Vm, VmSettings, VmState
 from emulator.lab import actions, conditions, inspection, listing, observing, registers, stories
+from emulator.lab.checkpoint import Checkpoint, CheckpointError
 from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
 from emulator.lab.cpu import to_cycles
 from emulator.lab.errors import LabError
@@ -206,6 +207,22 @@ class Lab:
             digest.update(part)
         digest.update(json.dumps([self.seed, self.config.to_dict()], sort_keys=True).encode())
         return digest.hexdigest()
+
+    # Checkpoints
+
+    def checkpoint(self, previous: Checkpoint | None = None) -> Checkpoint:
+        """Return this instant, to come back to. What has not changed since `previous` is shared with it.
+
+        Raises CheckpointError.
+        """
+        return Checkpoint(self, previous)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back (or forward) to a checkpoint of this lab. Raises CheckpointError."""
+        if checkpoint.lab is not self:
+            raise CheckpointError("this checkpoint is one of another lab")
+        checkpoint.restore()
+        self._whole_since = self.revision.advance()
 
     # Actions
 

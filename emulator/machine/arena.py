@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import sys
 from functools import cache
 from typing import Any
 
 GUARD_BYTES = mmap.PAGESIZE
 _PROT_NONE = 0
+# Linux counts such a mapping only as it is written (mmap(2)); Python names the flag from 3.13 on.
+_UNRESERVED = 0x4000 if sys.platform == "linux" else 0
 
 
 class Arena:
@@ -25,7 +28,7 @@ class Arena:
     def __init__(self, size: int) -> None:
         """Map `size` bytes, rounded up to whole pages (at least one)."""
         inside = -(-max(size, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _UNRESERVED
         self._map = mmap.mmap(-1, inside + 2 * GUARD_BYTES, flags=flags)
         self._pin = ctypes.c_char.from_buffer(self._map)
         self.address = ctypes.addressof(self._pin) + GUARD_BYTES

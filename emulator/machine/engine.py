@@ -46,3 +46,15 @@ class Engine(Protocol):
     def flush_fast(self, hart: Any) -> None:
         """Drop a hart's fast map, which changes nothing that a guest could see."""
         ...
+
+    def hold(self, host: Any, frames: int, count: int, slots: int) -> None:
+        """Write the slots of frames to `slots` and hold them; both are addresses of u32 in this process."""
+        ...
+
+    def release(self, host: Any, slots: int, count: int) -> None:
+        """Stop holding slots."""
+        ...
+
+    def adopt(self, host: Any, frames: int, count: int, slots: int) -> None:
+        """Let frames have the bytes of held slots, dropping decoded code."""
+        ...

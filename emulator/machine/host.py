@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from emulator.isa.extensions import DEFAULT_ISA, Isa
 from emulator.machine.arena import Arena
 from emulator.machine.debug import Breakpoint, Stop, Stops, Watchpoint
 from emulator.machine.engine import Engine
+from emulator.machine.pages import ZERO_PAGE, Pages
 from emulator.state import (
     CODE_PAGE_BYTES,
     EVENT,
@@ -35,7 +37,8 @@ from emulator.state import (
 TIMEBASE_HZ = 10_000_000
 EVENT_CAPACITY = 256
 MAX_CODE_PAGES = 1024
-ZERO_PAGE = bytes(PAGE_BYTES)
+# Pages of backing store for each frame: one of its own, the others for what `Pages` hold beside.
+SLOTS_PER_FRAME = 4
 
 
 def page_digest(content: bytes) -> bytes:
@@ -61,6 +64,15 @@ class Trap(NamedTuple):
 
 class PhysicalAddressError(VmLabError):
     """An address is not in host RAM: '0x1000 (8 bytes) is not in RAM, which is 0x80000000 to 0x807fffff'."""
+
+
+class HostMemento(NamedTuple):
+    """What a host was at one instant, beside its harts."""
+
+    pages: Pages
+    reservation_hart: int
+    event_count: int
+    events: bytes
 
 
 class Host:
@@ -89,6 +101,7 @@ class Host:
         self.memory_bytes = memory_bytes
         self.clock_hz = clock_hz
         self.frames = memory_bytes // PAGE_BYTES
+        self._all_frames = array("I", range(self.frames))
         self.record: Any = HOST.struct()
         self._lay_out_memory(pcpus, rom_pages)
         self._hart_arena = Arena(HART.size * pcpus)
@@ -102,7 +115,7 @@ class Host:
 
     def _lay_out_memory(self, pcpus: int, rom_pages: int) -> None:
         record, frames = self.record, self.frames
-        slots = frames + 1
+        slots = SLOTS_PER_FRAME * frames + 1
         mapped = frames + rom_pages
         code_pages = min(frames, MAX_CODE_PAGES)
         self._arenas: dict[str, Arena] = {
@@ -126,11 +139,11 @@ class Host:
         record.store_slots, record.code_pages, record.event_capacity = slots, code_pages, EVENT_CAPACITY
         self._frame_slot = self._arenas["frame_slot"].u32(mapped)
         self._frame_slot[frames:] = list(range(slots, slots + rom_pages))
-        self._slot_references = self._arenas["slot_references"].u32(slots)
-        self._slot_references[0] = frames
+        self.slot_references = self._arenas["slot_references"].u32(slots)
+        self.slot_references[0] = frames
         # A stack: the lowest slot is taken first, so that a small lab touches little memory.
-        self._free_slots = self._arenas["free_slots"].u32(slots)
-        self._free_slots[: slots - 1] = list(range(slots - 1, 0, -1))
+        free = array("I", range(slots - 1, 0, -1))
+        ctypes.memmove(record.free_slots, free.buffer_info()[0], len(free) * 4)
         record.free_count = slots - 1
 
     def _reset_hart(self, index: int, hart: Any) -> None:
@@ -142,9 +155,15 @@ class Host:
         self.engine.flush(hart)
 
     @property
+    def store_bytes(self) -> int:
+        """Backing store in use: behind frames that were written, and held beside them."""
+        return (self.record.store_slots - 1 - self.record.free_count) * PAGE_BYTES
+
+    @property
     def store_used_bytes(self) -> int:
         """Backing store behind frames that were written."""
-        return (self.record.store_slots - 1 - self.record.free_count) * PAGE_BYTES
+        slots = array("I", ctypes.string_at(self.record.frame_slot, self.frames * 4))
+        return len(set(slots) - {0}) * PAGE_BYTES
 
     def run(self, pcpu: int, budget: int) -> int:
         """Run pCPU `pcpu` for at most `budget` instructions; return one of `state.EXIT_*`."""
@@ -230,20 +249,50 @@ class Host:
 
     def discard(self, frames: Iterable[int]) -> None:
         """Zero frames and give their backing store back; every hart forgets all translations."""
-        slots, references, record = self._frame_slot, self._slot_references, self.record
-        for hfn in frames:
-            if not slots[hfn]:
-                continue
-            self.write(
-                RAM_BASE + hfn * PAGE_BYTES, ZERO_PAGE
-            )  # drops decoded code and leaves the slot unshared
-            slot = slots[hfn]
-            slots[hfn] = 0
-            references[slot] = 0
-            references[0] += 1
-            self._free_slots[record.free_count] = slot
-            record.free_count += 1
+        numbers = _numbers(frames)
+        nothing = array("I", bytes(4 * len(numbers)))
+        self.engine.adopt(self.record, numbers.buffer_info()[0], len(numbers), nothing.buffer_info()[0])
         self.flush_all()
+
+    def hold(self, frames: Iterable[int]) -> Pages:
+        """Keep what frames hold now, in this order; what is stored to them from now on goes beside it."""
+        numbers = _numbers(frames)
+        slots = array("I", bytes(4 * len(numbers)))
+        self.engine.hold(self.record, numbers.buffer_info()[0], len(numbers), slots.buffer_info()[0])
+        self.flush_fast()
+        return Pages(self, slots)
+
+    def adopt(self, frames: Iterable[int], pages: Pages) -> None:
+        """Let frames have the contents of `pages`, in this order, without copying them."""
+        numbers, slots = _numbers(frames), pages.slots
+        assert pages.host is self
+        assert len(numbers) == len(slots)
+        self.engine.adopt(self.record, numbers.buffer_info()[0], len(numbers), slots.buffer_info()[0])
+        self.flush_fast()
+
+    def memento(self) -> HostMemento:
+        """Return what the host is beside its harts: RAM, the reservation, and the ring of events."""
+        events = ctypes.string_at(self.record.events, EVENT_CAPACITY * EVENT.size)
+        return HostMemento(
+            self.hold(self._all_frames), self.record.reservation_hart, self.record.event_count, events
+        )
+
+    def put_back(self, memento: HostMemento) -> None:
+        """Take RAM, reservation and events back to where they were."""
+        self.adopt(self._all_frames, memento.pages)
+        record = self.record
+        record.reservation_hart, record.event_count = memento.reservation_hart, memento.event_count
+        ctypes.memmove(record.events, memento.events, len(memento.events))
+
+    @property
+    def can_hold(self) -> bool:
+        """Whether everything may be held once more and every frame could still get a slot of its own."""
+        return self.record.free_count >= self.frames
+
+    def flush_fast(self) -> None:
+        """Drop the fast maps of all harts, which no guest can see."""
+        for hart in self.harts:
+            self.engine.flush_fast(hart)
 
     def flush_all(self) -> None:
         """Drop every TLB entry of every hart, as after a change of address spaces on all of them."""
@@ -291,3 +340,7 @@ class Host:
             raise PhysicalAddressError(
                 f"{hpa:#x} ({length} bytes) is not in RAM, which is {RAM_BASE:#x} to {end:#x}"
             )
+
+
+def _numbers(frames: Iterable[int]) -> array[int]:
+    return frames if isinstance(frames, array) else array("I", frames)

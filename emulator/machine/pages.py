@@ -1,0 +1,59 @@
+"""The contents of frames at one instant, held in a host's backing store beside what the frames become.
+
+A page is 4 KiB. What nobody has changed since is the same memory as the frame's; the first store to a frame
+gives that frame a slot of its own (`core/memory.py`), and the page stays.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from array import array
+from typing import TYPE_CHECKING
+
+from emulator.state import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from emulator.machine.host import Host
+
+ZERO_PAGE = bytes(PAGE_BYTES)
+
+
+class Pages:
+    """The contents of a list of frames at one instant, held in the backing store of a host.
+
+    They cost memory only where a frame has changed since. Dropping the object lets go of them.
+    """
+
+    def __init__(self, host: Host, slots: array[int]) -> None:
+        """Hold `slots`, whose references have been counted."""
+        self.host = host
+        self.slots = slots
+        self._release = weakref.finalize(self, _release, host, slots)
+        self._release.atexit = False
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.slots)
+
+    def release(self) -> None:
+        """Let go now."""
+        self._release()
+
+    def page(self, index: int) -> bytes:
+        """Return the 4096 bytes of one frame."""
+        slot = self.slots[index]
+        return ctypes.string_at(self.host.record.store + slot * PAGE_BYTES, PAGE_BYTES) if slot else ZERO_PAGE
+
+    def own_bytes(self) -> int:
+        """Return the memory that would be free without this object: pages that nobody else has."""
+        references = self.host.slot_references
+        return sum(PAGE_BYTES for slot in self.slots if slot and references[slot] == 1)
+
+    def shared_bytes(self) -> int:
+        """Return the memory that others have as well: frames, or other `Pages`."""
+        return sum(PAGE_BYTES for slot in self.slots if slot) - self.own_bytes()
+
+
+def _release(host: Host, slots: array[int]) -> None:
+    host.engine.release(host.record, slots.buffer_info()[0], len(slots))
