@@ -22,12 +22,14 @@ from app.web.configuration import Change, changes, config_text, parse_fields, pa
 from app.web.errors import Problem, busy
 from app.web.store.labs import Beginning, LabRow, LabStore, Reply
 from app.workers.connection import WorkerLost
+from app.workers.control import TRAVELS
 from app.workers.pool import CallFailed, LabUnknown, Overloaded, Pool
 from app.workers.protocol import JsonObject
 from app.workers.record import ProgramText
 
 SEED = 1
 FIRST_LOOK_SECONDS = 2.0
+TRAVEL_SECONDS = 60.0
 
 
 class LabWork:
@@ -70,8 +72,22 @@ class LabWork:
         }
 
     def control(self, row: LabRow, fields: JsonObject) -> JsonObject:
-        """Run, pause, step; raise like Pool.call."""
-        return self._pool.call(row.id, "control", fields)
+        """Run, pause, step, go back; raise like Pool.call."""
+        if fields.get("verb") not in TRAVELS:
+            return self._pool.call(row.id, "control", fields)
+        with self._pool.lock(row.id):
+            return self._travel(self._labs.find(row.id, row.student) or row, fields)
+
+    def _travel(self, row: LabRow, fields: JsonObject) -> JsonObject:
+        """Go to another instant, whose action log is the lab's from now on."""
+        try:
+            reply = self._pool.call(row.id, "control", fields, TRAVEL_SECONDS)
+        except Overloaded:
+            self._pool.discard(row.id)
+            raise
+        log, position = reply.pop("log"), reply["position"]
+        self._commit(row, lambda: self._labs.replace_log(row, log, position))
+        return reply
 
     # Changes
 

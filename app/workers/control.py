@@ -1,6 +1,7 @@
-"""What a student may ask of a lab's time: run, pause, change the speed, step, run until something happens.
+"""What a student may ask of a lab's time: run, pause, speed, step, run until something happens, go back.
 
-None of it is an action: it only chooses the position at which the lab stands.
+None of it is an action: it only chooses the position at which the lab stands. Going back (`back`, `rewind`,
+`return`) also drops the actions that came after it from the lab's log, or takes others up: see `TRAVELS`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from app.workers.pacing import SPEEDS
 from app.workers.session import Session
 from emulator.errors import VmLabError
 
-VERBS = ("run", "pause", "speed", "step", "run_until")
+TRAVELS = ("back", "rewind", "return")
+VERBS = ("run", "pause", "speed", "step", "run_until", *TRAVELS)
 UNITS = ("instruction", "exit", "timeslice")
+BACK_UNITS = (*UNITS, "fault", "console", "breakpoint", "watch")
+MAX_NUMBER = 1 << 64
 CONDITION_FIELDS = (
     "kind", "vm", "vcpu", "reason", "address", "space", "length", "access", "text", "state", "ns",
 )  # fmt: skip
@@ -35,6 +39,9 @@ class Control:
     verb: str
     speed: str | None
     condition: dict[str, Any] | None = None
+    position: int = 0
+    actions: int | None = None
+    branch: str = ""
 
 
 def parse_control(body: dict[str, Any]) -> Control:
@@ -44,6 +51,14 @@ def parse_control(body: dict[str, Any]) -> Control:
     speed = _choice(body, "speed", tuple(SPEEDS)) if named else None
     if verb == "step":
         return Control(verb, None, _step(body))
+    if verb == "back":
+        condition = {key: body[key] for key in CONDITION_FIELDS if body.get(key) not in (None, "")}
+        return Control(verb, None, {**condition, "kind": _choice(body, "unit", BACK_UNITS)})
+    if verb == "rewind":
+        actions = None if body.get("actions") in (None, "") else _number(body, "actions")
+        return Control(verb, None, position=_number(body, "position"), actions=actions)
+    if verb == "return":
+        return Control(verb, None, branch=str(body.get("branch")))
     if verb == "run_until":
         return Control(
             verb, speed, {key: body[key] for key in CONDITION_FIELDS if body.get(key) not in (None, "")}
@@ -64,6 +79,12 @@ def steer(session: Session, control: Control) -> None:
             session.step(condition)
         case "run_until", dict() as condition:
             session.run_until(condition)
+        case "back", dict() as condition:
+            session.back(condition)
+        case "rewind", _:
+            session.rewind(control.position, control.actions)
+        case "return", _:
+            session.return_to(control.branch)
         case _:
             pass
 
@@ -77,4 +98,13 @@ def _choice(body: dict[str, Any], key: str, choices: tuple[str, ...]) -> str:
     value = body.get(key)
     if not isinstance(value, str) or value not in choices:
         raise ControlError(key, f"is {value!r}; expected one of {', '.join(choices)}")
+    return value
+
+
+def _number(body: dict[str, Any], key: str) -> int:
+    value = body.get(key)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_NUMBER:
+        raise ControlError(key, f"is {value!r}; expected a whole number that is not negative")
     return value

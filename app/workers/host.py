@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from app.workers.control import parse_control, steer
+from app.workers.control import TRAVELS, parse_control, steer
 from app.workers.inspection import inspect
 from app.workers.memory import CHECK_SECONDS, DEFAULT_BYTES, pause_largest, used_bytes
 from app.workers.protocol import JsonObject, Message
@@ -202,10 +202,12 @@ class SessionHost:
         return {**applied, "state": state_of(session)}
 
     def _control(self, session: Session, body: JsonObject) -> JsonObject:
-        steer(session, parse_control(body))
+        control = parse_control(body)
+        steer(session, control)
         if session.mode == "until":
             session.work(STEP_SECONDS)
-        return {"position": session.lab.position, "now_ns": session.lab.now_ns, "state": state_of(session)}
+        reply = {"position": session.lab.position, "now_ns": session.lab.now_ns, "state": state_of(session)}
+        return {**reply, "log": session.lab.log} if control.verb in TRAVELS else reply
 
     # Work
 

@@ -29,6 +29,7 @@ class Session:
         self.lesson = record.lesson
         self.generation = record.generation
         self.lab = build(record)
+        self.lab.record()
         self.mode: RunMode = "rebuilding"
         self.reason = ""
         self.condition: dict[str, Any] | None = None
@@ -69,6 +70,26 @@ class Session:
         """Run as fast as possible until `condition` holds; raise LabError if it is not one."""
         self.lab.check_condition(condition)
         self._go("until", "max", condition)
+
+    def back(self, condition: dict[str, Any]) -> None:
+        """Go back to the last time `condition` held; raise LabError if it is not one, or there was none."""
+        if not self.lab.back_to(condition):
+            raise LabError(f"no {condition['kind']} is recorded shortly before this instant", "unit")
+        self._went(f"went back: {condition['kind']}")
+
+    def rewind(self, position: int, actions: int | None) -> None:
+        """Go back to a position; raise LabError if it is not in the past."""
+        self.lab.rewind(position, actions)
+        self._went("went back")
+
+    def return_to(self, branch: str) -> None:
+        """Go on where another line of history was left; raise LabError if there is no such branch."""
+        self.lab.return_to(branch)
+        self._went(f"returned to {branch}")
+
+    def _went(self, reason: str) -> None:
+        self._pacer = self._new_pacer(self.speed)
+        self.pause(reason)
 
     def set_speed(self, speed: str) -> None:
         """Change the speed, running or not."""
@@ -138,6 +159,7 @@ class Session:
             "reason": self.reason,
             "condition": self.condition,
             "waiting": self.waiting,
+            "branches": list(self.lab.past.branches),
             "rebuilt": min(1.0, self.lab.position / self._goal)
             if self.mode == "rebuilding" and self._goal
             else 1.0,

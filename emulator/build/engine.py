@@ -23,7 +23,7 @@ from emulator.build.native import define_bounds, load_objects
 Progress = Callable[[str, float], None]
 _ENTRIES = {
     "run": 3, "translate": 8, "flush": 1, "flush_fast": 1, "read": 4, "write": 4, "pending": 2,
-    "cycles_to_timer": 2, "hold": 4, "release": 3, "adopt": 4,
+    "cycles_to_timer": 2, "hold": 3, "release": 3, "adopt": 3,
 }  # fmt: skip
 # Written last: marks a directory in which everything has been compiled.
 _COMPLETE = "complete"
@@ -98,17 +98,17 @@ class Engine:
         """
         return bool(self._write(ctypes.addressof(host), hpa, address, length))
 
-    def hold(self, host: ctypes.Structure, frames: int, count: int, slots: int) -> None:
-        """Write the slots of `count` frames to `slots` (host addresses of u32) and hold them."""
-        self._hold(ctypes.addressof(host), frames, count, slots)
+    def hold(self, host: ctypes.Structure, table: int, length: int) -> None:
+        """Enter the slots of frames into a table of (frame, slot) pairs, u32 both, and hold them."""
+        self._hold(ctypes.addressof(host), table, length)
 
-    def release(self, host: ctypes.Structure, slots: int, count: int) -> None:
-        """Stop holding slots."""
-        self._release(ctypes.addressof(host), slots, count)
+    def release(self, host: ctypes.Structure, table: int, length: int) -> None:
+        """Stop holding the slots of a table."""
+        self._release(ctypes.addressof(host), table, length)
 
-    def adopt(self, host: ctypes.Structure, frames: int, count: int, slots: int) -> None:
-        """Let frames have the bytes of held slots."""
-        self._adopt(ctypes.addressof(host), frames, count, slots)
+    def adopt(self, host: ctypes.Structure, table: int, length: int) -> None:
+        """Let the frames of a table have the bytes of its slots."""
+        self._adopt(ctypes.addressof(host), table, length)
 
 
 def load_engine(progress: Progress | None = None, checked: bool | None = None) -> Engine:

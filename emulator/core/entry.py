@@ -65,19 +65,19 @@ def enter_write(host, hpa, source, length):
     return 1 if copy_to_ram(state, hpa, source, length) else 0
 
 
-def enter_hold(host, frames, count, slots):
-    hold_slots(host_at(host), frames, count, slots)
+def enter_hold(host, table, length):
+    hold_slots(host_at(host), table, length)
     return 0
 
 
-def enter_release(host, slots, count):
-    release_slots(host_at(host), slots, count)
+def enter_release(host, table, length):
+    release_slots(host_at(host), table, length)
     return 0
 
 
-def enter_adopt(host, frames, count, slots):
+def enter_adopt(host, table, length):
     """Let frames have the bytes of held slots. Any reservation is lost."""
     state = host_at(host)
     state.reservation_hart = NO_ADDRESS
-    adopt_slots(state, frames, count, slots)
+    adopt_slots(state, table, length)
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from emulator.errors import VmLabError
 from emulator.hypervisor.trace import Revision
-from emulator.lab.memento import Memento
+from emulator.lab.memento import Aside, Memento
 from emulator.lab.observing import Views
 from emulator.lab.registers import SeenRegisters
 from emulator.machine.host import Host
@@ -25,7 +25,7 @@ class CheckpointError(VmLabError):
 
 
 class Checkpoint:
-    """Where a lab stood: at `position`, after the first `actions` entries of its log."""
+    """Where a lab stood: at `position`, after the actions of `log`, on `host`."""
 
     def __init__(self, lab: Lab, previous: Checkpoint | None = None) -> None:
         """Take it. What has not changed since `previous` is shared with it. Raises CheckpointError."""
@@ -37,17 +37,27 @@ class Checkpoint:
             )
         self.lab = lab
         self.position = lab.position
-        self.actions = len(lab.log)
-        leave = (Host, Revision, Views, SeenRegisters, type(lab.engine))
+        self.log = list(lab.log)
+        self.host = host
+        leave = (Host, Revision, Views, SeenRegisters, Aside, type(lab.engine))
         shallow = [lab.log, *lab.hypervisor.trace.settled()]
         self._memento = Memento([lab], leave, shallow, previous and previous._memento)
-        self._host = host
         self._ram = host.memento()
+
+    @property
+    def actions(self) -> int:
+        """How many actions had been applied."""
+        return len(self.log)
+
+    @property
+    def own_bytes(self) -> int:
+        """About the memory that it takes beside RAM."""
+        return self._memento.size + 4 * len(self._ram.pages)
 
     def restore(self) -> None:
         """Take the lab back."""
         self._memento.restore()
-        self._host.put_back(self._ram)
+        self.host.put_back(self._ram)
 
     def release(self) -> None:
         """Let go of the memory; the checkpoint cannot be used any more."""

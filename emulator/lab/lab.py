@@ -38,6 +38,7 @@ from emulator.lab.observation import (
 )
 from emulator.lab.programs import Program
 from emulator.lab.storage_config import make_storage, pools_of
+from emulator.lab.timetravel import DEFAULT_BYTES, SPACING, Recorder
 from emulator.lab.values import nearest
 from emulator.machine.elf import Executable
 from emulator.machine.engine import Engine
@@ -79,6 +80,7 @@ class Lab:
         self._whole_since = 0  # an older cursor gets everything
         self.views = observing.Views()
         self.registers_seen = registers.SeenRegisters()
+        self.recorder: Recorder | None = None
         self.programs: dict[str, Program] = dict(programs)
         for index, vm in enumerate(config.vms):
             self.require_program(vm.program, f"vms[{index}].program")
@@ -178,7 +180,10 @@ class Lab:
 
     def advance(self, position: int) -> None:
         """Run to a position. Returns early when nothing can happen any more without an action."""
-        self.hypervisor.run_to(position)
+        if self.recorder is None:
+            self.hypervisor.run_to(position)
+        else:
+            self.recorder.run_to(position)
 
     def run_until(self, condition: Mapping[str, Any], limit: int) -> bool:
         """Run until a condition holds, at most to position `limit`; return whether it holds.
@@ -223,6 +228,37 @@ class Lab:
             raise CheckpointError("this checkpoint is one of another lab")
         checkpoint.restore()
         self._whole_since = self.revision.advance()
+
+    def record(self, limit: int = DEFAULT_BYTES, spacing: int = SPACING) -> Recorder:
+        """Record from here on, in about `limit` bytes, so that the lab can go back."""
+        self.recorder = Recorder(self, limit, spacing)
+        self.recorder.record()
+        return self.recorder
+
+    def rewind(self, position: int, actions: int | None = None) -> None:
+        """Go back to a position, with the actions up to it, or the first `actions` of them.
+
+        Later actions are kept as a branch. Raises LabError.
+        """
+        self.past.rewind(position, actions)
+
+    def back_to(self, condition: Mapping[str, Any]) -> bool:
+        """Go back to the last instant before now at which a condition held; False if there is none near.
+
+        Raises LabError.
+        """
+        return self.past.back_to(condition)
+
+    def return_to(self, branch: str) -> None:
+        """Go on where a branch of history was left. Raises LabError."""
+        self.past.return_to(branch)
+
+    @property
+    def past(self) -> Recorder:
+        """What is recorded. Raises LabError if nothing is."""
+        if self.recorder is None:
+            raise LabError("this lab is not recorded; call record() before it runs")
+        return self.recorder
 
     # Actions
 

@@ -20,6 +20,7 @@ from dataclasses import is_dataclass
 from enum import Enum
 from functools import cache, partial
 from itertools import chain
+from sys import getsizeof
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
@@ -32,6 +33,10 @@ Kind = str
 
 class MementoError(VmLabError):
     """An object cannot be kept: 'cannot keep a generator, found in the attribute x of a Vm'."""
+
+
+class Aside:
+    """A base of what hangs on a lab and is no part of its state."""
 
 
 class Memento:
@@ -55,6 +60,7 @@ class Memento:
         self._leave = leave
         self._shallow = {id(one) for one in shallow}
         self._previous = previous._kept if previous else {}
+        self.size = 0  # bytes, about
         self._kept: dict[int, tuple[Any, Kind, Any]] = {}  # by id: the object (so that the id stays its own)
         self._pending: list[Any] = list(roots)
         self._seen: dict[int, Any] = {}
@@ -90,9 +96,11 @@ class Memento:
     def _shared(self, number: int, one: Any, content: Any) -> Any:
         """Return the previous memento's content where it is large and the same."""
         before = self._previous.get(number)
-        if before is None or before[0] is not one or not hasattr(content, "__len__") or len(content) < LARGE:
-            return content
-        return before[2] if before[2] == content else content
+        large = hasattr(content, "__len__") and len(content) >= LARGE
+        if before is not None and before[0] is one and large and before[2] == content:
+            return before[2]
+        self.size += getsizeof(content)
+        return content
 
 
 def _class_of(one: object) -> type[Any]:

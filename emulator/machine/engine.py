@@ -47,14 +47,17 @@ class Engine(Protocol):
         """Drop a hart's fast map, which changes nothing that a guest could see."""
         ...
 
-    def hold(self, host: Any, frames: int, count: int, slots: int) -> None:
-        """Write the slots of frames to `slots` and hold them; both are addresses of u32 in this process."""
+    def hold(self, host: Any, table: int, length: int) -> None:
+        """Enter the slots of frames into a table of (frame, slot) pairs, and hold them.
+
+        `table` is an address in this process, `length` in bytes.
+        """
         ...
 
-    def release(self, host: Any, slots: int, count: int) -> None:
-        """Stop holding slots."""
+    def release(self, host: Any, table: int, length: int) -> None:
+        """Stop holding the slots of a table."""
         ...
 
-    def adopt(self, host: Any, frames: int, count: int, slots: int) -> None:
-        """Let frames have the bytes of held slots, dropping decoded code."""
+    def adopt(self, host: Any, table: int, length: int) -> None:
+        """Let the frames of a table have the bytes of its slots, dropping decoded code."""
         ...

@@ -20,7 +20,7 @@ from emulator.isa.extensions import DEFAULT_ISA, Isa
 from emulator.machine.arena import Arena
 from emulator.machine.debug import Breakpoint, Stop, Stops, Watchpoint
 from emulator.machine.engine import Engine
-from emulator.machine.pages import ZERO_PAGE, Pages
+from emulator.machine.pages import ZERO_PAGE, Pages, pairs
 from emulator.state import (
     CODE_PAGE_BYTES,
     EVENT,
@@ -155,9 +155,14 @@ class Host:
         self.engine.flush(hart)
 
     @property
+    def pages_in_use(self) -> int:
+        """Pages of backing store in use: behind frames that were written, and held beside them."""
+        return self.record.store_slots - 1 - self.record.free_count
+
+    @property
     def store_bytes(self) -> int:
-        """Backing store in use: behind frames that were written, and held beside them."""
-        return (self.record.store_slots - 1 - self.record.free_count) * PAGE_BYTES
+        """The same in bytes."""
+        return self.pages_in_use * PAGE_BYTES
 
     @property
     def store_used_bytes(self) -> int:
@@ -249,25 +254,22 @@ class Host:
 
     def discard(self, frames: Iterable[int]) -> None:
         """Zero frames and give their backing store back; every hart forgets all translations."""
-        numbers = _numbers(frames)
-        nothing = array("I", bytes(4 * len(numbers)))
-        self.engine.adopt(self.record, numbers.buffer_info()[0], len(numbers), nothing.buffer_info()[0])
+        table = pairs(frames)
+        self.engine.adopt(self.record, table.buffer_info()[0], 4 * len(table))
         self.flush_all()
 
     def hold(self, frames: Iterable[int]) -> Pages:
         """Keep what frames hold now, in this order; what is stored to them from now on goes beside it."""
-        numbers = _numbers(frames)
-        slots = array("I", bytes(4 * len(numbers)))
-        self.engine.hold(self.record, numbers.buffer_info()[0], len(numbers), slots.buffer_info()[0])
+        table = pairs(frames)
+        self.engine.hold(self.record, table.buffer_info()[0], 4 * len(table))
         self.flush_fast()
-        return Pages(self, slots)
+        return Pages(self, table[1::2])
 
     def adopt(self, frames: Iterable[int], pages: Pages) -> None:
         """Let frames have the contents of `pages`, in this order, without copying them."""
-        numbers, slots = _numbers(frames), pages.slots
         assert pages.host is self
-        assert len(numbers) == len(slots)
-        self.engine.adopt(self.record, numbers.buffer_info()[0], len(numbers), slots.buffer_info()[0])
+        table = pairs(frames, pages.slots)
+        self.engine.adopt(self.record, table.buffer_info()[0], 4 * len(table))
         self.flush_fast()
 
     def memento(self) -> HostMemento:
@@ -340,7 +342,3 @@ class Host:
             raise PhysicalAddressError(
                 f"{hpa:#x} ({length} bytes) is not in RAM, which is {RAM_BASE:#x} to {end:#x}"
             )
-
-
-def _numbers(frames: Iterable[int]) -> array[int]:
-    return frames if isinstance(frames, array) else array("I", frames)

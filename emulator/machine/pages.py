@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from array import array
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from emulator.state import PAGE_BYTES
@@ -56,4 +57,15 @@ class Pages:
 
 
 def _release(host: Host, slots: array[int]) -> None:
-    host.engine.release(host.record, slots.buffer_info()[0], len(slots))
+    table = pairs(slots, slots)
+    host.engine.release(host.record, table.buffer_info()[0], 4 * len(table))
+
+
+def pairs(frames: Iterable[int], slots: array[int] | None = None) -> array[int]:
+    """Return a table of (frame, slot) pairs for the kernels; without `slots`, all are the zero page."""
+    numbers = frames if isinstance(frames, array) else array("I", frames)
+    table = array("I", bytes(8 * len(numbers)))
+    table[0::2] = numbers
+    if slots is not None:
+        table[1::2] = slots
+    return table

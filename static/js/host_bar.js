@@ -11,6 +11,12 @@ const CONNECTION = {
   gone: "over",
 };
 
+const BACK = {
+  "went back: instruction": "One instruction back",
+  "went back: exit": "Back at the previous VM exit",
+  "went back: timeslice": "Back at the end of the previous timeslice",
+};
+
 const slot = (name) => document.querySelector(`#host-bar [data-slot="${name}"]`);
 
 /** @param {import("./lab.js").Lab} lab */
@@ -52,6 +58,9 @@ function drawRun(run, state, events) {
   setText(toggle.querySelector("span"), moving ? "Pause" : "Run");
   toggle.querySelector("use").setAttribute("href", moving ? "#icon-pause" : "#icon-run");
   for (const button of document.querySelectorAll("#host-bar [data-step]")) button.disabled = !ready || moving;
+  const back = document.getElementById("return-branch");
+  back.value = run.branches?.at(-1) ?? "";
+  back.hidden = !back.value;
   const speed = document.getElementById("speed");
   if (document.activeElement !== speed) speed.value = run.speed;
   drawNote(run, state, events);
@@ -71,6 +80,8 @@ function drawNote(run, state, events) {
 function reasonOf(reason, { vms = [] }, events) {
   if (reason === "condition met: exit")
     return `Stopped at a VM exit: ${events.findLast((event) => event.kind !== "action")?.text ?? ""}.`;
+  if (reason.startsWith("went back") || reason.startsWith("returned"))
+    return `${BACK[reason] ?? "At another instant"}. What was done later is not part of the lab now.`;
   if (reason !== "condition met: instruction") return `Time stopped: ${reason}.`;
   const lines = vms.flatMap((vm) =>
     vm.vcpus

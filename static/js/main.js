@@ -10,6 +10,7 @@ import { Lab } from "./lab.js";
 import { startLanes } from "./lanes_readout.js";
 import { startProgram } from "./program.js";
 import { startSeparator } from "./separator.js";
+import { startShortcuts } from "./shortcuts.js";
 import { startSteps } from "./steps.js";
 import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme.js";
@@ -26,6 +27,7 @@ function startWorkbench(bench) {
   startProgram(lab);
   startConfiguration(lab);
   startTabs(document.getElementById("dock-tabs"));
+  startShortcuts();
   startAsking(bench, (answer) => answer.state && lab.takeState(answer.state));
   lab.follow();
 }

@@ -9,6 +9,7 @@ from emulator.build.engine import load_engine
 from emulator.lab import Lab
 from emulator.lab.config import LabConfig
 from emulator.lab.programs import Program
+from tests.lab.busy import BUSY
 
 PROGRAMS = {
     "hello.s": """
@@ -93,5 +94,25 @@ def make_lab(engine: Any) -> Callable[..., Lab]:
         config = LabConfig.from_dict({"host": {"memory": "2 MiB", **host}, "vms": vms})
         sources = {name: Program(name, source=text) for name, text in PROGRAMS.items()}
         return Lab(config, sources, 7, engine)
+
+    return make
+
+
+@pytest.fixture
+def full_lab(engine: Any) -> Callable[[], Lab]:
+    """Make a lab with four busy VMs and all devices on two pCPUs."""
+
+    def make() -> Lab:
+        devices = {"disk": "1 MiB", "network": "lan", "rng": True, "balloon": True, "console": "virtio"}
+        vms: list[dict[str, Any]] = [
+            {"name": "a", "program": "scribble.s", "memory": "64 KiB", **devices},
+            {"name": "b", "program": "nap.s", "memory": "64 KiB", "network": "lan"},
+            {"name": "c", "program": "probe.s", "memory": "64 KiB", "on_fault": "skip"},
+            {"name": "d", "program": "echo.s", "memory": "64 KiB"},
+        ]
+        config = LabConfig.from_dict({"host": {"memory": "2 MiB", "pcpus": 2}, "vms": vms})
+        return Lab(
+            config, {name: Program(name, source=text) for name, text in (PROGRAMS | BUSY).items()}, 7, engine
+        )
 
     return make

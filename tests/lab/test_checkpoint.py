@@ -1,113 +1,15 @@
 """Going back to a checkpoint: the same state, the same history from there on, no trace of what was undone."""
 
 from collections.abc import Callable
-from dataclasses import astuple
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from emulator.lab import Lab, LabError
+from emulator.lab import Lab
 from emulator.lab.checkpoint import CheckpointError
-from emulator.lab.config import LabConfig
 from emulator.lab.memento import Memento, MementoError
-from emulator.lab.programs import Program
-from tests.lab.conftest import PROGRAMS
-
-PROGRAMS_HERE = PROGRAMS | {
-    "scribble.s": """
-        la s0, data
-1:      ld t0, (s0)
-        addi t0, t0, 3
-        sd t0, (s0)
-        slli t1, t0, 3
-        li t2, 0x7fff
-        and t1, t1, t2
-        andi t1, t1, -8
-        li t2, 0x80002000
-        add t1, t1, t2
-        sd t0, (t1)
-        andi t2, t0, 255
-        bnez t2, 1b
-        li a0, '.'
-        li a7, 1
-        ecall
-        j 1b
-        .data
-        .balign 8
-data:   .dword 1
-    """
-}
-STEPS = st.lists(
-    st.one_of(
-        st.integers(1, 400_000),
-        st.sampled_from(
-            [
-                {"verb": "suspend", "vm": "b"},
-                {"verb": "resume", "vm": "b"},
-                {"verb": "destroy", "vm": "a"},
-                {"verb": "start", "vm": "a"},
-                {"verb": "reset", "vm": "c"},
-                {"verb": "console_input", "vm": "d", "text": "hé"},
-                {"verb": "set_host", "timeslice": "2 ms"},
-                {"verb": "define", "vm": "e", "program": "spin.s", "memory": "64 KiB"},
-                {"verb": "undefine", "vm": "e"},
-                {"verb": "set_program", "vm": "b", "source": "1: j 1b"},
-                {"verb": "reset_lab"},
-                {"verb": "answer", "question": "q", "value": 3},
-            ]
-        ),
-    ),
-    max_size=6,
-)
-
-
-@pytest.fixture
-def full_lab(engine: Any) -> Callable[[], Lab]:
-    """Make a lab with four busy VMs and all devices on two pCPUs."""
-
-    def make() -> Lab:
-        devices = {"disk": "1 MiB", "network": "lan", "rng": True, "balloon": True, "console": "virtio"}
-        vms: list[dict[str, Any]] = [
-            {"name": "a", "program": "scribble.s", "memory": "64 KiB", **devices},
-            {"name": "b", "program": "nap.s", "memory": "64 KiB", "network": "lan"},
-            {"name": "c", "program": "probe.s", "memory": "64 KiB", "on_fault": "skip"},
-            {"name": "d", "program": "echo.s", "memory": "64 KiB"},
-        ]
-        config = LabConfig.from_dict({"host": {"memory": "2 MiB", "pcpus": 2}, "vms": vms})
-        return Lab(
-            config, {name: Program(name, source=text) for name, text in PROGRAMS_HERE.items()}, 7, engine
-        )
-
-    return make
-
-
-def history(lab: Lab) -> list[Any]:
-    """Return everything that a reader sees, without the numbers of the readers' cursors."""
-    seen: Any = lab.observe()
-    del seen["cursor"]
-    faults = [(one.id, one.position, one.registers) for one in lab.hypervisor.faults.values()]
-    lanes = [astuple(one)[2:] for one in lab.hypervisor.trace.slices_since(-1)]
-    return [
-        seen,
-        faults,
-        lanes,
-        lab.log,
-        {vm.name: vm.console.history() for vm in lab.hypervisor.vms.values()},
-    ]
-
-
-def play(lab: Lab, steps: list[Any]) -> None:
-    """Run by cycles and apply actions; those that do not fit are refused and change nothing."""
-    for step in steps:
-        if isinstance(step, int):
-            lab.advance(lab.position + step)
-            continue
-        try:
-            lab.apply(step)
-        except LabError:
-            continue
+from tests.lab.busy import STEPS, history, play
 
 
 @given(before=STEPS, undone=STEPS, after=STEPS)

@@ -166,6 +166,22 @@ class LabStore:
             self._write_reply(connection, row.id, make_reply(seq))
         return seq
 
+    def replace_log(self, row: LabRow, log: Sequence[LogEntry], position: int) -> None:
+        """Commit that the lab has gone to another instant: what it did until then, and where that is."""
+        columns, lab = schema.action_log.c, schema.lab.c
+        mine = (columns.lab == row.id, columns.generation == row.generation)
+        with self._database.write() as connection:
+            old = _read_log(connection, row.id, row.generation)
+            same = next((n for n, (a, b) in enumerate(zip(old, log, strict=False)) if a != b), None)
+            same = min(len(old), len(log)) if same is None else same
+            connection.execute(delete(schema.action_log).where(*mine, columns.seq > same))
+            for entry in log[same:]:
+                values = {**entry, "action": json.dumps(entry["action"]), "at": self._now()}
+                connection.execute(
+                    insert(schema.action_log).values(lab=row.id, generation=row.generation, **values)
+                )
+            connection.execute(update(schema.lab).where(lab.id == row.id).values(position=position))
+
     def reply_to(self, lab: str, request_id: str) -> Reply | None:
         """Return the reply that was committed for a request."""
         columns = schema.request.c

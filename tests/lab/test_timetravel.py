@@ -1,0 +1,191 @@
+"""Going back in a recorded lab: to any position, to the last time something happened, to another line."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emulator.lab import Lab, LabError
+from tests.lab.busy import STEPS, history, play
+
+SPACING = 100_000
+
+
+@pytest.fixture
+def recorded(full_lab: Callable[[], Lab]) -> Callable[[], Lab]:
+    """Make a busy lab that is recorded with many checkpoints."""
+
+    def make() -> Lab:
+        lab = full_lab()
+        lab.record(spacing=SPACING)
+        for name in "abcd":
+            lab.apply({"verb": "start", "vm": name})
+        return lab
+
+    return make
+
+
+@given(steps=STEPS, share=st.floats(0, 1), data=st.data())
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rewinding_gives_the_state_that_was_there(
+    recorded: Callable[[], Lab], full_lab: Callable[[], Lab], steps: list[Any], share: float, data: Any
+) -> None:
+    lab = recorded()
+    play(lab, [300_000, *steps, 500_000])
+    target = int(lab.position * share)
+    log = list(lab.log)
+    answers = {entry["action"]["question"] for entry in log if entry["action"]["verb"] == "answer"}
+    lab.rewind(target)
+    assert set(lab.answers) == answers
+
+    fresh = full_lab()
+    for entry in log:
+        if entry["position"] <= target:
+            fresh.advance(entry["position"])
+            fresh.apply(entry["action"])
+    fresh.advance(target)
+    assert lab.position == fresh.position
+    assert lab.state_hash() == fresh.state_hash()
+    if not answers:
+        assert lab.log == fresh.log
+        assert history(lab) == history(fresh)
+
+
+def test_what_is_run_again_after_rewinding_is_the_same(recorded: Callable[[], Lab]) -> None:
+    lab = recorded()
+    lab.advance(3_000_000)
+    end, state, story = lab.position, lab.state_hash(), history(lab)
+    for position in (2_500_000, 1_234_567, 77, 0):
+        lab.rewind(position)
+        lab.advance(end)
+        if position < lab.log[0]["position"]:
+            continue
+        assert (lab.state_hash(), history(lab)) == (state, story)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"kind": "exit"},
+        {"kind": "exit", "vm": "b"},
+        {"kind": "exit", "reason": "wfi"},
+        {"kind": "timeslice"},
+        {"kind": "fault"},
+        {"kind": "console", "vm": "b"},
+        {"kind": "instruction"},
+        {"kind": "instruction", "vm": "a"},
+    ],
+)
+def test_back_to_is_the_last_time_before_now(recorded: Callable[[], Lab], condition: dict[str, Any]) -> None:
+    lab = recorded()
+    lab.advance(900_000)
+    now = lab.position
+    assert lab.back_to(condition)
+    found = lab.position
+    assert found < now
+    # Forward from there, the next time is not before where we came from.
+    assert not lab.run_until(condition, now - 1) or lab.position >= now
+    # And it is a time at which the condition comes to hold.
+    lab.rewind(found)
+    lab.rewind(max(0, found - 2_000))
+    times = []
+    while lab.run_until(condition, now) and lab.position < now:
+        times.append(lab.position)
+    assert times[-1] == found
+
+
+def test_back_to_a_breakpoint_and_a_write(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab("count", pcpus=1)
+    lab.record(spacing=10_000)
+    lab.apply({"verb": "start", "vm": "a"})
+    spend = lab.program("a").executable.symbols["spend"]
+    value = lab.program("a").executable.symbols["value"]
+    lab.advance(50_000)
+    assert lab.back_to({"kind": "breakpoint", "vm": "a", "address": spend})
+    assert int(lab.registers("a", 0)["pc"], 16) == spend
+    first = lab.position
+    assert lab.back_to({"kind": "breakpoint", "vm": "a", "address": spend})
+    assert lab.position < first
+    assert lab.back_to({"kind": "watch", "vm": "a", "address": value, "access": "store"})
+    assert lab.position < first
+
+
+def test_going_back_over_instructions_one_by_one_is_going_forward_reversed(
+    make_lab: Callable[..., Lab],
+) -> None:
+    lab = make_lab("count", pcpus=1)
+    lab.record()
+    lab.apply({"verb": "start", "vm": "a"})
+    lab.advance(40_000)
+    step = {"kind": "instruction", "vm": "a"}
+    forward = []
+    for _ in range(12):
+        forward.append((lab.position, lab.registers("a", 0)["pc"]))
+        assert lab.run_until(step, lab.position + 100_000)
+    backward = []
+    for _ in range(12):
+        assert lab.back_to(step)
+        backward.append((lab.position, lab.registers("a", 0)["pc"]))
+    assert backward == forward[::-1]
+
+
+def test_an_action_in_the_past_begins_another_line_and_the_first_can_be_returned_to(
+    recorded: Callable[[], Lab],
+) -> None:
+    lab = recorded()
+    lab.advance(400_000)
+    lab.apply({"verb": "destroy", "vm": "a"})
+    lab.advance(900_000)
+    end, state, story = lab.position, lab.state_hash(), history(lab)
+    lab.rewind(300_000)
+    assert lab.vm("a").state.value == "running"
+    lab.apply({"verb": "suspend", "vm": "b"})
+    lab.advance(700_000)
+    other = lab.state_hash()
+    assert list(lab.past.branches) == ["branch 1"]
+    lab.return_to("branch 1")
+    assert (lab.position, lab.state_hash(), history(lab)) == (end, state, story)
+    lab.return_to("branch 2")
+    assert lab.state_hash() == other
+
+
+def test_undoing_an_action_where_the_lab_stands(recorded: Callable[[], Lab]) -> None:
+    lab = recorded()
+    lab.advance(400_000)
+    before = lab.state_hash()
+    lab.apply({"verb": "destroy", "vm": "a"})
+    lab.rewind(lab.position, actions=len(lab.log) - 1)
+    assert lab.state_hash() == before
+
+
+def test_the_past_stays_within_its_memory(recorded: Callable[[], Lab]) -> None:
+    lab = recorded()
+    lab.past.limit = 2 << 20
+    lab.advance(12_000_000)
+    past = lab.past
+    assert past.held_bytes <= (2 << 20) + (256 << 10)  # and what was written since the last one
+    assert 3 < len(past.checkpoints) < 80
+    gaps = [b.position - a.position for a, b in zip(past.checkpoints, past.checkpoints[1:], strict=False)]
+    assert gaps[1] > gaps[-1]
+    lab.rewind(5_000_000)
+    assert lab.position >= 5_000_000
+
+
+def test_what_is_no_past_is_refused(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab("spin")
+    with pytest.raises(LabError, match="not recorded"):
+        lab.rewind(0)
+    lab.record()
+    lab.apply({"verb": "start", "vm": "a"})
+    lab.advance(100_000)
+    with pytest.raises(LabError, match="not in the past"):
+        lab.rewind(100_001)
+    with pytest.raises(LabError, match="no branch"):
+        lab.return_to("x")
+    with pytest.raises(LabError, match="no instant"):
+        lab.back_to({"kind": "time", "ns": 5})
+    state = lab.state_hash()
+    assert not lab.back_to({"kind": "fault"})
+    assert lab.state_hash() == state
