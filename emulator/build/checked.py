@@ -25,8 +25,10 @@ from emulator.state import (
 
 # Which arguments of an entry are a hart, a host, and a buffer with its length.
 _HART = {"run": 0, "translate": 0, "flush": 0, "flush_fast": 0, "pending": 0, "cycles_to_timer": 0}
-_HOST = {"run": 1, "translate": 1, "pending": 1, "cycles_to_timer": 1, "read": 0, "write": 0}
-_HOST |= {"hold": 0, "release": 0, "adopt": 0}
+_HOST = {
+    "run": 1, "translate": 1, "pending": 1, "cycles_to_timer": 1, "read": 0, "write": 0, "hold": 0,
+    "release": 0, "adopt": 0,
+}  # fmt: skip
 _BUFFER = {"read": (2, 3), "write": (2, 3), "hold": (1, 2), "release": (1, 2), "adopt": (1, 2)}
 # There is one BOUNDS record, and ctypes lets other threads run during a call.
 _lock = Lock()
