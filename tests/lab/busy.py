@@ -1,6 +1,5 @@
 """A lab in which much happens, what a reader sees of it, and things to do to it."""
 
-from dataclasses import astuple
 from typing import Any
 
 from hypothesis import strategies as st
@@ -60,7 +59,7 @@ def history(lab: Lab) -> list[Any]:
     seen: Any = lab.observe()
     del seen["cursor"]
     faults = [(one.id, one.position, one.registers) for one in lab.hypervisor.faults.values()]
-    lanes = [astuple(one)[2:] for one in lab.hypervisor.trace.slices_since(-1)]
+    lanes = [tuple(one)[2:] for one in lab.hypervisor.trace.slices_since(-1)]
     return [
         seen,
         faults,
