@@ -11,6 +11,7 @@ from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.faults import STORIES_KEPT, Fault
 from emulator.hypervisor.gstage import frame_address
 from emulator.hypervisor.memory.backing import ABSENT
+from emulator.hypervisor.memory.daemon import MemoryDaemon
 from emulator.hypervisor.memory.pager import Pager
 from emulator.hypervisor.memory.settings import MemorySettings
 from emulator.hypervisor.partition import Partition
@@ -53,6 +54,8 @@ class Hypervisor(RunLoop):
         super().__init__(host, policy, period, trace, clock, position)
         self.partition = Partition(host.frames, revision)
         self.pager = Pager(self, memory_settings or MemorySettings())
+        self.daemon = MemoryDaemon(self, clock)
+        self.chores_due = self.daemon.due
         self.revision = revision
         self.faults: dict[int, Fault] = {}
         self.next_serial = 1
@@ -112,6 +115,18 @@ class Hypervisor(RunLoop):
             if hfn != ABSENT:
                 self.host.write(frame_address(hfn) + offset, data[done : done + part])
             done += part
+
+    def reconfigure_memory(self, settings: MemorySettings) -> None:
+        """Change what a host with VMs may change: balloon policy and intervals."""
+        self.pager.settings = settings
+        self.daemon.configure(self.now)
+        self.chores_due = self.daemon.due
+
+    def do_chores(self, now: int) -> int:
+        """Do a step of the host's own work; return the cycles it takes."""
+        cycles = self.daemon.work(now)
+        self.chores_due = self.daemon.due
+        return cycles
 
     def stop_starved(self) -> None:
         """Stop the VMs for which a device had to write and the host had no memory."""
@@ -191,6 +206,7 @@ class Hypervisor(RunLoop):
         queue = [[vcpu.vm.name, vcpu.index] for vcpu in self.scheduler.queue]
         pcpus = [pcpu.state_parts() for pcpu in self.pcpus]
         plain = [queue, pcpus, self.turn, self.quantum_end, self.next_serial, *self.scheduler.state_parts()]
+        plain.append(self.daemon.state())
         yield json.dumps(plain).encode()
         yield bytes(self.partition.codes)
         switches = {name: switch.state_parts() for name, switch in self.switches.items()}

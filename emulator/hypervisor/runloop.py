@@ -62,6 +62,7 @@ class RunLoop:
         self.exit_watch: ExitWatch | None = None
         self.debug_watch: DebugWatch | None = None
         self.starved: list[Vm] = []
+        self.chores_due = NEVER
         self.dispatch_watch: Callable[[Vcpu], bool] | None = None
 
     def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
@@ -70,6 +71,10 @@ class RunLoop:
 
     def write_guest(self, vm: Vm, gpa: int, data: bytes) -> None:
         """Write guest memory; the caller has checked that the VM contains it."""
+        raise NotImplementedError
+
+    def do_chores(self, now: int) -> int:
+        """Do a step of the host's own work, which is due; return the cycles it takes."""
         raise NotImplementedError
 
     def stop_starved(self) -> None:
@@ -157,6 +162,7 @@ class RunLoop:
         wake = self._next_deadline()
         if wake == NEVER:
             return
+        wake = min(wake, self.chores_due)
         room = (position - self.position) // (QUANTUM_CYCLES * len(self.pcpus))
         quanta = min((wake - start) // QUANTUM_CYCLES, room)
         if quanta > 0:
@@ -172,7 +178,9 @@ class RunLoop:
             if self.starved:
                 self.stop_starved()
             vcpu = pcpu.current
-            if vcpu is not None:
+            if self.chores_due <= hart.clock and pcpu.online:
+                self._do_chores(pcpu)
+            elif vcpu is not None:
                 self._run_guest(pcpu, vcpu, hart, limit)
             elif not self._dispatch(pcpu) and not self._idle(pcpu, limit):
                 self.stopped = self.finished = True
@@ -187,6 +195,8 @@ class RunLoop:
         board = vm.board
         assert board is not None
         event = min(limit, pcpu.slice_end, vcpu.deadline, board.deadline)
+        if start < self.chores_due < event and pcpu.online:
+            event = self.chores_due
         if event <= start:
             self._due_exit(pcpu, vcpu, board, hart, start)
             return
@@ -212,6 +222,24 @@ class RunLoop:
             self._timeslice_exit(pcpu, vcpu, hart)
         else:
             self._device_exit(vcpu, board, hart)
+
+    def _do_chores(self, pcpu: Pcpu) -> None:
+        """Let the host do its own work on a pCPU; a vCPU that is loaded makes room."""
+        vcpu, start = pcpu.current, pcpu.hart.clock
+        if vcpu is not None:
+            self.begin_exit(vcpu, "budget")
+            pc = pcpu.hart.pc
+            self.scheduler.turn_over(vcpu, pcpu, pcpu.hart.clock)
+            self._leave(pcpu, vcpu)
+            self.scheduler.put_back(vcpu)
+            self._tell_steal(vcpu, preempted=True)
+            self.end_exit(vcpu, "budget", "the host has work of its own", pc)
+            self._watch(vcpu, "budget")
+            return
+        cycles = self.do_chores(start)
+        pcpu.hart.clock = start + cycles
+        pcpu.hypervisor_cycles += cycles
+        self.trace.slice(pcpu.index, None, None, "hypervisor", start, start + cycles)
 
     def _dispatch(self, pcpu: Pcpu) -> bool:
         """Load the next vCPU, if one is ready; charge the world switch."""
@@ -259,7 +287,8 @@ class RunLoop:
         if wake == NEVER and not self.can_progress():
             return False
         now = pcpu.hart.clock
-        self._idle_until(pcpu, min(limit, wake, self.scheduler.next_time(pcpu, now)))
+        chores = self.chores_due if pcpu.online else NEVER
+        self._idle_until(pcpu, min(limit, wake, self.scheduler.next_time(pcpu, now), chores))
         return True
 
     def _idle_until(self, pcpu: Pcpu, clock: int) -> None:

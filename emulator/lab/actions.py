@@ -16,6 +16,8 @@ from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.vm import ON, Vm, VmState
 from emulator.lab.config import LIVE_VM_KEYS, VM_KEYS, HostConfig, VmConfig
 from emulator.lab.errors import LabError
+from emulator.lab.memory_actions import MEMORY_VERBS
+from emulator.lab.memory_config import HOST_MEMORY_KEYS
 from emulator.lab.programs import Program
 from emulator.lab.storage_actions import STORAGE_VERBS
 from emulator.lab.values import ConfigError, nearest
@@ -127,13 +129,13 @@ def _set_vm(lab: Lab, arguments: Result) -> Result:
 
 
 def _set_host(lab: Lab, arguments: Result) -> Result:
-    keys = ("pcpus", "memory", "timeslice", "scheduler", "period", "offline", "overcommit")
+    keys = ("pcpus", "memory", "timeslice", "scheduler", "period", "offline", *HOST_MEMORY_KEYS)
     _only(arguments, *keys)
     if not arguments:
         raise LabError(f"nothing to change; give one of {', '.join(keys)}")
     config = HostConfig.from_dict({**lab.host_config.to_dict(), **arguments})
     old = lab.host_config
-    if (config.pcpus, config.memory, config.giving) != (old.pcpus, old.memory, old.giving):
+    if (config.pcpus, config.memory) != (old.pcpus, old.memory) or config.giving.differs(old.giving):
         lab.replace_host(config)
     else:
         lab.reconfigure_host(config)
@@ -216,4 +218,5 @@ VERBS: dict[str, Callable[[Lab, Result], Result]] = {
     "answer": _answer,
     "reset_lab": _reset_lab,
     **STORAGE_VERBS,
+    **MEMORY_VERBS,
 }

@@ -373,6 +373,7 @@ class Lab:
         """Change how the pCPUs are shared, and which are online. Raises AdmissionError."""
         timeslice, period = (to_cycles(ns, config.clock) for ns in (config.timeslice, config.period))
         self.hypervisor.reconfigure_host(config.scheduler, timeslice, period, config.offline)
+        self.hypervisor.reconfigure_memory(config.giving.settings(config.clock))
         self.host_config = config
         for vm in self.hypervisor.vms.values():  # some have the host's period
             vm.settings = replace(vm.settings, cpu=self._cpu(self.vm_configs[vm.name]))

@@ -11,35 +11,58 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from emulator.hypervisor.memory.ballooning import BALLOON_POLICIES, BalloonPolicy
 from emulator.hypervisor.memory.settings import MemorySettings, RamSettings
-from emulator.lab.quantities import format_size
-from emulator.lab.values import ConfigError, kind_of, memory_size, optional
+from emulator.lab.cpu import to_cycles
+from emulator.lab.quantities import DURATION_UNITS, format_quantity, format_size
+from emulator.lab.values import ConfigError, kind_of, memory_size, one_of, optional, quantity
 
-HOST_MEMORY_KEYS = ("overcommit",)
+HOST_MEMORY_KEYS = ("overcommit", "balloon_policy", "balloon_interval")
 VM_MEMORY_KEYS = ("memory_limit", "memory_reservation")
+DEFAULT_INTERVAL_NS, MIN_INTERVAL_NS, MAX_INTERVAL_NS = 10_000_000, 100_000, 10_000_000_000
 MIN_OVERCOMMIT, MAX_OVERCOMMIT = 100, 1600  # percent
 MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class HostMemoryConfig:
-    """How a host gives memory: `overcommit` in percent, 0 for a static partition."""
+    """How a host gives memory: `overcommit` in percent, 0 for a static partition; intervals in ns.
+
+    `balloon_policy` says, in every `balloon_interval`, which VMs are asked for how much.
+    """
 
     overcommit: int = 0
+    balloon_policy: str = BalloonPolicy.name
+    balloon_interval: int = DEFAULT_INTERVAL_NS
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], path: str) -> HostMemoryConfig:
         """Return what a host's keys say; raise ConfigError."""
-        return cls(optional(table, path, "overcommit", 0, overcommit_ratio))
+        return cls(
+            optional(table, path, "overcommit", 0, overcommit_ratio),
+            optional(table, path, "balloon_policy", BalloonPolicy.name, _balloon_policy),
+            optional(table, path, "balloon_interval", DEFAULT_INTERVAL_NS, interval),
+        )
+
+    def differs(self, other: HostMemoryConfig) -> bool:
+        """Return whether a host with VMs cannot change from one to the other."""
+        return self.overcommit != other.overcommit
 
     def full_dict(self) -> dict[str, str | int]:
         """Return every key as it stands in a configuration."""
-        return {"overcommit": f"{self.overcommit} %" if self.overcommit else "off"}
+        return {
+            "overcommit": f"{self.overcommit} %" if self.overcommit else "off",
+            "balloon_policy": self.balloon_policy,
+            "balloon_interval": format_quantity(self.balloon_interval, DURATION_UNITS),
+        }
 
     def settings(self, clock_hz: int) -> MemorySettings:
         """Return the same with times in cycles."""
-        del clock_hz
-        return MemorySettings(self.overcommit)
+        return MemorySettings(
+            overcommit=self.overcommit,
+            balloon_policy=self.balloon_policy,
+            balloon_every=to_cycles(self.balloon_interval, clock_hz),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +97,15 @@ class RamConfig:
     def settings(self) -> RamSettings:
         """Return the same for the hypervisor."""
         return RamSettings(self.limit, self.reservation)
+
+
+def _balloon_policy(value: object, path: str) -> str:
+    return one_of(value, path, list(BALLOON_POLICIES))
+
+
+def interval(value: object, path: str) -> int:
+    """Return an interval of the host's own work in nanoseconds. Raises ConfigError."""
+    return quantity(value, path, DURATION_UNITS, "10 ms", MIN_INTERVAL_NS, MAX_INTERVAL_NS)
 
 
 def overcommit_ratio(value: object, path: str = "overcommit") -> int:

@@ -7,6 +7,7 @@ import pytest
 from emulator.build.engine import load_engine
 from emulator.lab import Lab
 from emulator.lab.config import HostConfig, LabConfig, VmConfig
+from emulator.lab.errors import LabError
 from emulator.lab.programs import Program
 from emulator.lab.values import ConfigError
 
@@ -66,3 +67,42 @@ def test_a_host_is_switched_to_overcommit_while_all_vms_are_off() -> None:
     lab.apply({"verb": "set_host", "overcommit": 4})
     lab.apply({"verb": "start", "vm": "a"})
     assert lab.observe()["vms"][0]["frames_ram"] == 1
+
+
+def balloon_lab(**vm: Any) -> Lab:
+    config = LabConfig.from_dict({"host": {"memory": "2 MiB"}, "vms": [VM | vm]})
+    return Lab(config, {"a.s": Program("a.s", source="1: wfi\n j 1b")}, 1, load_engine())
+
+
+def test_a_balloon_gets_its_target_by_hand() -> None:
+    lab = balloon_lab(balloon=True)
+    lab.apply({"verb": "start", "vm": "a"})
+    lab.apply({"verb": "set_balloon", "vm": "a", "target": "64 KiB"})
+    result = lab.apply({"verb": "set_balloon", "vm": "a", "target": "128 KiB"})
+    assert result == {"vm": "a", "target": "128 KiB", "was": {"target": "64 KiB"}}
+
+
+@pytest.mark.parametrize(
+    ("vm", "action", "error"),
+    [
+        ({}, {"target": "64 KiB"}, "a has no balloon; add `balloon: true`"),
+        ({"balloon": True}, {}, "target is missing"),
+        ({"balloon": True}, {"target": "2 MiB"}, "target is 2 MiB; must be from 0 B to 1 MiB"),
+        ({"balloon": True}, {"target": "1 MiB", "size": 1}, "size"),
+    ],
+)
+def test_a_wrong_target_is_refused(vm: dict[str, Any], action: dict[str, Any], error: str) -> None:
+    lab = balloon_lab(**vm)
+    lab.apply({"verb": "start", "vm": "a"})
+    with pytest.raises(LabError, match=error):
+        lab.apply({"verb": "set_balloon", "vm": "a", **action})
+
+
+def test_a_host_changes_its_balloon_policy_while_vms_run() -> None:
+    lab = balloon_lab(balloon=True)
+    lab.apply({"verb": "start", "vm": "a"})
+    lab.apply({"verb": "set_host", "balloon_policy": "free-pages", "balloon_interval": "1 ms"})
+    lab.advance(lab.position_at(5_000_000))
+    assert lab.hypervisor.daemon.chores["balloon"].every == 100_000
+    replayed = Lab.replay(lab.config_at_start, lab.programs, 1, lab.log, lab.position, lab.engine)
+    assert replayed.state_hash() == lab.state_hash()

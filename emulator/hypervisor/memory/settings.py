@@ -13,9 +13,12 @@ class MemorySettings:
 
     `overcommit` is the memory of all VMs that are on, in percent of the host's, 0 for a static partition: a
     VM has all its frames from its start. With overcommit it gets a frame when it first touches a page.
+    `balloon_policy` is asked every `balloon_every` cycles.
     """
 
     overcommit: int = 0
+    balloon_policy: str = "manual"
+    balloon_every: int = 1_000_000
 
     @property
     def on_demand(self) -> bool:
