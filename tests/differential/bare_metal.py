@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.isa.assembler import assemble
+from emulator.isa.extensions import DEFAULT_ISA, Isa
 from emulator.machine.host import Host
 from emulator.state import EXIT_BUDGET, EXIT_MMIO, MMIO_ANSWERED, MMIO_REFUSED, PAGE_BYTES, PRIV_M, RAM_BASE
 
@@ -141,42 +142,53 @@ def _notes(data: bytes, count: int) -> list[Notes]:
 def run_qemu(
     command: str, directory: Path, memory: Mapping[int, bytes], trials: Sequence[Trial]
 ) -> list[Notes]:
-    """Run the trials on QEMU's virt machine, whose RAM is a file."""
+    """Run the trials on QEMU's virt machine."""
+    ram = run_qemu_image(command, directory, image(memory, trials))
+    return _notes(ram[RESULTS - RAM_BASE :], len(trials))
+
+
+def run_qemu_image(command: str, directory: Path, content: Mapping[int, bytes], extra: str = "") -> bytes:
+    """Run what lies at the start of RAM on QEMU's virt machine, whose RAM is a file; return all of RAM.
+
+    `extra` is more for `-cpu`.
+    """
     ram = directory / "ram"
     with ram.open("wb") as file:
         file.truncate(RAM_BYTES)
-        for address, data in image(memory, trials).items():
+        for address, data in content.items():
             file.seek(address - RAM_BASE)
             file.write(data)
-    arguments = [
-        "-nographic",
-        "-bios",
-        "none",
-        "-cpu",
-        "rv64,h=true",
-        "-m",
-        f"{RAM_BYTES >> 20}M",
-        "-net",
-        "none",
-    ]
+    arguments = ["-nographic", "-bios", "none", "-m", f"{RAM_BYTES >> 20}M", "-net", "none"]
+    arguments += ["-cpu", f"rv64,h=true{extra}", "-monitor", "none", "-serial", "none"]
     arguments += ["-object", f"memory-backend-file,id=ram,size={RAM_BYTES},mem-path={ram},share=on"]
-    arguments += ["-machine", "virt,memory-backend=ram", "-monitor", "none", "-serial", "none"]
+    arguments += ["-machine", "virt,memory-backend=ram"]
     done = subprocess.run([command, *arguments], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    return _notes(ram.read_bytes()[RESULTS - RAM_BASE :], len(trials))
+    return ram.read_bytes()
 
 
 def run_ours(engine: Any, memory: Mapping[int, bytes], trials: Sequence[Trial]) -> list[Notes]:
-    """Run the trials on our machine. Outside RAM there are only the finisher and the timer's comparator."""
-    host = Host(1, RAM_BYTES, 100_000_000, engine)
-    for address, data in image(memory, trials).items():
+    """Run the trials on our machine."""
+    host = run_our_image(engine, image(memory, trials))
+    return _notes(host.read(RESULTS, 8 * len(NOTES) * len(trials)), len(trials))
+
+
+def run_our_image(
+    engine: Any, content: Mapping[int, bytes], pmp_entries: int = 0, isa: Isa = DEFAULT_ISA
+) -> Host:
+    """Run what lies at the start of RAM on our machine, until it writes to the finisher; return its host.
+
+    Outside RAM there are only the finisher and the timer's comparator.
+    """
+    host = Host(1, RAM_BYTES, 100_000_000, engine, isa)
+    for address, data in content.items():
         host.write(address, data)
     hart: Any = host.harts[0]
-    hart.priv, hart.pc = PRIV_M, RAM_BASE
+    hart.priv, hart.pc, hart.pmp_entries = PRIV_M, RAM_BASE, pmp_entries
     while True:
         reason = host.run(0, 1 << 40)
         assert reason in (EXIT_MMIO, EXIT_BUDGET), reason
         if hart.mmio_address == FINISHER and hart.mmio_write:
-            return _notes(host.read(RESULTS, 8 * len(NOTES) * len(trials)), len(trials))
+            return host
         known = hart.mmio_address == MTIMECMP
         hart.mmio_state = MMIO_ANSWERED if known else MMIO_REFUSED
