@@ -130,7 +130,7 @@ def _guest_page_fault(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int,
         hypervisor.record_fault(fault, text)
     if action == "skip":
         # The low two bits of an instruction tell its length. It was fetched, so it can be fetched again.
-        length = 4 if faults.fetch_halfword(hypervisor.host, hart, hart.pc) & 3 == 3 else 2
+        length = 4 if mmio.fetched(hypervisor.host, hart) & 3 == 3 else 2
         hart.pc = (hart.pc + length) & NO_ADDRESS
     elif action == "inject":
         _inject_access_fault(vcpu, hart, cause)

@@ -69,7 +69,7 @@ def instruction_of(host: Host, hart: Any) -> MemoryInstruction | None:
         if found is None or found.base:
             return None
         return found if htinst & UNCOMPRESSED else found._replace(length=2)
-    found = decode_access(_fetched(host, hart))
+    found = decode_access(fetched(host, hart))
     if found is None or (hart.x[found.base] + found.offset) & NO_ADDRESS != hart.stval:
         return None
     return found
@@ -105,7 +105,7 @@ def _extended(value: int, access: MemoryInstruction) -> int:
     return value
 
 
-def _fetched(host: Host, hart: Any) -> int:
+def fetched(host: Host, hart: Any) -> int:
     """Return the instruction at a guest's pc, by the TLB entry that it was fetched with."""
     pc = hart.pc
     place = pc >> 12 & ITLB_ENTRIES - 1

@@ -165,12 +165,14 @@ def _targets(vcpu: Vcpu, mask: int, base: int) -> list[Vcpu] | None:
     """Return the started vCPUs that a hart mask names; None if it names one that does not exist."""
     vcpus = vcpu.vm.vcpus
     if base == ALL_ONES:
-        indices = list(range(len(vcpus)))
-    elif base >= len(vcpus) or (mask << base).bit_length() > len(vcpus):
-        return None
+        named = ALL_ONES
+    elif base < len(vcpus) and (mask << base).bit_length() <= len(vcpus):
+        named = mask << base
     else:
-        indices = [base + bit for bit in range(mask.bit_length()) if mask >> bit & 1]
-    return [vcpus[index] for index in indices if vcpus[index].state is not VcpuState.STOPPED]
+        return None
+    return [
+        one for index, one in enumerate(vcpus) if named >> index & 1 and one.state is not VcpuState.STOPPED
+    ]
 
 
 def _hsm(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Arguments) -> Result:

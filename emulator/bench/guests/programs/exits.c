@@ -39,8 +39,7 @@ static void leave(void) { (void)csr_read(0x600); /* hstatus */ }
 const char bench_name[] = "budget";
 static void leave(void)
 {
-    uint64_t end = csr_read(instret) + 1000;
-    while (csr_read(instret) < end) { }
+    for (int i = 0; i < 1000; i++) __asm__ volatile("");
 }
 #endif
 
