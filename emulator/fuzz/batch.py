@@ -20,7 +20,6 @@ from emulator.fuzz.layout import (
     MAX_PROGRAMS,
     MONITOR,
     POOL,
-    POOL_BYTES,
     PRISTINE,
     PROGRAMS,
     RECORD_BYTES,
@@ -28,7 +27,7 @@ from emulator.fuzz.layout import (
     STUB,
     TRAP_BUDGET,
 )
-from emulator.fuzz.monitor import COUNT, OVERHEAD, monitor
+from emulator.fuzz.monitor import COUNT, OVERHEAD, POOL_START, monitor
 from emulator.fuzz.operands import value
 from emulator.fuzz.program import Program
 from emulator.fuzz.worlds import World
@@ -54,6 +53,7 @@ class Batch:
         return {
             MONITOR: monitor(),
             COUNT: len(self.programs).to_bytes(8, "little"),
+            POOL_START: self.world.start.to_bytes(8, "little"),
             STUB: ECALL.to_bytes(4, "little") * (PAGE_BYTES // 4),
             EXEC: worlds.EXEC_CODE * EXEC_PAGES,
             POOL: pool,
@@ -83,7 +83,7 @@ def _record(program: Program) -> bytes:
         words += [0, *program.floats]
     for context in program.contexts:
         words += [context[name] for name in CONTEXT_FIELDS]
-    return struct.pack(f"<{len(words)}Q", *words) + program.code().ljust(CODE_BYTES, b"\0")
+    return struct.pack(f"<{len(words)}Q", *words) + program.code.ljust(CODE_BYTES, b"\0")
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,10 @@ def _places() -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one machine left: the log, the counters beside it, tables and data after the last program."""
+    """What one machine left: the log, and the counters beside it."""
 
     log: bytes
     counts: bytes
-    pool: bytes
 
     def notes(self, programs: int) -> list[list[Note]]:
         """Return the records of each program."""
@@ -135,5 +134,4 @@ def regions(programs: int) -> dict[str, tuple[int, int]]:
     return {
         "log": (LOG, log_bytes(programs)),
         "counts": (COUNTS, 8 * TRAP_BUDGET * programs),
-        "pool": (POOL, POOL_BYTES),
     }

@@ -6,15 +6,15 @@ without some of its atoms run together in one batch, and the shortest that still
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from emulator.fuzz import batch as batches
-from emulator.fuzz.batch import Batch
+from emulator.fuzz.batch import Batch, Outcome
 from emulator.fuzz.comparison import Difference, Result, compare
-from emulator.fuzz.layout import CONTEXT_FIELDS, POINTERS
-from emulator.fuzz.machines import Machine, OracleAborted, OracleError, Ours, Plain
+from emulator.fuzz.layout import CONTEXT_FIELDS, COUNTER, LINK, POINTERS, SCRATCH
+from emulator.fuzz.machines import Machine, NoOutcome, Plain
 from emulator.fuzz.program import Atom, Program
 from emulator.fuzz.worlds import World
 
@@ -33,10 +33,18 @@ class Report:
     failures: list[str] = field(default_factory=list[str])
 
 
+class Here(Protocol):
+    """The machine that is tested."""
+
+    def run(self, batch: Batch) -> Outcome:
+        """Run a batch. Raises NoOutcome."""
+        ...
+
+
 class Campaign:
     """Runs programs here and on an oracle."""
 
-    def __init__(self, ours: Ours, oracle: Machine, seed: str, size: int = BATCH) -> None:
+    def __init__(self, ours: Here, oracle: Machine, seed: str, size: int = BATCH) -> None:
         """`size` programs share a world and a run of the oracle."""
         self._ours, self._oracle, self._size = ours, oracle, size
         self._same = isinstance(oracle, Plain)
@@ -48,23 +56,31 @@ class Campaign:
         number = 0
         while goes_on(report.total) and len(report.failures) < most_failures:
             made = batches.make(report.seed, number, self._size)
-            try:
-                found = self.compare(made)
-            except OracleAborted:
-                found = Result(explained=Counter({"aborted": 1}))
-            report.total.add(found)
-            for difference in found.differences[: most_failures - len(report.failures)]:
-                report.failures.append(self.explain(made, difference))
+            for part, found in self.outcomes(made):
+                report.total.add(found)
+                for difference in found.differences[: most_failures - len(report.failures)]:
+                    report.failures.append(self.explain(part, difference))
             number += 1
             say(progress(report))
         return report
 
+    def outcomes(self, batch: Batch) -> Iterator[tuple[Batch, Result]]:
+        """Run a batch, in parts where a machine does not end; a program that does not end is a failure."""
+        try:
+            yield batch, self.compare(batch)
+        except NoOutcome as error:
+            parts = list(_halves(batch))
+            if not parts:
+                self.report.failures.append(describe(batch.programs[0], [str(error)]))
+            for part in parts:
+                yield from self.outcomes(part)
+
     def compare(self, batch: Batch) -> Result:
-        """Run a batch on both machines at the same time."""
+        """Run a batch on both machines at the same time. Raises NoOutcome if one of them does not end."""
         other = self._oracle.start(batch)
         try:
             ours = self._ours.run(batch)
-        except OracleError:
+        except NoOutcome:
             other.stop()
             raise
         return compare(batch, ours, other.outcome(), same=self._same)
@@ -78,7 +94,7 @@ class Campaign:
             head = f"{program.name}: differs in its batch, not alone"
             return "\n".join([head, *difference.lines(self._oracle.name)])
         small, last = self.shrink(world, program, alone)
-        return describe(small, last, self._oracle.name)
+        return describe(small, last.lines(self._oracle.name))
 
     def _first(self, world: World, program: Program) -> Difference | None:
         found = self.compare(Batch(world, (program,))).differences
@@ -100,14 +116,26 @@ class Campaign:
 
     def _shorter(self, world: World, variants: list[Program]) -> tuple[Program, Difference] | None:
         for start in range(0, len(variants), VARIANTS):
-            some = tuple(variants[start : start + VARIANTS])
-            try:
-                found = self.compare(Batch(world, some)).differences
-            except OracleError:
-                continue  # a variant without its address overwrote the monitor
+            found = self._differing(Batch(world, tuple(variants[start : start + VARIANTS])))
             if found:
-                return some[found[0].program], found[0]
+                return found
         return None
+
+    def _differing(self, batch: Batch) -> tuple[Program, Difference] | None:
+        """Return a program that differs; one that does not end, or overwrites the monitor, is passed over."""
+        try:
+            found = self.compare(batch).differences
+        except NoOutcome:
+            return next(filter(None, map(self._differing, _halves(batch))), None)
+        return (batch.programs[found[0].program], found[0]) if found else None
+
+
+def _halves(batch: Batch) -> Iterator[Batch]:
+    """Return the two halves of a batch, nothing for a single program."""
+    middle = len(batch.programs) // 2
+    if middle:
+        yield replace(batch, programs=batch.programs[:middle])
+        yield replace(batch, programs=batch.programs[middle:])
 
 
 def _without_atoms(program: Program, size: int) -> Iterator[Program]:
@@ -117,8 +145,7 @@ def _without_atoms(program: Program, size: int) -> Iterator[Program]:
 
 def _without_lines(program: Program) -> Iterator[Program]:
     for place, atom in enumerate(program.atoms):
-        # What is written into a CSR is chosen; without the loading of it, the difference is another one.
-        if any(line.row is not None and line.row.kind in ("csr", "csri") for line in atom.lines):
+        if _belongs_together(atom):
             continue
         for number in range(len(atom.lines)):
             lines = atom.lines[:number] + atom.lines[number + 1 :]
@@ -126,8 +153,19 @@ def _without_lines(program: Program) -> Iterator[Program]:
             yield replace(program, atoms=atoms)
 
 
-def describe(program: Program, difference: Difference, oracle: str) -> str:
-    """Show a program that differs: its code, its contexts, the states."""
+def _belongs_together(atom: Atom) -> bool:
+    """Tell whether an atom without one of its lines might not end, or write what must not be written."""
+    scaffolding = (LINK, SCRATCH, COUNTER)
+    return any(
+        line.row is None
+        or line.row.kind in ("csr", "csri")
+        or any(name == "rd" and value in scaffolding for name, value in line.operands)
+        for line in atom.lines
+    )
+
+
+def describe(program: Program, ending: list[str]) -> str:
+    """Show a program that differs: its code, its contexts, and what is known of the difference."""
     lines = [
         f"{program.name}: {sum(len(atom.lines) for atom in program.atoms)} instructions",
         *program.listing(),
@@ -148,7 +186,7 @@ def describe(program: Program, difference: Difference, oracle: str) -> str:
         if name.startswith("rs") and value not in POINTERS
     }  # fmt: skip
     shown = ", ".join(f"x{number}={program.registers[number]:#x}" for number in sorted(used) if number)
-    return "\n".join([*lines, f"before: {shown}", *difference.lines(oracle)])
+    return "\n".join([*lines, f"before: {shown}", *ending])
 
 
 def progress(report: Report) -> str:

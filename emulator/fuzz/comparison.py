@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from emulator.fuzz import known
 from emulator.fuzz.batch import Batch, Note, Outcome
+from emulator.fuzz.known import Origin
 from emulator.fuzz.layout import CODE, CODE_WINDOW, RECORD_FIELDS, STUB, USER_CODE
 from emulator.isa.encodings import decode
 from emulator.isa.instruction import Instruction
@@ -65,17 +66,13 @@ def compare(batch: Batch, ours: Outcome, theirs: Outcome, *, same: bool) -> Resu
 def _compare_program(
     result: Result, batch: Batch, number: int, ours: Sequence[Note], theirs: Sequence[Note], same: bool
 ) -> None:
-    after_atomic = False
     for trap in range(max(len(ours), len(theirs))):
         a = ours[trap] if trap < len(ours) else None
         b = theirs[trap] if trap < len(theirs) else None
         if a is None or b is None:
             result.differences.append(Difference(number, trap, a, b))
             return
-        after_atomic |= _is_atomic_fault(batch, number, a)
-        if after_atomic and not same and _differing(a, b) == ["hash"]:
-            result.explained["amo-memory"] += 1
-        elif not _agree(a, b):
+        if not _agree(a, b):
             reasons = set[str]() if same else excuses(a, b, batch, number)
             if not reasons:
                 why = "" if same else _parting(a, b, batch, number)
@@ -87,11 +84,6 @@ def _compare_program(
             result.explained.update(reasons)
         result.traps += 1
         result.instructions += a.retired - (ours[trap - 1].retired if trap else 0)
-
-
-def _is_atomic_fault(batch: Batch, program: int, note: Note) -> bool:
-    row, _ = instruction(batch, program, note)
-    return row is not None and row.kind in ("sc", "amo") and origin(note)[1] in known.DATA_CAUSES
 
 
 def _agree(a: Note, b: Note) -> bool:
@@ -111,28 +103,39 @@ def excuses(a: Note, b: Note, batch: Batch, program: int) -> set[str]:
 
 
 def _parting(a: Note, b: Note, batch: Batch, program: int) -> str:
-    for note in (a, b):
-        why = known.forgiven(*instruction(batch, program, note), *origin(note)[1:])
-        if why:
-            return why
-    return ""
+    ours, theirs = origin(a), origin(b)
+    row, operands = instruction(batch, program, a)
+    why = known.forgiven(ours, theirs, row, operands, batch.world.guest_leaf)
+    return why or next(
+        filter(
+            None,
+            (known.unequal_privilege(origin(note), *instruction(batch, program, note)) for note in (a, b)),
+        ),
+        "",
+    )
 
 
-def origin(note: Note) -> tuple[int, int, int]:
-    """Return epc, cause and tval of the program's trap, behind the stubs that it was delegated to."""
-    place, cause, tval = note["mepc"], note["mcause"], note["mtval"]
-    if place >> 12 == STUB >> 12 and not note["mstatus"] >> 39 & 1:
-        place, cause, tval = note["sepc"], note["scause"], note["stval"]
-    if place >> 12 == STUB >> 12:
-        place, cause, tval = note["vsepc"], note["vscause"], note["vstval"]
-    return place, cause, tval
+def origin(note: Note) -> Origin:
+    """Return where and in which mode the program trapped, behind the stubs that it was delegated to."""
+    status = note["mstatus"], note["hstatus"], note["vsstatus"]
+    virtual, level = bool(status[0] >> 39 & 1), status[0] >> 11 & 3
+    by_guest = False
+    trap = [note[name] for name in ("mepc", "mcause", "mtval", "mtval2", "mtinst")]
+    if trap[0] >> 12 == STUB >> 12 and not virtual:
+        virtual, level = bool(status[1] >> 7 & 1), status[0] >> 8 & 1
+        trap = [note[name] for name in ("sepc", "scause", "stval", "htval", "htinst")]
+    if trap[0] >> 12 == STUB >> 12:
+        virtual, level, by_guest = True, status[2] >> 8 & 1, True
+        trap = [*(note[name] for name in ("vsepc", "vscause", "vstval")), 0, 0]
+    place, cause, tval, physical, word = trap
+    return Origin(place, cause, tval, physical << 2, word, virtual, level, by_guest, status)
 
 
 def instruction(batch: Batch, program: int, note: Note) -> tuple[Instruction | None, dict[str, int]]:
     """Return the instruction at which the program trapped and its operands, None where there is none."""
-    place, _, _ = origin(note)
+    place = origin(note).place
     for base in (CODE, USER_CODE):
         if 0 <= place - base < CODE_WINDOW:
-            found = decode(int.from_bytes(batch.programs[program].code()[place - base :][:4], "little"))
+            found = decode(int.from_bytes(batch.programs[program].code[place - base :][:4], "little"))
             return found or (None, {})
     return None, {}

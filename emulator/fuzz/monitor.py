@@ -1,9 +1,9 @@
 """The monitor: M-mode code that runs a batch of programs, one after the other, and logs every trap.
 
-It restores memory, loads a program's registers, enters its first context and waits for traps. Each is
-logged whole: integer and floating-point registers and the CSRs of all levels. Traps that are delegated go to
-a page full of `ecall`, so that all come back. The program then goes on behind the instruction that trapped;
-after
+It loads a program's registers, enters its first context and waits for traps; in the end it restores memory.
+Each trap is logged whole: integer and floating-point registers and the CSRs of all levels. Traps that are
+delegated go to a page full of `ecall`, so that all come back. The program then goes on behind the
+instruction that trapped; at the instruction, after an interrupt and where the mode could not fetch it; after
 a jump to nowhere, behind the jump. A program asks for another context by `ecall` with its number in gp.
 """
 
@@ -49,8 +49,11 @@ from emulator.fuzz.layout import (
 from emulator.isa.assembler import assemble
 
 # The frame, to which mscratch points: saved registers, then the monitor's variables.
-_PROGRAM, _LEFT, _LOG, _COUNTS, _BUDGET, _CONTEXT, _ENTERED, _TOTAL, _QUIET, _NUMBER = range(256, 336, 8)
+_PROGRAM, _LEFT, _LOG, _COUNTS, _BUDGET, _CONTEXT, _ENTERED, _TOTAL, _QUIET, _NUMBER, _POOL = range(
+    256, 344, 8
+)
 COUNT = FRAME + _LEFT  # where the number of programs is put before the start
+POOL_START = FRAME + _POOL  # and the first page of the pool that the world uses
 _FS = 3 << 13
 # Instructions of the monitor between its two looks at minstret.
 OVERHEAD = 40
@@ -91,7 +94,6 @@ def _next_program() -> list[str]:
         "csrr sp, mscratch", f"ld t0, {_LEFT}(sp)", "beqz t0, finish", "addi t0, t0, -1",
         f"sd t0, {_LEFT}(sp)",
         f"ld t0, {_NUMBER}(sp)", "addi t0, t0, 1", f"sd t0, {_NUMBER}(sp)",
-        f"li a0, {PRISTINE}", f"li a1, {POOL}", f"li a2, {POOL_BYTES}", "jal copy",
         f"ld s0, {_PROGRAM}(sp)", f"li t0, {CODE_OFFSET}", "add a0, s0, t0", f"li a1, {CODE}",
         f"li a2, {CODE_BYTES}", "jal copy", "fence.i",
         f"addi t0, s0, {CONTEXTS_OFFSET}", f"sd t0, {_CONTEXT}(sp)",
@@ -146,14 +148,20 @@ def _find_cause() -> list[str]:
         "mv a0, s2", "jal offset", f"li t0, {CODE_WINDOW}", "bltu a0, t0, in_code", "ld a0, 8(sp)",
         "jal offset",
         f"li t0, {CODE_WINDOW}", "bgeu a0, t0, end_program", "mv s2, a0", "j serve",
+        # At the same place again after an interrupt, or if the mode could not fetch it: the context's can.
         "in_code:", f"li t1, {CODE}", "add t1, t1, a0", "lhu t1, 0(t1)", "srli t0, s3, 63",
-        "bnez t0, at_same",
+        "bnez t0, at_same", *_at_once(12, 20),
         "addi a0, a0, 2", "andi t1, t1, 3", "addi t1, t1, -3", "bnez t1, at_same", "addi a0, a0, 2",
         "at_same: mv s2, a0", "j serve",
         # a0: how far an address lies behind the start of the program.
         "offset:", f"li t0, {CODE}", "sub t0, a0, t0", f"li t1, {CODE_WINDOW}", "bltu t0, t1, offset_found",
         f"li t0, {USER_CODE}", "sub t0, a0, t0", "offset_found: mv a0, t0", "ret",
     ]  # fmt: skip
+
+
+def _at_once(*causes: int) -> list[str]:
+    """Go on at the same place after some causes, which s3 holds."""
+    return [line for cause in causes for line in (f"addi t0, s3, -{cause}", "beqz t0, at_same")]
 
 
 def _serve() -> list[str]:
@@ -200,15 +208,29 @@ def _resume() -> list[str]:
 def _end_program() -> list[str]:
     return [
         "end_program:",
-        f"ld s0, {_LOG}(sp)", f"li t0, {POOL}", f"li t1, {POOL + POOL_BYTES}", "li t2, 0",
-        "li t4, 0x9E3779B97F4A7C15",
-        "again: ld t3, 0(t0)", "add t2, t2, t3", "mul t2, t2, t4", "srli t3, t2, 29", "xor t2, t2, t3",
-        "addi t0, t0, 8", "bltu t0, t1, again",
-        f"li t0, -{RECORD_BYTES}", "add s0, s0, t0", f"sd t2, {record_offset('hash')}(s0)",
+        *_restore(), f"ld s0, {_LOG}(sp)", f"li t0, -{RECORD_BYTES}", "add s0, s0, t0",
+        f"sd t2, {record_offset('hash')}(s0)",
         f"ld s0, {_PROGRAM}(sp)", f"li t0, {PROGRAM_BYTES}", "add s0, s0, t0", f"sd s0, {_PROGRAM}(sp)",
         "j next_program",
         "finish:", f"li t0, {FINISHER}", "li t1, 0x5555", "sw t1, 0(t0)", "1: j 1b",
     ]  # fmt: skip
+
+
+def _restore() -> list[str]:
+    """Put back what a program changed in the pool; leave a hash of the changes in t2."""
+    lines = [
+        f"ld t0, {_POOL}(sp)", f"li t1, {POOL}", f"li t3, {PRISTINE}", "sub t4, t3, t1", "add t1, t0, t4",
+        f"li s0, {POOL + POOL_BYTES}", "li t2, 0", "li t4, 0x9E3779B97F4A7C15", "look:",
+    ]  # fmt: skip
+    for place in range(0, 64, 8):
+        lines += [f"ld t3, {place}(t0)", f"ld t5, {place}(t1)", f"beq t3, t5, same_{place}"]
+        lines += ["jal t6, changed", f"sd t5, {place}(t0)", f"same_{place}:"]
+    lines += ["addi t0, t0, 64", "addi t1, t1, 64", "bltu t0, s0, look", "j restored"]
+    # What is there now, where (t6 tells the word among the eight).
+    lines += ["changed:", "add t2, t2, t6", "mul t2, t2, t4"]
+    for source in ("t0", "t3"):
+        lines += [f"add t2, t2, {source}", "mul t2, t2, t4", "srli s1, t2, 29", "xor t2, t2, s1"]
+    return [*lines, "jr t6", "restored:"]
 
 
 def _copy() -> list[str]:

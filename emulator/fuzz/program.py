@@ -7,7 +7,8 @@ distance: a jump to an atom that is gone, or too far, goes to the next one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 from emulator.fuzz.layout import CODE, CODE_BYTES, END, GLOBAL
 from emulator.fuzz.worlds import Context
@@ -56,10 +57,10 @@ class Program:
     contexts: tuple[Context, ...]
     registers: tuple[int, ...]
     floats: tuple[int, ...] = ()
-    steps: int = field(default=0, compare=False)
 
+    @cached_property
     def code(self) -> bytes:
-        """Encode the program."""
+        """The program, encoded."""
         return b"".join(word.to_bytes(length, "little") for word, length in encoded(self.atoms))
 
     def listing(self) -> list[str]:
@@ -70,10 +71,6 @@ class Program:
             shown.append(f"{place - CODE:#06x}: {word:0{2 * length}x}  {disassemble(word, pc=place - CODE)}")
             place += length
         return shown
-
-    def without(self, labels: frozenset[int]) -> Program:
-        """Return the program without some atoms."""
-        return replace(self, atoms=tuple(atom for atom in self.atoms if atom.label not in labels))
 
 
 def encoded(atoms: Sequence[Atom]) -> list[tuple[int, int]]:
@@ -88,7 +85,7 @@ def encoded(atoms: Sequence[Atom]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     place = 0
     for number, atom in enumerate(atoms):
-        for each in (*atom.lines,):
+        for each in atom.lines:
             found.append((_word(each, place, starts, number), each.length))
             place += each.length
     for each in ENDING:

@@ -19,6 +19,7 @@ from emulator.core.csr_bits import (
     PTE_A,
     PTE_D,
     PTE_G,
+    PTE_N,
     PTE_PPN,
     PTE_R,
     PTE_U,
@@ -54,7 +55,8 @@ from emulator.state import PAGE_BYTES
 GOOD = PTE_V | PTE_R | PTE_W | PTE_X | PTE_A | PTE_D
 RWX = PTE_R | PTE_W | PTE_X
 VPN0 = 0x1FF << 12
-STCE, ADUE = 1 << 63, 1 << 61
+STCE, PBMTE, ADUE = 1 << 63, 1 << 62, 1 << 61
+NAPOT_BITS, NAPOT_PATTERN, PBMT_LOW = 4, 8, 61
 FS_LOW = 13
 NEVER = (1 << 64) - 1
 MODES = ("M", "S", "U", "VS", "VU")
@@ -68,11 +70,11 @@ Context = dict[str, int]
 class Tables:
     """Page tables of one stage, in a memory of 64-bit words."""
 
-    def __init__(self, memory: Memory, pool: int, mode: int, pages: int, *, stage2: bool = False) -> None:
-        """Begin with an empty root; tables are taken from `pages` pages at `pool`."""
-        self.memory, self.mode, self.stage2, self.root = memory, mode, stage2, pool
-        self.next_table = pool + (4 if stage2 else 1) * PAGE_BYTES
-        self.end = pool + pages * PAGE_BYTES
+    def __init__(self, memory: Memory, free: list[int], mode: int, *, stage2: bool = False) -> None:
+        """Begin with an empty root; tables are taken from the end of `free`, a list of pages."""
+        self.memory, self.free, self.mode, self.stage2 = memory, free, mode, stage2
+        self.pages = [free.pop() for _ in range(4 if stage2 else 1)]
+        self.root = self.pages[-1]
 
     def register(self, identifier: int) -> int:
         """Return the value of satp, vsatp or hgatp."""
@@ -84,10 +86,10 @@ class Tables:
         for current in range(self.mode - 6, level, -1):
             place = table + self._index(address, current) * 8
             if not self.memory.get(place):
-                if self.next_table >= self.end:
+                if not self.free:
                     return None
-                self.memory[place] = self.next_table >> 2 | PTE_V
-                self.next_table += PAGE_BYTES
+                self.pages.append(self.free.pop())
+                self.memory[place] = self.pages[-1] >> 2 | PTE_V
             if self.memory[place] & RWX:
                 return None
             table = (self.memory[place] & PTE_PPN) >> 10 << 12
@@ -113,12 +115,24 @@ class World:
     """
 
     memory: Memory
+    page_types: bool  # Svnapot and Svpbmt are there
+    start: int  # where the pool's pages that are used begin; they end with the data
     satp: int
     vsatp: int
     hgatp: int
     data: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     targets: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     entries: list[int] = field(default_factory=list[int])
+
+    def guest_leaf(self, address: int) -> int:
+        """Return the G-stage's entry for a guest-physical address, 0 where there is none."""
+        table, level = (self.hgatp & 0xFFF_FFFF_FFFF) << 12, (self.hgatp >> 60) - 6
+        width = 0x7FF
+        while True:
+            entry = self.memory.get(table + (address >> 12 + 9 * level & width) * 8, 0)
+            if level == 0 or not entry & PTE_V or entry & RWX:
+                return entry
+            table, level, width = (entry & PTE_PPN) >> 10 << 12, level - 1, 0x1FF
 
     def pool(self) -> bytes:
         """Return the bytes of tables and data."""
@@ -131,20 +145,23 @@ class World:
 def build(chance: random.Random) -> World:
     """Make a world."""
     memory: Memory = {}
+    page_types = chance.random() < 0.5
     for place in range(DATA, DATA + DATA_PAGES * PAGE_BYTES, 8):
         memory[place] = value(chance)
-    host = Tables(memory, POOL, chance.choice((8, 8, 9, 10)), 26)
-    guest = Tables(memory, POOL + 26 * PAGE_BYTES, chance.choice((8, 8, 9, 10)), 26)
-    nested = Tables(memory, POOL + 52 * PAGE_BYTES, chance.choice((8, 8, 9, 10)), 31, stage2=True)
+    # Below the data, the root of four pages first, which has to be aligned.
+    free = list(range(POOL, DATA, PAGE_BYTES))
+    nested = Tables(memory, free, chance.choice((8, 8, 9, 10)), stage2=True)
+    host = Tables(memory, free, chance.choice((8, 8, 9, 10)))
+    guest = Tables(memory, free, chance.choice((8, 8, 9, 10)))
     for tables in (host, guest):
         for page in (STUB, CODE, CODE + PAGE_BYTES):
             tables.map(page, page, GOOD)
         for page in (CODE, CODE + PAGE_BYTES):
             tables.map(USER_CODE - CODE + page, page, GOOD | PTE_U)
-    safe_end = guest.next_table
-    for page in (STUB, CODE, CODE + PAGE_BYTES, *range(guest.root, safe_end, PAGE_BYTES)):
+    safe = tuple(guest.pages)
+    for page in (STUB, CODE, CODE + PAGE_BYTES, *safe):
         nested.map(page, page, GOOD | PTE_U)
-    world = World(memory, host.register(1), guest.register(2), nested.register(3))
+    world = World(memory, page_types, 0, host.register(1), guest.register(2), nested.register(3))
     physical = [DATA + page * PAGE_BYTES for page in range(DATA_PAGES)]
     executable = [EXEC + page * PAGE_BYTES for page in range(EXEC_PAGES)]
     gpas = random_pages(chance, 4, nested.mode, root_bits=2)
@@ -157,12 +174,15 @@ def build(chance: random.Random) -> World:
         world.targets[name] = fill(
             chance, world, tables, random_pages(chance, 4, tables.mode), targets, PTE_U
         )
-    for page in range(safe_end, guest.next_table, PAGE_BYTES):
+    for page in guest.pages[len(safe) :]:
         # Tables that were made for random pages are mapped by chance, like data.
-        flags = spoilt(chance, GOOD | PTE_U, 0.2)
+        flags = spoilt(chance, GOOD | PTE_U, 0.2, page_types=page_types)
+        # QEMU 7.2 does not set D here when it sets A and D in such a table.
+        flags |= PTE_D if flags & PTE_W else 0
         nested.map(page, page, flags if flags & PTE_R else flags & ~PTE_X)
     world.data["hgatp"] = fill(chance, world, nested, gpas, physical, 0)
     world.targets["hgatp"] = fill(chance, world, nested, exec_gpas, executable, 0)
+    world.start = free[-1] + PAGE_BYTES if free else POOL
     return world
 
 
@@ -177,7 +197,8 @@ def random_pages(chance: random.Random, count: int, mode: int, root_bits: int = 
             page = pages[-1] ^ chance.getrandbits(21) & ~0xFFF  # shares tables with the page before
         else:
             # QEMU 7.2 takes the highest bit of a guest-physical address for a sign (12.3, 18.5.1).
-            page = chance.getrandbits(bits - 1 if root_bits else bits) & ~0xFFF
+            # Entries hold 56 bits.
+            page = chance.getrandbits(min(bits - 1, 56) if root_bits else bits) & ~0xFFF
         if chance.random() < 0.4:
             page = page & ~VPN0 | chance.randrange(1, DATA_PAGES) << 12
         if NOWHERE <= page < 1 << bits and page >> 30 != USER_CODE >> 30:
@@ -187,19 +208,20 @@ def random_pages(chance: random.Random, count: int, mode: int, root_bits: int = 
     return [page if not page >> bits - 1 else page | (1 << 64) - (1 << bits) for page in pages]
 
 
-def spoilt(chance: random.Random, flags: int, odds: float) -> int:
+def spoilt(chance: random.Random, flags: int, odds: float, *, page_types: bool) -> int:
     """Return an entry's flags, with a chance of some being wrong."""
     if chance.random() >= odds:
         return flags
     single = (PTE_V, PTE_R, PTE_W, PTE_X, PTE_U, PTE_A, PTE_D, PTE_A | PTE_D, PTE_G, PTE_R | PTE_W)
+    high = known.PAGE_TYPE_BITS if page_types else known.RESERVED_BITS
     for _ in range(chance.choice((1, 1, 2))):
-        flags ^= chance.choice((*single, 1 << chance.randrange(54, 64) if chance.random() < 0.3 else PTE_D))
-    return flags
+        flags ^= chance.choice((*single, 1 << chance.choice(high) if chance.random() < 0.3 else PTE_D))
+    return known.possible_type(flags) if page_types else flags
 
 
-def may_be_large(page: int, pages: list[int]) -> bool:
-    """Tell whether a superpage at the start of the data leads there for all pages that are in it."""
-    near = [other >> 12 & 0x1FF for other in pages if other >> 21 == page >> 21]
+def may_be_large(page: int, pages: list[int], bits: int = 9) -> bool:
+    """Tell whether 2^`bits` pages from the start of the data on lead there for all pages that are in them."""
+    near = [other >> 12 & (1 << bits) - 1 for other in pages if other >> 12 + bits == page >> 12 + bits]
     return all(1 <= place < DATA_PAGES for place in near)
 
 
@@ -212,15 +234,23 @@ def fill(
         level = chance.choice((0, 0, 1)) if may_be_large(page, pages) else 0
         # A superpage begins where data or code to jump to begins; elsewhere it is misaligned and refused.
         target = chance.choice((targets[0], chance.choice(targets))) if level else chance.choice(targets)
+        if world.page_types and level == 0:
+            flags |= chance.choice((0, 0, 0, 1, 2)) << PBMT_LOW
+            if may_be_large(page, pages, NAPOT_BITS) and chance.random() < 0.5:
+                target, flags = targets[0] | NAPOT_PATTERN << 12, flags | PTE_N
         place = tables.entry(page, level)
         if place is not None:
             world.entries.append(place)
-            world.memory[place] = target >> 2 | spoilt(chance, flags, 0.4)
+            world.memory[place] = target >> 2 | spoilt(chance, flags, 0.4, page_types=world.page_types)
     for page in pages:
         place = tables.entry(page, 1)
         if place is not None and chance.random() < 0.08:
-            wrong = chance.choice((PTE_V, PTE_A, PTE_U, PTE_R, PTE_W | PTE_R, 1 << 60))
-            world.memory[place] = world.memory.get(place, 0) ^ wrong
+            entry = world.memory.get(place, 0)
+            high = 1 << chance.choice(known.RESERVED_BITS)
+            if world.page_types:
+                high = PTE_N if entry and not entry & RWX else 0
+            wrong = chance.choice((PTE_V, PTE_A, PTE_U, PTE_R, PTE_W | PTE_R, high))
+            world.memory[place] = entry ^ wrong
     return pages
 
 
@@ -232,12 +262,13 @@ def contexts(chance: random.Random, world: World) -> list[Context]:
 def context(chance: random.Random, world: World, mode: str) -> Context:
     """Make one context."""
     virt, user = mode in ("VS", "VU"), mode in ("U", "VU")
+    types = PBMTE if world.page_types else 0
     made: Context = {
         "satp": chance.choice((0, world.satp, world.satp)),
         "vsatp": chance.choice((0, world.vsatp, world.vsatp)),
         "hgatp": chance.choice((0, world.hgatp, world.hgatp, world.hgatp)),
-        "menvcfg": ADUE | chance.choice((0, STCE)) | chance.choice((0, 0xF1)),
-        "henvcfg": ADUE | chance.choice((0, 0xF1)),
+        "menvcfg": ADUE | types | chance.choice((0, STCE)) | chance.choice((0, 0xF1)),
+        "henvcfg": ADUE | types | chance.choice((0, 0xF1)),
         "stvec": STUB | chance.getrandbits(1),
         "vstvec": STUB | chance.getrandbits(1),
         "stimecmp": chance.choice((0, NEVER, NEVER)),

@@ -12,11 +12,11 @@ import pytest
 from app.cli import main
 from emulator.fuzz import batch as batches
 from emulator.fuzz.batch import Batch
-from emulator.fuzz.campaign import Campaign
+from emulator.fuzz.campaign import BATCH, Campaign
 from emulator.fuzz.comparison import Result, compare
 from emulator.fuzz.known import REASONS, excused, transformed
 from emulator.fuzz.layout import DATA, DATA_PAGES
-from emulator.fuzz.machines import OracleError, Ours, Qemu
+from emulator.fuzz.machines import NoOutcome, OracleError, Ours, Qemu
 from emulator.fuzz.program import Atom, Line, Program
 from emulator.fuzz.worlds import World
 from emulator.isa.encodings import BY_NAME
@@ -43,10 +43,10 @@ def rounds(count: int, size: int) -> Any:
 
 
 def test_random_programs_agree_with_qemu(ours: Ours, qemu: Qemu) -> None:
-    campaign = Campaign(ours, qemu, str(SEED), 48)
-    report = campaign.run(rounds(2, 48), lambda line: None, 1)
+    campaign = Campaign(ours, qemu, str(SEED))
+    report = campaign.run(rounds(6, BATCH), lambda line: None, 1)
     assert not report.failures, f"VMLAB_SEED={SEED}\n" + "\n\n".join(report.failures)
-    assert report.total.instructions > 20_000
+    assert report.total.instructions > 200_000
     assert report.total.explained.keys() <= REASONS.keys()
 
 
@@ -79,6 +79,34 @@ def test_planted_fault_is_shrunk_to_its_instruction(ours: Ours) -> None:
     assert any(" xor " in line for line in listing)
     assert len(listing) <= 8, report.failures[0]
     assert "faulty" in report.failures[0]
+
+
+class Endless:
+    """Our machine, which does not end one program."""
+
+    name = "endless"
+
+    def __init__(self, ours: Ours, name: str) -> None:
+        self._ours, self._endless = ours, name
+
+    def start(self, batch: Batch) -> Any:
+        return type(
+            "Done", (), {"outcome": lambda machine: self._outcome(batch), "stop": lambda machine: None}
+        )()
+
+    def _outcome(self, batch: Batch) -> Any:
+        if self._endless in [program.name for program in batch.programs]:
+            raise NoOutcome("endless did not end within 20 s")
+        return self._ours.run(batch)
+
+
+def test_program_that_does_not_end_is_a_failure_and_the_others_are_compared(ours: Ours) -> None:
+    campaign = Campaign(ours, Endless(ours, "e/0/5"), "e", 16)
+    report = campaign.run(lambda total: total.programs < 15, lambda line: None, 5)
+    assert report.total.programs == 15
+    (failure,) = report.failures
+    assert failure.startswith("e/0/5: ")
+    assert failure.endswith("endless did not end within 20 s")
 
 
 def test_batches_of_a_seed_are_always_the_same() -> None:
