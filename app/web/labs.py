@@ -48,6 +48,14 @@ def assemble(lab: str) -> ResponseReturnValue:
     return _done(row, context().work.act(row, action, request_id))
 
 
+@blueprint.post("/virsh")
+def virsh(lab: str) -> ResponseReturnValue:
+    """Carry out a line of the host console."""
+    row, fields, request_id = _receive(lab)
+    printed = context().work.virsh(row, text_field(fields, "line"), request_id)
+    return _done(row, printed, "labs/_virsh.html", "printed")
+
+
 @blueprint.post("/config")
 def configure(lab: str) -> ResponseReturnValue:
     """Change the configuration."""

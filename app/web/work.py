@@ -106,6 +106,10 @@ class LabWork:
         """Change the lab so that its configuration is the one that was sent, by ordinary actions."""
         return self._once(row, request_id, fields, lambda now, key: self._configure(now, fields, key))
 
+    def virsh(self, row: LabRow, line: str, request_id: str | None) -> JsonObject:
+        """Carry out a line of the host console and return its `output`, errors of the lab included."""
+        return self._once(row, request_id, {"virsh": line}, lambda now, key: self._virsh(now, line, key))
+
     def config(self, row: LabRow) -> JsonObject:
         """Return the lab's configuration as it is now: `text` (YAML), `host`, `vms`."""
         current = self._pool.call(row.id, "config")
@@ -209,6 +213,24 @@ class LabWork:
         if key is not None:
             self._labs.keep_reply(row.id, key.reply(reply))
         return {**reply, **self.config(row), "state": self._state(row)}
+
+    def _virsh(self, row: LabRow, line: str, key: Key | None) -> JsonObject:
+        asked = self.inspect(row, "virsh", {"line": line})
+        output = self._output(row, asked) if "action" in asked else asked["output"]
+        reply: JsonObject = {"line": line, "output": output}
+        if key is not None:
+            self._labs.keep_reply(row.id, key.reply(reply))
+        return {**reply, "state": self._state(row)}
+
+    def _output(self, row: LabRow, asked: JsonObject) -> str:
+        """Do what a line asks for, as an ordinary action; return what virsh prints then."""
+        try:
+            self._act(row, asked["action"], None)
+        except CallFailed as failure:
+            if failure.fault == "bug":
+                raise
+            return f"error: {asked['failed']}\nerror: {failure.body['message']}\n"
+        return asked["done"]
 
     def _change(self, row: LabRow, change: Change, done: list[JsonObject]) -> None:
         """Apply one step of a new configuration; an error says where, and what was already done."""

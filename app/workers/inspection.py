@@ -1,4 +1,5 @@
-"""The views of a lab that are asked for one at a time: registers, memory, walk, frame, fault, listing, exits.
+"""The views of a lab that are asked for one at a time: registers, memory, walk, frame, fault, listing, exits,
+and what a line of the host console comes to.
 
 Arguments come from a query string and are hostile: each is parsed here, with an error that names it.
 """
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 from emulator.errors import VmLabError
 from emulator.lab import Lab
+from emulator.libvirt import Change, interpret
 
 MAX_LENGTH = 4096
 SPACES = ("gva", "gpa", "hpa")
@@ -97,6 +99,17 @@ def _programs(lab: Lab, _args: Args) -> Any:
     return {vm.name: _program(lab, {"vm": vm.name}) for vm in lab.config.vms}
 
 
+def _virsh(lab: Lab, args: Args) -> Any:
+    """Return what a line of the host console prints, or the action that it asks for."""
+    try:
+        answer = interpret(lab, word(args, "line"))
+    except VmLabError as error:
+        return {"output": f"error: {error}\n"}
+    if isinstance(answer, Change):
+        return {"action": dict(answer.action), "done": answer.done, "failed": answer.failed}
+    return {"output": answer}
+
+
 def _exits(lab: Lab, _args: Args) -> Any:
     return {vm["name"]: vm["exits"] for vm in lab.observe(None)["vms"]}
 
@@ -111,4 +124,5 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "exits": _exits,
     "program": _program,
     "programs": _programs,
+    "virsh": _virsh,
 }

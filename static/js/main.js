@@ -6,6 +6,7 @@ import { startConsoles } from "./consoles.js";
 import { startExits } from "./exits.js";
 import { startFrameMap } from "./frame_readout.js";
 import { startHostBar } from "./host_bar.js";
+import { startHostConsole } from "./host_console.js";
 import { Lab } from "./lab.js";
 import { startLanes } from "./lanes_readout.js";
 import { startProgram } from "./program.js";
@@ -25,6 +26,7 @@ function startWorkbench(bench) {
   startConsoles(lab);
   startExits(lab);
   startProgram(lab);
+  startHostConsole(lab);
   startConfiguration(lab);
   startTabs(document.getElementById("dock-tabs"));
   startShortcuts();
