@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emulator.errors import VmLabError
-from emulator.hypervisor.caps import LEAST_QUOTA
+from emulator.hypervisor.caps import least_quota
+from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.host_scheduler import quota_of
 from emulator.hypervisor.scheduler import Scheduler, VcpuInfo
 from emulator.hypervisor.vcpu import MAX_VCPUS
@@ -33,29 +34,32 @@ def require_vm(hypervisor: Hypervisor, vm: Vm, settings: VmSettings) -> None:
     """Raise AdmissionError unless a VM can be on with these settings, beside those that are on."""
     host = hypervisor.scheduler
     online = host.online
-    _require_cap(settings, host.period)
+    _require_cap(settings, host.period, host.costs)
     _require_affinity(settings, online, len(host.pcpus))
     others = [(one, one.settings) for one in hypervisor.vms.values() if one.lifecycle in ON and one is not vm]
     _require_promises(host.policy, [*others, (vm, settings)], online)
 
 
-def require_host(hypervisor: Hypervisor, policy: Scheduler, online: Sequence[int], period: int) -> None:
-    """Raise AdmissionError unless all VMs that are on can stay with this scheduler and these pCPUs."""
+def require_host(
+    hypervisor: Hypervisor, policy: Scheduler, online: Sequence[int], period: int, costs: Costs
+) -> None:
+    """Raise AdmissionError unless all VMs that are on can stay with this scheduler, pCPUs and costs."""
     on = [(vm, vm.settings) for vm in hypervisor.vms.values() if vm.lifecycle in ON]
     for _, settings in on:
-        _require_cap(settings, period)
+        _require_cap(settings, period, costs)
         _require_affinity(settings, online, len(hypervisor.pcpus))
     _require_promises(policy, on, online)
 
 
-def _require_cap(settings: VmSettings, period: int) -> None:
+def _require_cap(settings: VmSettings, period: int, costs: Costs) -> None:
+    least = least_quota(costs)
     cap, quota = settings.cpu.cap, quota_of(settings.cpu.cap, period)
-    if cap and quota < LEAST_QUOTA:
+    if cap and quota < least:
         raise AdmissionError(
             "cap",
             f"{settings.name} cannot be capped at {cap} %: that is {quota} cycles in each period of {period},"
-            f" and one turn with the exit that ends it can take {LEAST_QUOTA};"
-            f" cap it at {-(-LEAST_QUOTA * 100 // period)} % or more, or make the host's period longer",
+            f" and one turn with the exit that ends it can take {least};"
+            f" cap it at {-(-least * 100 // period)} % or more, or make the host's period longer",
         )
     reserved = settings.cpu.reservation * settings.vcpus * 100
     if cap and reserved > cap * settings.cpu.period:

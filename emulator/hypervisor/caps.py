@@ -10,18 +10,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.hypervisor import costs
+from emulator.hypervisor.costs import Costs
 
 LEAST_TURN = 1_000  # cycles; a shorter turn would be all world switch
-LEAST_QUOTA = costs.LONGEST_EXIT + costs.WORLD_SWITCH + LEAST_TURN
 PERIODS_KEPT = 2  # pCPUs are never further apart than that
+
+
+def least_quota(costs: Costs) -> int:
+    """Return the smallest quota with which a vCPU can have a turn."""
+    return costs.longest_exit + costs.longest_switch + LEAST_TURN
 
 
 class Cap:
     """The account of one VM. Times are clocks of the pCPU that asks."""
 
-    def __init__(self, quota: int, period: int) -> None:
-        """Allow `quota` cycles in each `period`; a quota of at least LEAST_QUOTA."""
+    def __init__(self, quota: int, period: int, costs: Costs) -> None:
+        """Allow `quota` cycles in each `period`; a quota of at least `least_quota(costs)`."""
+        self.costs = costs
         self.quota = quota
         self.period = period
         self.used: dict[int, int] = {}  # period number -> cycles held, and granted to those who run
@@ -29,8 +34,8 @@ class Cap:
     def room(self, now: int) -> int:
         """Return for how long a vCPU may be loaded now, the exit at the end not counted."""
         number, into = divmod(now, self.period)
-        left = min(self.quota - self.used.get(number, 0), self.period - into) - costs.LONGEST_EXIT
-        return left if left >= LEAST_TURN + costs.WORLD_SWITCH else 0
+        left = min(self.quota - self.used.get(number, 0), self.period - into) - self.costs.longest_exit
+        return left if left >= LEAST_TURN + self.costs.longest_switch else 0
 
     def next_chance(self, now: int) -> int:
         """Return when to ask again."""
@@ -39,12 +44,12 @@ class Cap:
     def grant(self, now: int, wanted: int) -> int:
         """Set a turn aside and return its length, at most `wanted`; there is room."""
         cycles = min(self.room(now), wanted)
-        self._add(now // self.period, cycles + costs.LONGEST_EXIT)
+        self._add(now // self.period, cycles + self.costs.longest_exit)
         return cycles
 
     def settle(self, begun: int, granted: int, end: int) -> None:
         """Count what was held instead of what was granted at `begun`."""
-        self._add(begun // self.period, -granted - costs.LONGEST_EXIT)
+        self._add(begun // self.period, -granted - self.costs.longest_exit)
         while begun < end:
             boundary = min(end, self.next_chance(begun))
             self._add(begun // self.period, boundary - begun)

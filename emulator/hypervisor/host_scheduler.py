@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from emulator.hypervisor.caps import Cap
+from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.pcpu import Pcpu
 from emulator.hypervisor.scheduler import RunQueue, Scheduler, SchedulerError
 from emulator.hypervisor.vcpu import NEVER, Vcpu
@@ -20,11 +21,12 @@ from emulator.hypervisor.vm import Vm
 class HostScheduler:
     """The run queue of a host: `queue` holds who wants a pCPU and has none, in order of arrival."""
 
-    def __init__(self, policy: Scheduler, pcpus: list[Pcpu], period: int) -> None:
+    def __init__(self, policy: Scheduler, pcpus: list[Pcpu], period: int, costs: Costs) -> None:
         """Begin with an empty queue; caps are kept in each `period` of cycles."""
         self.policy = policy
         self.pcpus = pcpus
         self.period = period
+        self.costs = costs
         self.queue: list[Vcpu] = []
         self.caps: dict[int, Cap] = {}  # by serial number of the VM
         self.declined: dict[int, int] = {}  # pCPU -> until when its policy has nobody for it
@@ -158,7 +160,7 @@ class HostScheduler:
         for serial in [one for one in self.caps if one not in caps]:
             del self.caps[serial]
         for serial, quota in caps.items():
-            self.caps.setdefault(serial, Cap(quota, self.period)).quota = quota
+            self.caps.setdefault(serial, Cap(quota, self.period, self.costs)).quota = quota
         self.declined.clear()
         infos = [vcpu.info for vm in vms for vcpu in vm.vcpus]
         self.policy.on_change(infos, self.online, now)
@@ -168,8 +170,8 @@ class HostScheduler:
         """The pCPUs that are plugged in."""
         return [pcpu.index for pcpu in self.pcpus if pcpu.online]
 
-    def replace(self, policy: Scheduler, period: int) -> None:
-        """End all turns for the old policy, and go on with another one, or another period.
+    def replace(self, policy: Scheduler, period: int, costs: Costs) -> None:
+        """End all turns for the old policy, and go on with another one, or another period or costs.
 
         Caps begin anew with another period.
         """
@@ -178,7 +180,9 @@ class HostScheduler:
                 self.turn_over(pcpu.current, pcpu, pcpu.hart.clock)
         if period != self.period:
             self.caps.clear()
-        self.policy, self.period = policy, period
+        self.policy, self.period, self.costs = policy, period, costs
+        for cap in self.caps.values():
+            cap.costs = costs
 
     def introduce(self, now: int) -> None:
         """Tell a new policy who wants to run."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from emulator.hypervisor import admission, direct_boot, exits, lifecycle
 from emulator.hypervisor.admission import AdmissionError
+from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.faults import STORIES_KEPT, Fault
 from emulator.hypervisor.gstage import frame_address
 from emulator.hypervisor.memory.backing import ABSENT
@@ -42,16 +43,19 @@ class Hypervisor(RunLoop):
         scheduler: str = RoundRobin.name,
         period: int = PERIOD_CYCLES,
         memory_settings: MemorySettings | None = None,
+        costs: Costs | None = None,
+        vmids: bool = True,
     ) -> None:
         """Take over a host whose clocks are set to `clock`; `revision` numbers visible changes.
 
         `position` and `next_event` are where counting goes on, when this host replaces another. `seed` is
         what the guests' random numbers come from. `scheduler` names a policy, `period` is that of caps.
         `memory_settings` say how frames are given; a static partition if left out.
+        `costs` is what its work is charged, `vmids` whether TLB entries are tagged by VM.
         """
         policy = POLICIES[scheduler](timeslice_cycles, seed)
         trace = Trace(len(host.harts), revision, next_event)
-        super().__init__(host, policy, period, trace, clock, position)
+        super().__init__(host, policy, period, trace, clock, position, costs or Costs(), vmids)
         self.partition = Partition(host.frames, revision)
         self.pager = Pager(self, memory_settings or MemorySettings())
         self.daemon = MemoryDaemon(self, clock)
@@ -207,6 +211,7 @@ class Hypervisor(RunLoop):
         pcpus = [pcpu.state_parts() for pcpu in self.pcpus]
         plain = [queue, pcpus, self.turn, self.quantum_end, self.next_serial, *self.scheduler.state_parts()]
         plain.append(self.daemon.state())
+        plain += [self.vmids, sorted(self.costs.prices.items())]
         yield json.dumps(plain).encode()
         yield bytes(self.partition.codes)
         switches = {name: switch.state_parts() for name, switch in self.switches.items()}
@@ -230,6 +235,8 @@ class Hypervisor(RunLoop):
                 )
         admission.require_vm(self, vm, settings)
         vm.settings = settings
+        for vcpu in vm.vcpus[settings.vcpus :]:
+            vm.removed.add(vcpu.counters)
         del vm.vcpus[settings.vcpus :]
         for index in range(len(vm.vcpus), settings.vcpus):
             vcpu = Vcpu(vm, index)
@@ -241,8 +248,16 @@ class Hypervisor(RunLoop):
                 self.interrupt_pcpu(self.pcpus[vcpu.pcpu], self.clock_of(vcpu))
         self.update_scheduler()
 
-    def reconfigure_host(self, scheduler: str, timeslice: int, period: int, offline: Sequence[int]) -> None:
-        """Change scheduler, timeslice and accounting period in cycles, and which pCPUs are unplugged.
+    def reconfigure_host(
+        self,
+        scheduler: str,
+        timeslice: int,
+        period: int,
+        offline: Sequence[int],
+        costs: Costs | None = None,
+        vmids: bool = True,
+    ) -> None:
+        """Change scheduler, timeslice and accounting period in cycles, which pCPUs are unplugged, and prices.
 
         Who runs on a pCPU that goes has to wait for another one. Raises AdmissionError, and then nothing has
         changed.
@@ -251,21 +266,40 @@ class Hypervisor(RunLoop):
         same = scheduler == host.policy.name
         policy = host.policy if same else POLICIES[scheduler](timeslice, self.seed)
         online = [pcpu.index for pcpu in self.pcpus if pcpu.index not in offline]
-        admission.require_host(self, policy, online, period)
+        costs = costs or Costs()
+        admission.require_host(self, policy, online, period, costs)
         policy.timeslice_cycles = timeslice
-        if same and period == host.period and online == host.online:
+        self._tag(vmids)
+        unchanged = costs.prices == self.costs.prices
+        if same and unchanged and period == host.period and online == host.online:
             return  # turns that have begun go on
         for pcpu in self.pcpus:
             pcpu.online = pcpu.index in online
             self.interrupt_pcpu(pcpu, pcpu.hart.clock)
-        host.replace(policy, period)
+        self.costs = costs
+        host.replace(policy, period, costs)
         self.update_scheduler()
         if not same:
             host.introduce(self.now)
 
+    def _tag(self, vmids: bool) -> None:
+        """Use VMIDs or do without, from now on; no TLB entry of before is left."""
+        if vmids == self.vmids:
+            return
+        self.vmids = vmids
+        for vm in self.vms.values():
+            vm.tagged = vmids
+            for vcpu in vm.vcpus:
+                if vm.gstage:
+                    self.registers(vcpu).hgatp = vm.hgatp
+        for pcpu in self.pcpus:
+            self.flush(pcpu.index)
+
     def take_over(self, old: Hypervisor) -> None:
         """Continue with the VMs, all shut off, and the history of a host that is being replaced."""
         self.vms = old.vms
+        for vm in self.vms.values():
+            vm.tagged = self.vmids
         self.next_serial = old.next_serial
         self.faults = old.faults
         self.switches = old.switches
@@ -281,6 +315,7 @@ class Hypervisor(RunLoop):
         taken = {vm.index for vm in self.vms.values()}
         index = next(number for number in range(len(taken) + 1) if number not in taken)
         vm = Vm(settings, index, self.next_serial, self.storage)
+        vm.tagged = self.vmids
         self.next_serial += 1
         self.vms[settings.name] = vm
         return vm

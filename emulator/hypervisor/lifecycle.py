@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from emulator.errors import VmLabError
 from emulator.hypervisor import admission, direct_boot, disks
 from emulator.hypervisor.board import VmBoard
+from emulator.hypervisor.counters import Counters
 from emulator.hypervisor.gstage import GStage
 from emulator.hypervisor.memory import fitting
 from emulator.hypervisor.partition import OutOfFramesError
@@ -257,6 +258,7 @@ def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     for segment in image.segments:
         hypervisor.write_guest(vm, segment.address, segment.data)
     vm.exits.clear()
+    vm.removed = Counters()
     vm.faults.clear()
     vm.fault_count = 0
     vm.restart_on_shutdown = False

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from emulator.core.csr_bits import VSTI
-from emulator.hypervisor import costs
 from emulator.hypervisor import vcpu as virtual_cpu
+from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.host_scheduler import HostScheduler
 from emulator.hypervisor.pcpu import Pcpu
 from emulator.hypervisor.scheduler import Scheduler
@@ -39,11 +39,19 @@ class RunLoop:
     """Runs the vCPUs of `vms`. What an exit means is decided by `handle_exit`, which a subclass has."""
 
     def __init__(
-        self, host: Host, policy: Scheduler, period: int, trace: Trace, clock: int, position: int
+        self,
+        host: Host,
+        policy: Scheduler,
+        period: int,
+        trace: Trace,
+        clock: int,
+        position: int,
+        costs: Costs,
+        vmids: bool,
     ) -> None:
         """Take over a host, whose clocks are set to `clock`, at a position.
 
-        `period` is the accounting period of caps, in cycles.
+        `period` is the accounting period of caps, in cycles; `vmids` says whether TLB entries are tagged.
         """
         self.host = host
         self._base = position - clock * len(host.harts)
@@ -52,7 +60,9 @@ class RunLoop:
         self.trace = trace
         self.vms: dict[str, Vm] = {}
         self.pcpus = [Pcpu(index, hart) for index, hart in enumerate(host.harts)]
-        self.scheduler = HostScheduler(policy, self.pcpus, period)
+        self.scheduler = HostScheduler(policy, self.pcpus, period, costs)
+        self.costs = costs
+        self.vmids = vmids
         self.turn = 0
         self.quantum_end = clock + QUANTUM_CYCLES
         self._others = self._position_of_others()
@@ -251,10 +261,12 @@ class RunLoop:
         vcpu.account(start)
         vcpu.state = VcpuState.RUNNING
         self._tell_steal(vcpu, preempted=False)
-        virtual_cpu.enter(vcpu, pcpu.index, self.host)
+        virtual_cpu.enter(vcpu, pcpu.index, self.host, flush=not self.vmids)
         pcpu.current = vcpu
         pcpu.loaded_at = start
-        self._charge(pcpu, vcpu, costs.WORLD_SWITCH)
+        cycles = self.costs.world_switch if self.vmids else self.costs.longest_switch
+        vcpu.counters.switch(cycles)
+        self._charge(pcpu, vcpu, cycles)
         self._begin_turn(pcpu, vcpu)
         if self.dispatch_watch is not None and self.dispatch_watch(vcpu):
             self.stopped = True
@@ -396,19 +408,22 @@ class RunLoop:
         vcpu.exits += 1
         exits = vcpu.vm.exits
         exits[reason] = exits.get(reason, 0) + 1
-        self._charge(self.pcpus[vcpu.pcpu], vcpu, costs.of(reason))
+        cycles = self.costs.of(reason)
+        vcpu.counters.exit(reason, cycles)
+        self._charge(self.pcpus[vcpu.pcpu], vcpu, cycles)
 
     def end_exit(self, vcpu: Vcpu, reason: str, text: str, pc: int) -> None:
         """Log an exit that has been handled."""
         turn, name = self.turn, vcpu.vm.settings.name
         now = self.pcpus[turn].hart.clock
-        cycles = costs.of(reason)
+        cycles = vcpu.counters.last_cycles
         self.trace.log_exit(reason, text, self._others + now, now, name, vcpu.index, turn, pc, cycles)
 
     def charge_extra(self, vcpu: Vcpu, cycles: int) -> None:
         """Charge the pCPU of a loaded vCPU for work beyond the exit itself."""
         assert vcpu.pcpu is not None
         if cycles:
+            vcpu.counters.extra(cycles)
             self._charge(self.pcpus[vcpu.pcpu], vcpu, cycles)
 
     def _charge(self, pcpu: Pcpu, vcpu: Vcpu, cycles: int) -> None:

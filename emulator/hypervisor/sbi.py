@@ -16,7 +16,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from emulator.core.csr_bits import SIE, VSSI, VSTI
-from emulator.hypervisor import costs, faults, lifecycle, sbi_pmu
+from emulator.hypervisor import faults, lifecycle, sbi_pmu
+from emulator.hypervisor.costs import LONGEST_TEXT
 from emulator.hypervisor.vcpu import NEVER, StealTime, Vcpu, VcpuState
 from emulator.state import ACCESS_LOAD, NO_ADDRESS, PRIV_S
 
@@ -64,7 +65,7 @@ HSM_STARTED, HSM_STOPPED, HSM_SUSPENDED = 0, 1, 4
 RETENTIVE_SUSPEND, NON_RETENTIVE_SUSPEND = 0, 0x8000_0000
 SUSPEND_TO_RAM = 0
 STEAL_RECORD_BYTES = 64
-MAX_CONSOLE_BYTES = 4096  # for each call; "may do partial writes"
+MAX_CONSOLE_BYTES = LONGEST_TEXT  # for each call; "may do partial writes"
 ALL_ONES = 0xFFFF_FFFF_FFFF_FFFF
 
 Result = tuple[int, int]
@@ -140,7 +141,7 @@ def _ipi(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Arguments
 
 def _reach(hypervisor: Hypervisor, vcpu: Vcpu, targets: list[Vcpu], event: int) -> None:
     """Charge for reaching other vCPUs, and count it at both ends."""
-    hypervisor.charge_extra(vcpu, costs.PER_IPI * len(targets))
+    hypervisor.charge_extra(vcpu, hypervisor.costs.per_ipi * len(targets))
     for target in targets:
         vcpu.pmu.count(event)
         target.pmu.count(event + sbi_pmu.RECEIVED)
@@ -294,7 +295,7 @@ def _dbcn(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Argument
     # "base_addr_hi" is the upper XLEN bits of the address: nothing lies there.
     if arguments[2] != 0 or not vcpu.vm.contains(address, arguments[0]):
         return INVALID_PARAM, 0
-    hypervisor.charge_extra(vcpu, costs.PER_CONSOLE_BYTE * count)
+    hypervisor.charge_extra(vcpu, hypervisor.costs.per_console_byte * count)
     if function == 0:
         hypervisor.print(vcpu.vm, hypervisor.read_guest(vcpu.vm, address, count))
         return SUCCESS, count

@@ -27,6 +27,7 @@ from emulator.core.csr_bits import (
     VS_INTERRUPTS,
     VSTI,
 )
+from emulator.hypervisor.counters import Counters
 from emulator.hypervisor.sbi_pmu import Pmu
 from emulator.hypervisor.scheduler import VcpuInfo
 from emulator.machine.host import Host
@@ -85,6 +86,7 @@ class Vcpu:
         "alarm",
         "born",
         "context",
+        "counters",
         "deadline",
         "exits",
         "hypervisor_cycles",
@@ -117,6 +119,7 @@ class Vcpu:
         self.deadline = NEVER  # when the timer interrupt that it asked for by SBI is due
         self.alarm = NEVER  # when, while it waits, its own comparator (vstimecmp) will wake it
         self.pmu = Pmu()
+        self.counters = Counters()
         self.steal: StealTime | None = None
         self.retired = 0
         self.exits = 0
@@ -210,6 +213,7 @@ class Vcpu:
             self.idle_cycles,
             self.off_cycles,
             asdict(self.pmu),
+            self.counters.state(),
             self.steal and asdict(self.steal),
         ]
         return bytes(self.context)[:start], plain
@@ -239,14 +243,16 @@ def _copy_registers(source: Any, target: Any) -> None:
         copy[span] = origin[span]
 
 
-def enter(vcpu: Vcpu, pcpu: int, host: Host) -> None:
-    """Load a vCPU's registers into a hart. Stale translations of an earlier stay are dropped."""
+def enter(vcpu: Vcpu, pcpu: int, host: Host, flush: bool = False) -> None:
+    """Load a vCPU's registers into a hart. Translations of an earlier stay are dropped; all, with `flush`."""
     hart = host.harts[pcpu]
     _copy_registers(vcpu.context, hart)
     hart.reservation = NO_ADDRESS
-    if vcpu.last_pcpu is not None and vcpu.last_pcpu != pcpu:
+    if flush or (vcpu.last_pcpu is not None and vcpu.last_pcpu != pcpu):
         # Fences that the guest made elsewhere did not reach this hart.
         host.engine.flush(hart)
+        vcpu.counters.tlb_flushes += 1
+    vcpu.counters.load(hart)
     vcpu.pcpu = vcpu.last_pcpu = pcpu
 
 
@@ -255,6 +261,7 @@ def leave(vcpu: Vcpu, host: Host) -> None:
     assert vcpu.pcpu is not None
     hart = host.harts[vcpu.pcpu]
     _copy_registers(hart, vcpu.context)
+    vcpu.counters.unload(hart)
     hart.virt = 0
     hart.priv = PRIV_S
     hart.hgatp = 0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from emulator.devices.virtio.block import MediumError, VirtioBlock
 from emulator.hypervisor.console import Console
+from emulator.hypervisor.counters import Counters
 from emulator.hypervisor.disks import DiskSettings as DiskSettings
 from emulator.hypervisor.disks import make_disk
 from emulator.hypervisor.gstage import GStage
@@ -112,6 +113,7 @@ class Vm:
         self.index = index
         self.serial = serial
         self.vmid = serial & 0x3FFF
+        self.tagged = True  # its TLB entries carry its VMID
         self.lifecycle = VmState.SHUT_OFF
         self.resumes_to = VmState.RUNNING
         self.restart_on_shutdown = False
@@ -123,6 +125,7 @@ class Vm:
         self.board: VmBoard | None = None  # of the last start
         self.console = Console()
         self.exits: dict[str, int] = {}
+        self.removed = Counters()  # of vCPUs that were taken away
         self.faults: list[int] = []  # event ids
         self.fault_count = 0
         self.starts = 0
@@ -138,9 +141,14 @@ class Vm:
         return self.settings.name
 
     @property
+    def tag(self) -> int:
+        """The VMID in force: 0 for every VM of a host without VMIDs."""
+        return self.vmid if self.tagged else 0
+
+    @property
     def hgatp(self) -> int:
         """The value of `hgatp` while one of its vCPUs runs; 0 without memory."""
-        return self.gstage.hgatp(self.vmid) if self.gstage else 0
+        return self.gstage.hgatp(self.tag) if self.gstage else 0
 
     @property
     def state(self) -> VmState:

@@ -129,7 +129,8 @@ def _set_vm(lab: Lab, arguments: Result) -> Result:
 
 
 def _set_host(lab: Lab, arguments: Result) -> Result:
-    keys = ("pcpus", "memory", "timeslice", "scheduler", "period", "offline", *HOST_MEMORY_KEYS)
+    own_keys = ("pcpus", "memory", "timeslice", "scheduler", "period", "offline", "costs", "vmid")
+    keys = (*own_keys, *HOST_MEMORY_KEYS)
     _only(arguments, *keys)
     if not arguments:
         raise LabError(f"nothing to change; give one of {', '.join(keys)}")

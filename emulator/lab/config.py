@@ -18,7 +18,7 @@ from typing import Any, Literal, cast, get_args
 
 from emulator.hypervisor.scheduler import DEFAULT_WEIGHT, RoundRobin
 from emulator.isa.extensions import DEFAULT_ISA, Isa, IsaError, parse_isa
-from emulator.lab import cpu
+from emulator.lab import cpu, exit_config
 from emulator.lab.cpu import MAX_PCPUS, CpuConfig, format_pcpus
 from emulator.lab.memory_config import HOST_MEMORY_KEYS, VM_MEMORY_KEYS, HostMemoryConfig, RamConfig
 from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, format_size
@@ -53,7 +53,7 @@ _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
 
 
 ALWAYS_SHOWN = ("pcpus", "memory", "clock", "timeslice")
-HOST_KEYS = (*ALWAYS_SHOWN, "isa", "scheduler", "period", "offline", *HOST_MEMORY_KEYS)
+HOST_KEYS = (*ALWAYS_SHOWN, "isa", "scheduler", "period", "offline", "costs", "vmid", *HOST_MEMORY_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class HostConfig:
     """A physical host: `pcpus` harts with `isa`, `memory` bytes, `clock` in hertz, `timeslice` in ns.
 
     `scheduler` names a policy, `period` (ns) is that in which caps hold, `offline` the unplugged pCPUs.
+    `costs` are the prices of the hypervisor's work that differ from the defaults, in cycles.
     """
 
     pcpus: int = 2
@@ -72,6 +73,8 @@ class HostConfig:
     period: int = cpu.DEFAULT_PERIOD_NS
     offline: tuple[int, ...] = ()
     giving: HostMemoryConfig = field(default_factory=HostMemoryConfig)
+    costs: exit_config.Prices = ()
+    vmid: bool = True
 
     @classmethod
     def from_dict(cls, data: object, path: str = "host") -> HostConfig:
@@ -88,17 +91,19 @@ class HostConfig:
             period=optional(table, path, "period", default.period, cpu.period),
             offline=optional(table, path, "offline", default.offline, cpu.pcpu_set),
             giving=HostMemoryConfig.from_table(table, path),
+            costs=optional(table, path, "costs", default.costs, exit_config.costs),
+            vmid=optional(table, path, "vmid", default.vmid, exit_config.vmid),
         )
         _require_online(host, f"{path}.offline")
         return host
 
-    def to_dict(self) -> dict[str, str | int]:
+    def to_dict(self) -> dict[str, object]:
         """Return the plain mapping that `from_dict` reads back; some keys only if they are set."""
         default = HostConfig().full_dict()
         values = self.full_dict().items()
         return {key: value for key, value in values if key in ALWAYS_SHOWN or value != default[key]}
 
-    def full_dict(self) -> dict[str, str | int]:
+    def full_dict(self) -> dict[str, object]:
         """Return every key."""
         return {
             "pcpus": self.pcpus,
@@ -110,6 +115,8 @@ class HostConfig:
             "period": format_quantity(self.period, DURATION_UNITS),
             "offline": format_pcpus(self.offline),
             **self.giving.full_dict(),
+            "costs": dict(self.costs),
+            "vmid": exit_config.format_vmid(self.vmid),
         }
 
 

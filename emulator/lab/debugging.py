@@ -25,7 +25,7 @@ KINDS = {"any": WATCH_LOAD | WATCH_STORE, "load": WATCH_LOAD, "store": WATCH_STO
 def until_breakpoint(lab: Lab, vm: Vm, index: int | None, address: int, limit: int) -> bool:
     """Run until a vCPU of a VM (any, or number `index`) is about to execute the instruction at a GVA."""
     host = lab.hypervisor.host
-    breakpoint = Breakpoint(address, vmid=vm.vmid)
+    breakpoint = Breakpoint(address, vmid=vm.tag)
     host.set_breakpoint(breakpoint)
     try:
         return _until_stop(lab, breakpoint, vm, index, limit)

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 
 from emulator.hypervisor import lifecycle
 from emulator.hypervisor.admission import AdmissionError
+from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.memory import fitting
 from emulator.hypervisor.trace import Revision
@@ -142,6 +143,8 @@ class Lab:
             config.scheduler,
             to_cycles(config.period, config.clock),
             config.giving.settings(config.clock),
+            Costs(dict(config.costs)),
+            config.vmid,
         )
         for pcpu in config.offline:
             hypervisor.pcpus[pcpu].online = False
@@ -372,7 +375,10 @@ class Lab:
     def reconfigure_host(self, config: HostConfig) -> None:
         """Change how the pCPUs are shared, and which are online. Raises AdmissionError."""
         timeslice, period = (to_cycles(ns, config.clock) for ns in (config.timeslice, config.period))
-        self.hypervisor.reconfigure_host(config.scheduler, timeslice, period, config.offline)
+        costs = Costs(dict(config.costs))
+        self.hypervisor.reconfigure_host(
+            config.scheduler, timeslice, period, config.offline, costs, config.vmid
+        )
         self.hypervisor.reconfigure_memory(config.giving.settings(config.clock))
         self.host_config = config
         for vm in self.hypervisor.vms.values():  # some have the host's period

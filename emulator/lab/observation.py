@@ -52,10 +52,36 @@ class HostView(TypedDict):
     timeslice_ns: int
     period_ns: int  # the accounting period of caps
     quantum_cycles: int  # how far one pCPU runs before the next one has its turn
+    costs: dict[str, int]  # cycles that the hypervisor's work is charged, by the names of `host.costs`
+    vmid: bool  # TLB entries are tagged by VM; else every world switch flushes the TLBs
     store_used_bytes: int  # real memory behind the frames that were ever written
 
 
-class VcpuView(TypedDict):
+class TranslationCounts(TypedDict):
+    """What the TLBs and the page-table walker have counted for a vCPU or VM since its VM was started."""
+
+    itlb_misses: int
+    dtlb_misses: int
+    walk_references: int  # page-table entries that hardware has read
+    tlb_flushes: int  # of a whole TLB at a world switch: moved to another pCPU, or a host without VMIDs
+
+
+class VmCounts(TypedDict):
+    """Where a VM's hypervisor time went; reasons in falling order of their counts."""
+
+    exit_cycles: dict[str, int]  # reason -> cycles charged
+    switches: int  # world switches
+    switch_cycles: int  # these and all of `exit_cycles` are the hypervisor time
+    translations: TranslationCounts
+
+
+class VcpuCounts(VmCounts):
+    """The same of one vCPU."""
+
+    exits: dict[str, int]  # reason -> count
+
+
+class VcpuView(VcpuCounts):
     """One virtual CPU."""
 
     index: int
@@ -73,7 +99,7 @@ class VcpuView(TypedDict):
     off_cycles: int  # not started by its guest, or its VM was paused
 
 
-class VmView(TypedDict):
+class VmView(VmCounts):
     """One virtual machine."""
 
     name: str

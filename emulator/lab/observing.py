@@ -12,6 +12,7 @@ from emulator.hypervisor.runloop import QUANTUM_CYCLES
 from emulator.hypervisor.trace import Event, Slice
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import ON, Vm, VmState
+from emulator.lab import exits_observed
 from emulator.lab.observation import (
     ConsoleDelta,
     EventView,
@@ -104,6 +105,8 @@ def _host(lab: Lab) -> HostView:
         "timeslice_ns": lab.host_config.timeslice,
         "period_ns": lab.host_config.period,
         "quantum_cycles": QUANTUM_CYCLES,
+        "costs": dict(hypervisor.costs.prices),
+        "vmid": hypervisor.vmids,
         "store_used_bytes": hypervisor.host.store_used_bytes,
     }
 
@@ -138,12 +141,13 @@ def _vm(lab: Lab, vm: Vm) -> VmView:
         "cap": config.cpu.cap,
         "reservation_hz": config.cpu.reservation,
         "affinity": list(config.cpu.affinity),
-        "vmid": vm.vmid if vm.gstage else None,
+        "vmid": vm.tag if vm.gstage else None,
         "hgatp": address(vm.hgatp) if vm.gstage else None,
         "frames_ram": vm.backing.resident,
         "frames_table": len(vm.gstage.frames) if vm.gstage else 0,
         "vcpus": _vcpus(lab, vm, config.vcpus, lines),
         "exits": dict(sorted(vm.exits.items(), key=lambda item: -item[1])),
+        **exits_observed.of_vm(lab.hypervisor, vm),
         "exits_total": sum(vm.exits.values()),
         "faults": vm.fault_count,
         "fault": vm.faults[-1] if vm.faults else None,
@@ -185,6 +189,7 @@ def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView
         "ready_cycles": ready,
         "idle_cycles": idle,
         "off_cycles": waited_off,
+        **exits_observed.of_vcpu(hypervisor, vcpu),
     }
 
 

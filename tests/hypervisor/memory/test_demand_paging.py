@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from emulator.hypervisor import costs, lifecycle
+from emulator.hypervisor import lifecycle
+from emulator.hypervisor.costs import WORLD_SWITCH, Costs
 from emulator.hypervisor.lifecycle import LifecycleError
 from emulator.hypervisor.memory.settings import MemorySettings, RamSettings
 from emulator.hypervisor.vm import DiskSettings, VmState
@@ -38,8 +39,10 @@ def test_the_first_touch_costs_what_the_table_of_costs_says(host: Bench) -> None
     vm = host.vm(touch(PAGES), memory=2 * MIB)
     host.run(10_000_000)
     vcpu = vm.vcpus[0]
-    others = sum(count * costs.of(reason) for reason, count in vm.exits.items() if reason != "demand paging")
-    assert vcpu.hypervisor_cycles == PAGES * 1500 + others + costs.WORLD_SWITCH
+    others = sum(
+        count * Costs().of(reason) for reason, count in vm.exits.items() if reason != "demand paging"
+    )
+    assert vcpu.hypervisor_cycles == PAGES * 1500 + others + WORLD_SWITCH
 
 
 def test_vms_together_may_have_more_memory_than_the_host(host: Bench) -> None:
