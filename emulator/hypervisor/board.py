@@ -98,6 +98,7 @@ class VmBoard:
         self._memory = GuestMemory(hypervisor, vm)
         self.deadline = NEVER
         self.disk: VirtioBlock | None = None
+        self.card: VirtioNetwork | None = None
         self.bus = Bus()
         self._lines = [False] * vm.settings.vcpus
         self._power_pressed = False
@@ -144,10 +145,25 @@ class VmBoard:
     def _network_card(self) -> VirtioNetwork:
         """Return a new card, plugged in where the VM's last one was."""
         hypervisor, vm = self._hypervisor, self._vm
-        switch, port = hypervisor.switch(vm.settings.network), vm.serial
+        switch, port = hypervisor.networks.switch(vm.settings.network), vm.serial
         card = VirtioNetwork(mac_address(hypervisor.seed, vm.name), lambda frame: switch.send(port, frame))
-        switch.plug(port, lambda frame: card.receive(frame, vm.lifecycle in ACTIVE))
+        card.link_up = lambda: vm.settings.link.up
+        switch.plug(port, self._arrived, vm.name, vm.settings.link)
+        self.card = card
         return card
+
+    def _arrived(self, frame: bytes, at: int) -> None:
+        """Take a frame from the switch, or note that one is under way."""
+        if frame and self.card:
+            self.card.receive(frame, self._vm.lifecycle in ACTIVE)
+        else:
+            self._find_deadline()
+
+    def link_changed(self) -> None:
+        """Tell the guest that its cable was pulled, or plugged in."""
+        if self.card:
+            self.card.config_changed()
+        self._find_deadline()
 
     # What the guest does
 
@@ -165,6 +181,9 @@ class VmBoard:
 
     def _find_deadline(self) -> None:
         due = [self.rtc.deadline_ns(), self.disk.deadline_ns if self.disk else None]
+        if self.card:
+            network = self._hypervisor.networks.switch(self._vm.settings.network)
+            due.append(network.next_due(self._vm.serial))
         first = min((one for one in due if one is not None), default=None)
         if first is None:
             self.deadline = NEVER
@@ -178,6 +197,9 @@ class VmBoard:
         self.rtc.elapse(self._now_ns())
         if self.disk:
             self.disk.elapse()
+        if self.card:
+            network = self._hypervisor.networks.switch(self._vm.settings.network)
+            network.elapse(self._vm.serial, self._now_ns())
         self._find_deadline()
 
     def typed(self) -> None:

@@ -15,12 +15,12 @@ from emulator.hypervisor.memory.backing import ABSENT
 from emulator.hypervisor.memory.daemon import MemoryDaemon
 from emulator.hypervisor.memory.pager import Pager
 from emulator.hypervisor.memory.settings import MemorySettings
+from emulator.hypervisor.network import Networks
 from emulator.hypervisor.partition import Partition
 from emulator.hypervisor.runloop import RunLoop
 from emulator.hypervisor.scheduler import POLICIES, RoundRobin
 from emulator.hypervisor.scheduler.interface import PERIOD_CYCLES
 from emulator.hypervisor.storage import Storage
-from emulator.hypervisor.switch import Switch
 from emulator.hypervisor.trace import Revision, Trace
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import ON, Vm, VmSettings, VmState
@@ -64,7 +64,7 @@ class Hypervisor(RunLoop):
         self.faults: dict[int, Fault] = {}
         self.next_serial = 1
         self.seed = seed
-        self.switches: dict[str, Switch] = {}
+        self.networks = Networks(seed, self._now_ns)
         self.storage = Storage()
         self.storage.on_full = self._pool_is_full
 
@@ -140,9 +140,8 @@ class Hypervisor(RunLoop):
         """Return 32 bytes that only this start of this VM gets for a purpose, the same in every run."""
         return direct_boot.entropy_of(self.seed, vm.name, vm.serial, vm.starts, purpose)
 
-    def switch(self, name: str) -> Switch:
-        """Return the virtual switch of this name; it is there once somebody asks for it."""
-        return self.switches.setdefault(name, Switch())
+    def _now_ns(self) -> int:
+        return self.now * 1_000_000_000 // self.host.clock_hz
 
     def print(self, vm: Vm, data: bytes) -> None:
         """Write to a VM's console."""
@@ -214,8 +213,7 @@ class Hypervisor(RunLoop):
         plain += [self.vmids, sorted(self.costs.prices.items())]
         yield json.dumps(plain).encode()
         yield bytes(self.partition.codes)
-        switches = {name: switch.state_parts() for name, switch in self.switches.items()}
-        yield json.dumps(switches, sort_keys=True).encode()
+        yield from self.networks.state_parts()
         yield from self.storage.state_parts()
         for vm in self.vms.values():
             yield from vm.state_parts()
@@ -302,7 +300,8 @@ class Hypervisor(RunLoop):
             vm.tagged = self.vmids
         self.next_serial = old.next_serial
         self.faults = old.faults
-        self.switches = old.switches
+        self.networks = old.networks
+        self.networks.now_ns = self._now_ns
         self.storage = old.storage
         self.storage.on_full = self._pool_is_full
         self.trace.exits = old.trace.exits

@@ -248,7 +248,7 @@ def _give_memory(hypervisor: Hypervisor, vm: Vm) -> None:
 def _take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
     hypervisor.pager.depopulate(vm)
     if vm.settings.network:
-        hypervisor.switch(vm.settings.network).unplug(vm.serial)
+        hypervisor.networks.switch(vm.settings.network).unplug(vm.serial)
 
 
 def _boot(hypervisor: Hypervisor, vm: Vm) -> None:

@@ -20,6 +20,7 @@ from emulator.hypervisor.disks import make_disk
 from emulator.hypervisor.gstage import GStage
 from emulator.hypervisor.memory.backing import ABSENT, Backing
 from emulator.hypervisor.memory.settings import NO_LIMITS, RamSettings
+from emulator.hypervisor.network import PLAIN_LINK, LinkSettings
 from emulator.hypervisor.scheduler.interface import DEFAULT_WEIGHT, PERIOD_CYCLES
 from emulator.hypervisor.storage import Storage
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
@@ -71,7 +72,7 @@ class CpuSettings:
 class VmSettings:
     """What a VM is made of.
 
-    `executable` is loaded at every start; `append` is a kernel's command line; `network` names a switch, ""
+    `executable` is loaded at every start; `append` is a kernel's command line; `network` names a network, ""
     is no network card.
     """
 
@@ -83,6 +84,7 @@ class VmSettings:
     append: str = ""
     disk: DiskSettings | None = None
     network: str = ""
+    link: LinkSettings = PLAIN_LINK
     console: ConsoleKind = "sbi"
     rng: bool = False
     balloon: bool = False

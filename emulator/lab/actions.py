@@ -18,6 +18,7 @@ from emulator.lab.config import LIVE_VM_KEYS, VM_KEYS, HostConfig, VmConfig
 from emulator.lab.errors import LabError
 from emulator.lab.memory_actions import MEMORY_VERBS
 from emulator.lab.memory_config import HOST_MEMORY_KEYS
+from emulator.lab.network_actions import NETWORK_VERBS
 from emulator.lab.programs import Program
 from emulator.lab.storage_actions import STORAGE_VERBS
 from emulator.lab.values import ConfigError, nearest
@@ -219,5 +220,6 @@ VERBS: dict[str, Callable[[Lab, Result], Result]] = {
     "answer": _answer,
     "reset_lab": _reset_lab,
     **STORAGE_VERBS,
+    **NETWORK_VERBS,
     **MEMORY_VERBS,
 }

@@ -16,11 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
+from emulator.hypervisor.network import PLAIN_LINK, LinkSettings
 from emulator.hypervisor.scheduler import DEFAULT_WEIGHT, RoundRobin
 from emulator.isa.extensions import DEFAULT_ISA, Isa, IsaError, parse_isa
 from emulator.lab import cpu, exit_config
 from emulator.lab.cpu import MAX_PCPUS, CpuConfig, format_pcpus
 from emulator.lab.memory_config import HOST_MEMORY_KEYS, VM_MEMORY_KEYS, HostMemoryConfig, RamConfig
+from emulator.lab.network_config import CardConfig, NetworkConfig, read_networks
 from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, format_size
 from emulator.lab.storage_config import DiskConfig as DiskConfig
 from emulator.lab.storage_config import PoolConfig, read_pools
@@ -151,6 +153,7 @@ class VmConfig:
     append: str = ""
     disk: DiskConfig | None = None
     network: str = ""
+    link: LinkSettings = PLAIN_LINK
     console: ConsoleKind = "sbi"
     rng: bool = False
     balloon: bool = False
@@ -166,6 +169,7 @@ class VmConfig:
                 example = "hello" if key == "name" else "hello.s"
                 raise ConfigError(path, f"has no {key}; expected one, e.g. `{key}: {example}`")
         memory = optional(table, path, "memory", 1 << 20, vm_memory)
+        card = optional(table, path, "network", CardConfig(), CardConfig.from_value)
         return cls(
             name=vm_name(table["name"], f"{path}.name"),
             program=program_name(table["program"], f"{path}.program"),
@@ -175,7 +179,8 @@ class VmConfig:
             on_fault=optional(table, path, "on_fault", "crash", _on_fault),
             append=optional(table, path, "append", "", command_line),
             disk=optional(table, path, "disk", None, _disk),
-            network=optional(table, path, "network", "", _network),
+            network=card.name,
+            link=card.link,
             console=optional(table, path, "console", "sbi", _console),
             rng=optional(table, path, "rng", False, boolean),
             balloon=optional(table, path, "balloon", False, boolean),
@@ -202,7 +207,7 @@ class VmConfig:
             "on_fault": self.on_fault,
             "append": self.append,
             "disk": self.disk.to_value() if self.disk else "",
-            "network": self.network,
+            "network": CardConfig(self.network, self.link).to_value(),
             "console": self.console,
             "rng": self.rng,
             "balloon": self.balloon,
@@ -216,6 +221,7 @@ class LabConfig:
     host: HostConfig = field(default_factory=HostConfig)
     vms: tuple[VmConfig, ...] = ()
     pools: tuple[PoolConfig, ...] = ()
+    networks: tuple[NetworkConfig, ...] = ()
 
     @classmethod
     def from_dict(cls, data: object, path: str = "lab") -> LabConfig:
@@ -223,7 +229,7 @@ class LabConfig:
 
         Paths in errors start below `lab`: "host.memory", "vms[1].memory".
         """
-        table = table_of(data, path, ("host", "pools", "vms"))
+        table = table_of(data, path, ("host", "pools", "networks", "vms"))
         host = HostConfig.from_dict(table.get("host", {}))
         entries = table.get("vms", [])
         if not isinstance(entries, Sequence) or isinstance(entries, str | bytes):
@@ -233,12 +239,13 @@ class LabConfig:
             raise ConfigError("vms", f"has {len(entries)} entries; a lab holds at most {MAX_VMS} VMs")
         vms = tuple(VmConfig.from_dict(entry, f"vms[{index}]") for index, entry in enumerate(entries))
         _reject_duplicate_names(vms)
-        return cls(host, vms, read_pools(table))
+        return cls(host, vms, read_pools(table), read_networks(table))
 
     def to_dict(self) -> dict[str, object]:
         """Return the plain mapping that `from_dict` reads back."""
+        networks = {"networks": [one.to_dict() for one in self.networks]} if self.networks else {}
         pools = {"pools": [pool.to_dict() for pool in self.pools]} if self.pools else {}
-        return {"host": self.host.to_dict(), **pools, "vms": [vm.to_dict() for vm in self.vms]}
+        return {"host": self.host.to_dict(), **pools, **networks, "vms": [vm.to_dict() for vm in self.vms]}
 
 
 def pcpu_count(value: object, path: str = "pcpus") -> int:
@@ -341,10 +348,6 @@ def _console(value: object, path: str) -> ConsoleKind:
 
 def _disk(value: object, path: str) -> DiskConfig | None:
     return None if value in (None, "", "none") else DiskConfig.from_value(value, path)
-
-
-def _network(value: object, path: str) -> str:
-    return "" if value in (None, "", "none") else vm_name(value, path)
 
 
 def _reject_duplicate_names(vms: tuple[VmConfig, ...]) -> None:

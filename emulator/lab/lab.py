@@ -18,6 +18,8 @@ from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.memory import fitting
+from emulator.hypervisor.network import NetworkError
+from emulator.hypervisor.network.pcap import pcap
 from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import HOLDS_MEMORY, CpuSettings, DiskSettings, Vm, VmSettings, VmState
 from emulator.lab import actions, conditions, inspection, listing, observing, registers, stories
@@ -25,6 +27,7 @@ from emulator.lab.checkpoint import Checkpoint, CheckpointError
 from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
 from emulator.lab.cpu import to_cycles
 from emulator.lab.errors import LabError
+from emulator.lab.network_config import make_networks, networks_of
 from emulator.lab.observation import (
     AccessKind,
     AddressSpace,
@@ -117,6 +120,7 @@ class Lab:
         self.edited: dict[str, Program] = {}  # VM name -> its own version of a program
         self.hypervisor = self._new_hypervisor(0, position, next_event)
         make_storage(self.config_at_start.pools, self.hypervisor.storage)
+        make_networks(self.config_at_start.networks, self.hypervisor.networks)
         for vm in self.config_at_start.vms:
             self.define(vm)
         for vm in self.config_at_start.vms:
@@ -156,7 +160,8 @@ class Lab:
     def config(self) -> LabConfig:
         """The configuration as it is now."""
         pools = pools_of(self.hypervisor.storage)
-        return LabConfig(self.host_config, tuple(self.vm_configs.values()), pools)
+        networks = networks_of(self.hypervisor.networks)
+        return LabConfig(self.host_config, tuple(self.vm_configs.values()), pools, networks)
 
     @property
     def timeslice_cycles(self) -> int:
@@ -441,6 +446,14 @@ class Lab:
         """Return what a VM has written in all its starts. Raises LabError."""
         return self.vm(vm).console.history()
 
+    def pcap(self, network: str) -> bytes:
+        """Return what was captured in a network, as a pcap file. Raises LabError."""
+        try:
+            self.hypervisor.networks.settings(network)
+        except NetworkError as error:
+            raise LabError(str(error), "network") from error
+        return pcap(self.hypervisor.networks.switch(network).state.captured)
+
     def digest(self, vm: str) -> DigestView:
         """Return the digest of a VM's RAM now and at its start. Raises LabError."""
         return inspection.digest(self, vm)
@@ -485,6 +498,7 @@ class Lab:
             append=config.append or DEFAULT_COMMAND_LINE,
             disk=disk,
             network=config.network,
+            link=config.link,
             console=config.console,
             rng=config.rng,
             balloon=config.balloon,

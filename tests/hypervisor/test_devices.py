@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from emulator.hypervisor import lifecycle
-from emulator.hypervisor.switch import Switch
 from emulator.hypervisor.vm import DiskSettings, Vm, VmState
 from tests.hypervisor.bench import Bench
 
@@ -264,23 +263,3 @@ def test_devices_make_runs_that_are_equal(make_bench: Callable[..., Bench]) -> N
         return found
 
     assert states() == states()
-
-
-def test_a_switch_learns_where_addresses_are() -> None:
-    switch, seen = Switch(), {1: [], 2: [], 3: []}
-    for port, frames in seen.items():
-        switch.plug(port, frames.append)
-    one, two = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"
-    switch.send(1, two + one + b"unknown")
-    switch.send(2, one + two + b"known")
-    switch.send(1, two + one + b"known")
-    assert [len(seen[port]) for port in (1, 2, 3)] == [1, 2, 1]
-    assert (switch.state.flooded, switch.state.forwarded) == (1, 2)
-
-
-def test_a_switch_remembers_a_bounded_number_of_addresses() -> None:
-    switch = Switch()
-    switch.plug(1, [].append)
-    for number in range(5000):
-        switch.send(1, b"\xff" * 6 + b"\x02\0\0\0" + number.to_bytes(2, "big"))
-    assert len(switch.state.table) == 1024

@@ -43,10 +43,11 @@ class VirtioNetwork(VirtioDevice):
         self.state = NetworkState()
         self._mac = mac
         self._send = send
+        self.link_up: Callable[[], bool] = lambda: True
 
     def config(self) -> bytes:
         """Return MAC address and link status."""
-        return self._mac + struct.pack("<H", LINK_UP)
+        return self._mac + struct.pack("<H", LINK_UP if self.link_up() else 0)
 
     def receive(self, frame: bytes, awake: bool = True) -> None:
         """Take a frame from the wire; it waits while the machine is not `awake`."""
