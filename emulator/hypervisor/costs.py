@@ -18,6 +18,7 @@ BY_REASON = {
     "budget": 500,
     "guest page fault": 1000,
     "demand paging": 1500,  # find a frame and zero it
+    "swap in": 2500,  # find a frame, and have the disk read it
     "virtual instruction": 700,
     "external interrupt": 500,
     "mmio": 1500,

@@ -65,7 +65,7 @@ def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
     elif reason == "guest page fault":
         text = _guest_page_fault(hypervisor, vcpu, hart, cause, gpa)
     elif reason in pager.REASONS:
-        text = hypervisor.pager.serve(vcpu.vm, gpa)
+        text = hypervisor.pager.serve(vcpu, gpa)
     elif reason == "virtual instruction":
         text = _virtual_instruction(vcpu, hart)
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from emulator.hypervisor.partition import ROOT_FRAMES, Partition, table_code
 from emulator.machine.host import Host
@@ -50,9 +50,11 @@ class GStage:
         """Return the value of `hgatp` that puts this table in force."""
         return SV39X4 << 60 | vmid << 44 | frame_address(self.frames[0]) >> 12
 
-    def map(self, gpa: int, frames: Sequence[int], permissions: int = READ_WRITE_EXECUTE) -> None:
+    def map(
+        self, gpa: int, frames: Sequence[int], permissions: int = READ_WRITE_EXECUTE, dirty: bool = True
+    ) -> None:
         """Map pages from `gpa` to frames, in that order; `permissions` are R, W and X bits of an entry."""
-        flags = PTE_V | PTE_U | PTE_A | PTE_D | permissions
+        flags = PTE_V | PTE_U | PTE_A | (PTE_D if dirty else 0) | permissions
         done = 0
         while done < len(frames):
             address = gpa + done * PAGE_BYTES
@@ -71,7 +73,44 @@ class GStage:
 
     def unmap(self, gpa: int) -> None:
         """Take the entry of a page away; translations of it may still be in TLBs."""
-        self._host.write(self._leaf_table(gpa) + gpa // PAGE_BYTES % ENTRIES * 8, bytes(8))
+        self._host.write(self._leaf_entry(gpa), bytes(8))
+
+    def change(self, gpa: int, clear: int = 0, put: int = 0) -> None:
+        """Clear and set bits of the entry of a page; translations of it may still be in TLBs."""
+        entry = self._leaf_entry(gpa)
+        self._host.write(entry, struct.pack("<Q", self._read(entry) & ~clear | put))
+
+    def sweep_accessed(self) -> list[int]:
+        """Return the GPAs of the pages whose A bit is set, and clear these bits.
+
+        Translations may still be in TLBs; a hart sets the bit again at its next walk.
+        """
+        found: list[int] = []
+        for base, table in self._leaf_tables():
+            entries = array("Q", self._host.read(table, PAGE_BYTES))
+            used = [index for index, entry in enumerate(entries) if entry & PTE_A]
+            for index in used:
+                entries[index] &= ~PTE_A
+            if used:
+                self._host.write(table, entries.tobytes())
+                found.extend(base + index * PAGE_BYTES for index in used)
+        return found
+
+    def _leaf_tables(self) -> Iterator[tuple[int, int]]:
+        """Yield GPA and HPA of each table of the last level."""
+        for root_index, middle in self._tables_in(frame_address(self.frames[0]), ENTRIES * ROOT_FRAMES):
+            for middle_index, leaf in self._tables_in(middle, ENTRIES):
+                yield root_index * MIDDLE_TABLE_SPAN + middle_index * LEAF_TABLE_SPAN, leaf
+
+    def _tables_in(self, table: int, count: int) -> Iterator[tuple[int, int]]:
+        """Yield number and target of the entries of a table that lead to another one."""
+        for index, entry in enumerate(array("Q", self._host.read(table, count * 8))):
+            if entry & PTE_V and not entry & READ_WRITE_EXECUTE:
+                yield index, entry >> 10 << 12
+
+    def _leaf_entry(self, gpa: int) -> int:
+        """Return the HPA of the last-level entry for a GPA."""
+        return self._leaf_table(gpa) + gpa // PAGE_BYTES % ENTRIES * 8
 
     def lookup(self, gpa: int) -> int:
         """Return the leaf entry for a GPA as it stands in RAM, 0 if there is none."""

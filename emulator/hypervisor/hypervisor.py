@@ -123,6 +123,7 @@ class Hypervisor(RunLoop):
     def reconfigure_memory(self, settings: MemorySettings) -> None:
         """Change what a host with VMs may change: balloon policy and intervals."""
         self.pager.settings = settings
+        self.pager.reclaim.use(settings.replacement)
         self.daemon.configure(self.now)
         self.chores_due = self.daemon.due
 
@@ -214,6 +215,7 @@ class Hypervisor(RunLoop):
         yield json.dumps(plain).encode()
         yield bytes(self.partition.codes)
         yield from self.networks.state_parts()
+        yield json.dumps(self.pager.reclaim.state()).encode()
         yield from self.storage.state_parts()
         for vm in self.vms.values():
             yield from vm.state_parts()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 QUANTUM_CYCLES = 10_000
 STEAL_TIME = struct.Struct("<IIQB")  # sequence, flags, nanoseconds, preempted
 WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
+ASLEEP = (*WAITING, VcpuState.BLOCKED)
 ExitWatch = Callable[[Vcpu, str], bool]
 DebugWatch = Callable[[Vcpu, Stop], bool]
 
@@ -320,8 +321,8 @@ class RunLoop:
             if vm.board is not None and vm.board.deadline < first:
                 first = vm.board.deadline
             for vcpu in vm.vcpus:
-                if vcpu.state in WAITING:
-                    first = min(first, vcpu.deadline, vcpu.alarm)
+                if vcpu.state in ASLEEP:
+                    first = min(first, vcpu.wakes_at)
         return first
 
     def _wake_due(self, now: int) -> None:
@@ -336,10 +337,10 @@ class RunLoop:
             for vm in self.vms.values()
             if vm.lifecycle in ACTIVE
             for vcpu in vm.vcpus
-            if vcpu.state in WAITING and min(vcpu.deadline, vcpu.alarm) <= now
+            if vcpu.state in ASLEEP and vcpu.wakes_at <= now
         ]
-        for vcpu in sorted(due, key=lambda one: min(one.deadline, one.alarm)):
-            if vcpu.alarm <= vcpu.deadline:
+        for vcpu in sorted(due, key=lambda one: one.wakes_at):
+            if vcpu.wakes_at == vcpu.alarm:
                 self.wake(vcpu, vcpu.alarm)
                 continue
             deadline, vcpu.deadline = vcpu.deadline, NEVER
@@ -375,7 +376,7 @@ class RunLoop:
         elif vcpu in self.scheduler.queue:
             vcpu.account(self.now)
             self.scheduler.sleep(vcpu, self.now)
-        elif vcpu.state in WAITING:
+        elif vcpu.state in ASLEEP:
             vcpu.account(self.now)
 
     def _leave(self, pcpu: Pcpu, vcpu: Vcpu) -> None:
@@ -393,6 +394,12 @@ class RunLoop:
         self.unload(vcpu)
         vcpu.state = VcpuState.SUSPENDED
         self.fall_asleep(vcpu)
+
+    def block_vcpu(self, vcpu: Vcpu, until: int) -> None:
+        """Let a vCPU wait for the host's disk; no interrupt wakes it."""
+        self.unload(vcpu)
+        vcpu.state = VcpuState.BLOCKED
+        vcpu.alarm = until
 
     def fall_asleep(self, vcpu: Vcpu) -> None:
         """Begin a sleep that ends at the next interrupt, at once if one is pending."""

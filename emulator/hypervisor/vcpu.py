@@ -63,6 +63,7 @@ class VcpuState(Enum):
     READY = "ready"
     IDLE = "idle"  # in WFI
     SUSPENDED = "suspended"  # by SBI HSM, until an interrupt
+    BLOCKED = "blocked"  # until the host has read a page from its swap area
     STOPPED = "stopped"  # by SBI HSM, until started
 
 
@@ -79,11 +80,13 @@ class Vcpu:
     """One vCPU of a VM. Times are in cycles.
 
     Every cycle since `born` is in exactly one of `run_cycles`, `hypervisor_cycles`, `ready_cycles`,
-    `idle_cycles` and `off_cycles`; those since `since` are in none yet, unless it is loaded.
+    `idle_cycles`, `blocked_cycles` and `off_cycles`; those since `since` are in none yet,
+    unless it is loaded.
     """
 
     __slots__ = (
         "alarm",
+        "blocked_cycles",
         "born",
         "context",
         "counters",
@@ -127,6 +130,7 @@ class Vcpu:
         self.hypervisor_cycles = 0  # on a pCPU, in the hypervisor: exits and world switches
         self.ready_cycles = 0  # wanted a pCPU and had none: what the guest calls steal time
         self.idle_cycles = 0
+        self.blocked_cycles = 0  # waited for the host's swap area
         self.off_cycles = 0  # stopped, or its VM was paused
         self.info = VcpuInfo(vm.serial * MAX_VCPUS + index, vm.name, index)
         self.configure()
@@ -146,6 +150,8 @@ class Vcpu:
             self.ready_cycles += cycles
         elif self.state is VcpuState.STOPPED:
             self.off_cycles += cycles
+        elif self.state is VcpuState.BLOCKED:
+            self.blocked_cycles += cycles
         else:
             self.idle_cycles += cycles
 
@@ -181,6 +187,11 @@ class Vcpu:
         """Let the guest's `time` be the host's minus `ticks`; the vCPU is not loaded."""
         self.context.htimedelta = -ticks & NO_ADDRESS
 
+    @property
+    def wakes_at(self) -> int:
+        """When time alone ends its sleep; a vCPU that is blocked hears no timer."""
+        return self.alarm if self.state is VcpuState.BLOCKED else min(self.deadline, self.alarm)
+
     def has_interrupt(self) -> bool:
         """Return whether an interrupt is pending that ends a WFI: enabled in sie, by itself."""
         return bool(self.context.hvip & self.context.mie & VS_INTERRUPTS)
@@ -211,6 +222,7 @@ class Vcpu:
             self.hypervisor_cycles,
             self.ready_cycles,
             self.idle_cycles,
+            self.blocked_cycles,
             self.off_cycles,
             asdict(self.pmu),
             self.counters.state(),

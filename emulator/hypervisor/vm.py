@@ -42,6 +42,7 @@ class VmState(Enum):
 
     RUNNING = "running"
     IDLE = "idle"  # as seen: running, and every started vCPU is in WFI
+    BLOCKED = "blocked"  # as seen: running, and every vCPU that does not wait by itself waits for a disk
     PAUSED = "paused"
     SHUTTING_DOWN = "shutting down"
     SHUT_OFF = "shut off"
@@ -156,8 +157,9 @@ class Vm:
     def state(self) -> VmState:
         """Its state as people are shown it."""
         waiting = (VcpuState.IDLE, VcpuState.SUSPENDED, VcpuState.STOPPED)
-        if self.lifecycle is VmState.RUNNING and all(vcpu.state in waiting for vcpu in self.vcpus):
-            return VmState.IDLE
+        awake = {vcpu.state for vcpu in self.vcpus if vcpu.state not in waiting}
+        if self.lifecycle is VmState.RUNNING and awake <= {VcpuState.BLOCKED}:
+            return VmState.BLOCKED if awake else VmState.IDLE
         return self.lifecycle
 
     def disk(self) -> VirtioBlock:

@@ -12,14 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.hypervisor.memory.ballooning import BALLOON_POLICIES, BalloonPolicy
+from emulator.hypervisor.memory.replacement import REPLACEMENTS, Clock
 from emulator.hypervisor.memory.settings import MemorySettings, RamSettings
 from emulator.lab.cpu import to_cycles
 from emulator.lab.quantities import DURATION_UNITS, format_quantity, format_size
 from emulator.lab.values import ConfigError, kind_of, memory_size, one_of, optional, quantity
+from emulator.state import PAGE_BYTES
 
-HOST_MEMORY_KEYS = ("overcommit", "balloon_policy", "balloon_interval")
+HOST_MEMORY_KEYS = (
+    *("overcommit", "swap", "swap_policy", "swap_latency", "swap_interval"),
+    *("balloon_policy", "balloon_interval"),
+)
 VM_MEMORY_KEYS = ("memory_limit", "memory_reservation")
 DEFAULT_INTERVAL_NS, MIN_INTERVAL_NS, MAX_INTERVAL_NS = 10_000_000, 100_000, 10_000_000_000
+DEFAULT_LATENCY_NS, MIN_LATENCY_NS, MAX_LATENCY_NS = 100_000, 1_000, 1_000_000_000
 MIN_OVERCOMMIT, MAX_OVERCOMMIT = 100, 1600  # percent
 MAX_BYTES = 1 << 30
 
@@ -28,30 +34,49 @@ MAX_BYTES = 1 << 30
 class HostMemoryConfig:
     """How a host gives memory: `overcommit` in percent, 0 for a static partition; intervals in ns.
 
+    `swap` is the size of the swap area in bytes, and a page of it takes `swap_latency` to read or write;
+    `swap_policy` chooses the pages that go, and is told in every `swap_interval` which ones were used.
     `balloon_policy` says, in every `balloon_interval`, which VMs are asked for how much.
     """
 
     overcommit: int = 0
+    swap: int = 0
+    swap_policy: str = Clock.name
+    swap_latency: int = DEFAULT_LATENCY_NS
+    swap_interval: int = DEFAULT_INTERVAL_NS
     balloon_policy: str = BalloonPolicy.name
     balloon_interval: int = DEFAULT_INTERVAL_NS
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], path: str) -> HostMemoryConfig:
         """Return what a host's keys say; raise ConfigError."""
-        return cls(
+        config = cls(
             optional(table, path, "overcommit", 0, overcommit_ratio),
+            optional(table, path, "swap", 0, _swap_size),
+            optional(table, path, "swap_policy", Clock.name, _swap_policy),
+            optional(table, path, "swap_latency", DEFAULT_LATENCY_NS, _latency),
+            optional(table, path, "swap_interval", DEFAULT_INTERVAL_NS, interval),
             optional(table, path, "balloon_policy", BalloonPolicy.name, _balloon_policy),
             optional(table, path, "balloon_interval", DEFAULT_INTERVAL_NS, interval),
         )
+        if config.swap and not config.overcommit:
+            raise ConfigError(
+                f"{path}.swap", "needs overcommit: under a static partition no page ever has to go"
+            )
+        return config
 
     def differs(self, other: HostMemoryConfig) -> bool:
         """Return whether a host with VMs cannot change from one to the other."""
-        return self.overcommit != other.overcommit
+        return (self.overcommit, self.swap) != (other.overcommit, other.swap)
 
     def full_dict(self) -> dict[str, str | int]:
         """Return every key as it stands in a configuration."""
         return {
             "overcommit": f"{self.overcommit} %" if self.overcommit else "off",
+            "swap": format_size(self.swap) if self.swap else "none",
+            "swap_policy": self.swap_policy,
+            "swap_latency": format_quantity(self.swap_latency, DURATION_UNITS),
+            "swap_interval": format_quantity(self.swap_interval, DURATION_UNITS),
             "balloon_policy": self.balloon_policy,
             "balloon_interval": format_quantity(self.balloon_interval, DURATION_UNITS),
         }
@@ -60,6 +85,10 @@ class HostMemoryConfig:
         """Return the same with times in cycles."""
         return MemorySettings(
             overcommit=self.overcommit,
+            swap_pages=self.swap // PAGE_BYTES,
+            replacement=self.swap_policy,
+            swap_latency=to_cycles(self.swap_latency, clock_hz),
+            age_every=to_cycles(self.swap_interval, clock_hz),
             balloon_policy=self.balloon_policy,
             balloon_every=to_cycles(self.balloon_interval, clock_hz),
         )
@@ -97,6 +126,18 @@ class RamConfig:
     def settings(self) -> RamSettings:
         """Return the same for the hypervisor."""
         return RamSettings(self.limit, self.reservation)
+
+
+def _swap_size(value: object, path: str) -> int:
+    return 0 if value in (None, "none", 0) else memory_size(value, path, 4 << 10, MAX_BYTES)
+
+
+def _swap_policy(value: object, path: str) -> str:
+    return one_of(value, path, list(REPLACEMENTS))
+
+
+def _latency(value: object, path: str) -> int:
+    return quantity(value, path, DURATION_UNITS, "100 us", MIN_LATENCY_NS, MAX_LATENCY_NS)
 
 
 def _balloon_policy(value: object, path: str) -> str:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 VmState = Literal["running", "idle", "blocked", "paused", "shutting down", "shut off", "crashed"]
-VcpuState = Literal["running", "ready", "idle", "paused", "stopped", "suspended", "off"]
+VcpuState = Literal["running", "ready", "idle", "blocked", "paused", "stopped", "suspended", "off"]
 SliceKind = Literal["run", "hypervisor", "idle"]
 EventKind = Literal["action", "state", "exit", "fault", "console", "device"]
 AccessKind = Literal["fetch", "load", "store"]
@@ -96,6 +96,7 @@ class VcpuView(VcpuCounts):
     hypervisor_cycles: int  # on a pCPU, for its exits and world switches
     ready_cycles: int  # wanted a pCPU and had none (the guest calls it steal time)
     idle_cycles: int  # waiting in WFI
+    blocked_cycles: int  # waiting for the host's swap area
     off_cycles: int  # not started by its guest, or its VM was paused
 
 

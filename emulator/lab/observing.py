@@ -188,6 +188,7 @@ def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView
         "hypervisor_cycles": vcpu.hypervisor_cycles,
         "ready_cycles": ready,
         "idle_cycles": idle,
+        "blocked_cycles": vcpu.blocked_cycles,
         "off_cycles": waited_off,
         **exits_observed.of_vcpu(hypervisor, vcpu),
     }

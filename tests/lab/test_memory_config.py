@@ -106,3 +106,12 @@ def test_a_host_changes_its_balloon_policy_while_vms_run() -> None:
     assert lab.hypervisor.daemon.chores["balloon"].every == 100_000
     replayed = Lab.replay(lab.config_at_start, lab.programs, 1, lab.log, lab.position, lab.engine)
     assert replayed.state_hash() == lab.state_hash()
+
+
+def test_swap_reads_back_and_needs_overcommit() -> None:
+    keys = {"swap": "1 MiB", "swap_policy": "lru", "swap_latency": "20 us", "swap_interval": "1 ms"}
+    config = HostConfig.from_dict({"overcommit": 2, **keys})
+    assert HostConfig.from_dict(config.to_dict()) == config
+    assert config.giving.settings(100_000_000).swap_latency == 2_000
+    with pytest.raises(ConfigError, match=r"host.swap needs overcommit"):
+        HostConfig.from_dict(keys)

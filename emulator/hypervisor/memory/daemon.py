@@ -39,7 +39,7 @@ class MemoryDaemon:
         """Begin the first interval now."""
         self._hypervisor = hypervisor
         self.chores: dict[str, Chore] = {}
-        self._work: dict[str, Callable[[int], int]] = {"balloon": self._balloon}
+        self._work: dict[str, Callable[[int], int]] = {"balloon": self._balloon, "age": self._age}
         self.configure(now)
 
     @property
@@ -50,7 +50,11 @@ class MemoryDaemon:
     def configure(self, now: int) -> None:
         """Take over the host's settings; intervals that change begin now."""
         settings = self._hypervisor.pager.settings
-        wanted = {"balloon": settings.balloon_every if settings.balloon_policy != "manual" else 0}
+        reclaim = self._hypervisor.pager.reclaim
+        wanted = {
+            "balloon": settings.balloon_every if settings.balloon_policy != "manual" else 0,
+            "age": settings.age_every if reclaim.area.size and reclaim.policy.ages else 0,
+        }
         kept = {name: chore for name, chore in self.chores.items() if wanted[name] == chore.every}
         new = {name: Chore(name, every, now + every) for name, every in wanted.items() if every}
         self.chores = {**new, **kept}
@@ -65,6 +69,10 @@ class MemoryDaemon:
     def state(self) -> list[Any]:
         """Return the plain state, for the state hash."""
         return [[chore.name, chore.every, chore.due] for chore in self.chores.values()]
+
+    def _age(self, now: int) -> int:
+        del now
+        return self._hypervisor.pager.reclaim.age()
 
     # Balloons
 

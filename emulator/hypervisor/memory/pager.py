@@ -15,19 +15,22 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from emulator.hypervisor import lifecycle
+from emulator.hypervisor.gstage import frame_address
 from emulator.hypervisor.memory.backing import ABSENT
+from emulator.hypervisor.memory.reclaim import Reclaim
 from emulator.hypervisor.memory.settings import MemorySettings
 from emulator.hypervisor.partition import ram_code
+from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import ON, Vm
-from emulator.machine.host import ZERO_DIGEST
+from emulator.machine.host import ZERO_DIGEST, ZERO_PAGE, page_digest
 from emulator.state import PAGE_BYTES, RAM_BASE
 
 if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
 
 # Exit reasons: guest page faults that the pager serves.
-DEMAND_PAGING = "demand paging"
-REASONS = (DEMAND_PAGING,)
+DEMAND_PAGING, SWAP_IN = "demand paging", "swap in"
+REASONS = (DEMAND_PAGING, SWAP_IN)
 
 
 class Pager:
@@ -39,6 +42,7 @@ class Pager:
         self._host = hypervisor.host
         self._partition = hypervisor.partition
         self.settings = settings
+        self.reclaim = Reclaim(hypervisor, settings.swap_pages, settings.replacement)
 
     # Room
 
@@ -53,6 +57,18 @@ class Pager:
             if reservation and other is not vm and other.lifecycle in ON:
                 promised += max(0, reservation // PAGE_BYTES - other.backing.resident)
         return promised
+
+    def _make_room(self, vm: Vm) -> tuple[str, int]:
+        """See to it that a VM can have a frame; return why it cannot, and how long the disk took."""
+        waited = 0
+        while refused := self._why_not(vm):
+            limit = vm.settings.ram.limit // PAGE_BYTES
+            only = vm if limit and vm.backing.resident >= limit else None
+            cycles = self.reclaim.evict(vm, only)
+            if cycles is None:
+                return refused, 0
+            waited += cycles
+        return "", waited
 
     def _why_not(self, vm: Vm) -> str:
         """Return why a VM cannot have a frame now, "" if it can."""
@@ -80,6 +96,8 @@ class Pager:
         vm.backing.resident = pages
         self._partition.place(vm.frames, RAM_BASE)
         vm.gstage.map(RAM_BASE, vm.frames)
+        for hfn in vm.frames:
+            self.reclaim.came(hfn)
 
     def clear(self, vm: Vm) -> None:
         """Zero a VM's memory before it boots again; with overcommit it gets its frames anew."""
@@ -90,6 +108,9 @@ class Pager:
 
     def depopulate(self, vm: Vm) -> None:
         """Take all memory and the table from a VM."""
+        self.reclaim.forget_all(vm)
+        for hfn in present(vm):
+            self.reclaim.went(hfn)
         frames = present(vm) + (vm.gstage.frames if vm.gstage else [])
         self._host.discard(frames)
         self._partition.give_back(frames)
@@ -103,29 +124,47 @@ class Pager:
         """Return the exit reason of a guest page fault that can be served here, "" for any other."""
         if not vm.contains(gpa):
             return ""
-        return DEMAND_PAGING if vm.frames[page_of(gpa)] == ABSENT else ""
-
-    def serve(self, vm: Vm, gpa: int) -> str:
-        """Give the page at a GPA what it lacks, or pause the VM; return what was done."""
         page = page_of(gpa)
-        refused = self._why_not(vm)
+        if vm.frames[page] != ABSENT:
+            return ""
+        return SWAP_IN if page in vm.backing.swapped else DEMAND_PAGING
+
+    def serve(self, vcpu: Vcpu, gpa: int) -> str:
+        """Give the page at a GPA what it lacks, or pause the VM; return what was done.
+
+        While the disk works, the vCPU is blocked.
+        """
+        vm, page = vcpu.vm, page_of(gpa)
+        refused, wait = self._make_room(vm)
         if refused:
             vm.backing.refused = refused
             lifecycle.suspend(self._hypervisor, vm, f"was paused, out of memory: {refused}")
             return f"no frame for GPA {gpa:#x}: {refused}"
+        swapped = page in vm.backing.swapped
         hfn = self._give(vm, page)
-        return f"first touch of GPA {page * PAGE_BYTES + RAM_BASE:#x}: frame {hfn} given"
+        wait += self.settings.swap_latency if swapped else 0
+        if wait:
+            self._hypervisor.block_vcpu(vcpu, self._hypervisor.now + wait)
+        what = "was swapped in" if swapped else "was touched for the first time"
+        return f"GPA {page * PAGE_BYTES + RAM_BASE:#x} {what}: frame {hfn} given"
 
     def _give(self, vm: Vm, page: int) -> int:
-        """Put a zeroed frame behind a page; there is one to be had."""
+        """Put a frame behind a page, with what was swapped out or zeros; there is one to be had."""
         assert vm.gstage is not None
         frames = self._partition.take(1, ram_code(vm.index))
-        gpa = RAM_BASE + page * PAGE_BYTES
+        gpa, backing = RAM_BASE + page * PAGE_BYTES, vm.backing
         self._partition.place(frames, gpa)
-        vm.gstage.map(gpa, frames)
+        slot = backing.swapped.pop(page, None)
+        if slot is None:
+            backing.given += 1
+        else:
+            self._host.write(frame_address(frames[0]), self.reclaim.content(slot))
+            backing.copies[page] = slot
+            backing.swapped_in += 1
+        vm.gstage.map(gpa, frames, dirty=slot is None)
         vm.frames[page] = frames[0]
-        vm.backing.resident += 1
-        vm.backing.given += 1
+        backing.resident += 1
+        self.reclaim.came(frames[0])
         return frames[0]
 
     # What devices and calls touch
@@ -134,11 +173,15 @@ class Pager:
         """Return the frame of a page that the host writes to, ABSENT if it cannot have one."""
         hfn = vm.frames[page]
         if hfn != ABSENT:
+            if page in vm.backing.copies:
+                self.reclaim.forget_copy(vm, page)
             return hfn
-        if self._why_not(vm):
+        if self._make_room(vm)[0]:
             self._hypervisor.starved.append(vm)
             return ABSENT
-        return self._give(vm, page)
+        hfn = self._give(vm, page)
+        self.reclaim.forget_copy(vm, page)
+        return hfn
 
     def stop_starved(self) -> None:
         """Stop the VMs that have lost a write."""
@@ -151,11 +194,19 @@ class Pager:
     # What is given up
 
     def release(self, vm: Vm, pages: Iterable[int]) -> int:
-        """Take the frames of pages back, zeroed, and return how many there were."""
+        """Take what stands behind pages back, zeroed; return how many frames there were."""
+        pages = list(pages)
+        for page in pages:
+            self.reclaim.forget(vm, page)
+        return self.drop(vm, pages)
+
+    def drop(self, vm: Vm, pages: Iterable[int]) -> int:
+        """Take the frames of pages back, zeroed; return how many there were."""
         assert vm.gstage is not None
         taken: list[int] = []
         for page in pages:
             if vm.frames[page] != ABSENT:
+                self.reclaim.went(vm.frames[page])
                 taken.append(vm.frames[page])
                 vm.frames[page] = ABSENT
                 vm.gstage.unmap(RAM_BASE + page * PAGE_BYTES)
@@ -169,14 +220,20 @@ class Pager:
     def content(self, vm: Vm, page: int) -> bytes:
         """Return the 4096 bytes of a page, wherever they are."""
         hfn = vm.frames[page]
-        return bytes(PAGE_BYTES) if hfn == ABSENT else self._host.read_frame(hfn)
+        if hfn != ABSENT:
+            return self._host.read_frame(hfn)
+        slot = vm.backing.swapped.get(page)
+        return ZERO_PAGE if slot is None else self.reclaim.content(slot)
 
     def digest(self, vm: Vm) -> str:
         """Return a digest over a VM's memory, in order of GPA: the digest of its pages' digests."""
         digest = hashlib.blake2b(digest_size=16)
-        for hfn in vm.frames:
-            digest.update(ZERO_DIGEST if hfn == ABSENT else self._host.frame_digest(hfn))
+        for page, hfn in enumerate(vm.frames):
+            digest.update(self._host.frame_digest(hfn) if hfn != ABSENT else self._digest_absent(vm, page))
         return digest.hexdigest()
+
+    def _digest_absent(self, vm: Vm, page: int) -> bytes:
+        return page_digest(self.content(vm, page)) if page in vm.backing.swapped else ZERO_DIGEST
 
 
 def page_of(gpa: int) -> int:
