@@ -179,6 +179,11 @@ HART = Layout(
         *_ones("retired trapped trap_cause trap_tval trap_gpa trap_inst trap_gva trap_offset value fast"),
         # The clock at which it last stopped at a breakpoint, plus 1: there it may pass.
         *_ones("debug_clock"),
+        # settled: the last system instruction changed nothing that the boundary of `run` looks at.
+        # live: bit n is clear only if entry n of that TLB is empty.
+        *_ones("settled"),
+        ("dtlb_live", DTLB_ENTRIES // 64),
+        ("itlb_live", ITLB_ENTRIES // 64),
     ),
     derived_from="retired",
 )

@@ -80,6 +80,9 @@ if hart.trap_cause != NO_TRAP:
     return pc
 if {writes}:
     csr_write(hart, register, {function}(old, {operand}))
+    hart.settled = csr_is_plain(register)
+else:
+    hart.settled = 1
 {rd} = old
 return pc + 4
 """
@@ -101,12 +104,16 @@ if host.debug_hit != DEBUG_NONE:
 _PERFORM_SYSTEM = """
 hart.retired = n
 hart.trapped = traps
+hart.settled = 0
 pc = perform_system(hart, host, x, op, word, pc)
 if hart.trap_cause == NO_TRAP or hart.trap_cause == WAIT_INTERRUPT:
     n += 1
 elif hart.trap_cause == ILLEGAL_INSTRUCTION or hart.trap_cause == VIRTUAL_INSTRUCTION:
     explain_illegal(hart, host, pc, context)
-break
+if hart.settled == 0:
+    break
+code += 16
+continue
 """
 
 # How each kind of instruction runs. The names in braces are filled from the row.

@@ -533,6 +533,11 @@ def write_supervisor(hart, number, value):
         hart.satp = legal_satp(hart.satp, value)
 
 
+def csr_is_plain(register):
+    """True for xscratch, xepc, xcause, xtval, which a write may change without the boundary's knowledge."""
+    return (register & 0xCFC) == 0x040
+
+
 def csr_access(hart, host, number, writes):
     """Read a CSR for an instruction; `hart.trap_cause` holds the exception if it may not.
 

@@ -4,8 +4,8 @@ A virtual address is translated by up to two tables. `translate` walks the VS-st
 stage); each of its page-table entries lies at a *guest* physical address, which `translate_stage2` turns into
 a host physical address first. A Sv39 walk under Sv39x4 therefore makes up to 3 * 4 + 3 = 15 references.
 
-Every reference is written into a WALK record. A walk that fails sets `hart.trap_*` and returns NO_ADDRESS.
-`commit` 0 leaves the A and D bits alone, so that a walk can be explained without changing anything.
+A walk that fails sets `hart.trap_*` and returns NO_ADDRESS. `commit` 0 leaves the A and D bits alone, so that
+a walk can be explained without changing anything; then every reference is written into the WALK record.
 """
 
 from emulator.core.bits import SIGN
@@ -192,7 +192,8 @@ def translate_stage2(hart, host, walk, gpa, needed, access, pseudo, by_execute, 
             return fail(hart, walk, access_fault(access))
         pte = ram_read(host, address, 8)
         hart.walk_references += 1
-        note(walk, STAGE_G, level, address, gpa, pte)
+        if not commit:
+            note(walk, STAGE_G, level, address, gpa, pte)
         if malformed(pte, reserved):
             return stage2_fault(hart, walk, gpa, access, pseudo)
         if pte & (PTE_R | PTE_X):
@@ -304,7 +305,8 @@ def translate_stage1(hart, host, walk, va, access, priv, virt, sum_bit, by_execu
             return fail(hart, walk, access_fault(access))
         pte = ram_read(host, address, 8)
         hart.walk_references += 1
-        note(walk, STAGE_VS, level, address, va, pte)
+        if not commit:
+            note(walk, STAGE_VS, level, address, va, pte)
         if malformed(pte, reserved):
             return fail(hart, walk, page_fault(access))
         if pte & (PTE_R | PTE_X):

@@ -9,7 +9,7 @@ global mappings are treated like others and a full table of address spaces simpl
 """
 
 from emulator.core.debug import watch_at
-from emulator.core.intrinsics import load_u32, store_u64, walk_at
+from emulator.core.intrinsics import leading_zeros, load_u32, store_u64, walk_at
 from emulator.core.memory import code_page, frame_of
 from emulator.core.pmp import PMP_MIXED, PMP_RWX, pmp_allows, pmp_page
 from emulator.core.ptw import access_fault, data_privilege, sum_of, translate, translation_mode
@@ -90,62 +90,102 @@ def flush_all(hart):
 
 
 def flush_fast(hart):
-    """Empty the fast map; it fills again from the TLBs."""
+    """Empty the fast map; it fills again from the TLBs, of which nothing is taken for known."""
     entry = hart.fast
     end = entry + FAST_BYTES
     while entry < end:
         store_u64(entry, NO_ADDRESS)
         entry += 16
+    group = 0
+    while group < DTLB_ENTRIES // 64:
+        hart.dtlb_live[group] = NO_ADDRESS
+        group += 1
+    group = 0
+    while group < ITLB_ENTRIES // 64:
+        hart.itlb_live[group] = NO_ADDRESS
+        group += 1
+
+
+def named_spaces(hart, virt, by_asid, asid, by_vmid, vmid):
+    """Bit n says whether a fence with these operands names address space n."""
+    named = 0
+    space = 0
+    while space < hart.context_count:
+        stage1 = hart.context_stage1[space]
+        stage2 = hart.context_stage2[space]
+        if (
+            (stage2 != NO_ADDRESS) == (virt != 0)
+            and (by_asid == 0 or ((stage1 >> 44) & 0xFFFF) == (asid & 0xFFFF))
+            and (by_vmid == 0 or ((stage2 >> 44) & 0x3FFF) == (vmid & 0x3FFF))
+        ):
+            named |= 1 << space
+        space += 1
+    return named
+
+
+def lowest_bit(bits):
+    """Number of the lowest bit that is set."""
+    return 63 - leading_zeros(bits & (~bits + 1))
 
 
 def flush(hart, virt, by_address, va, by_asid, asid, by_vmid, vmid):
     """Drop the entries that a fence names: of V=`virt`, and where given of this page, ASID and VMID."""
+    named = named_spaces(hart, virt, by_asid, asid, by_vmid, vmid)
     if by_address and not hart.tlb_super:
-        drop_data(hart, data_index(va), virt, 1, va, by_asid, asid, by_vmid, vmid)
-        drop_fetch(hart, (va >> 12) & (ITLB_ENTRIES - 1), virt, 1, va, by_asid, asid, by_vmid, vmid)
+        i = data_index(va)
+        drop_data(hart, i >> 6, hart.dtlb_live[i >> 6] & 1 << (i & 63), named, 1, va)
+        i = (va >> 12) & (ITLB_ENTRIES - 1)
+        drop_fetch(hart, i >> 6, hart.itlb_live[i >> 6] & 1 << (i & 63), named, 1, va)
         return
-    i = 0
-    while i < DTLB_ENTRIES:
-        drop_data(hart, i, virt, by_address, va, by_asid, asid, by_vmid, vmid)
-        i += 1
-    i = 0
-    while i < ITLB_ENTRIES:
-        drop_fetch(hart, i, virt, by_address, va, by_asid, asid, by_vmid, vmid)
-        i += 1
+    group = 0
+    while group < DTLB_ENTRIES // 64:
+        drop_data(hart, group, hart.dtlb_live[group], named, by_address, va)
+        group += 1
+    group = 0
+    while group < ITLB_ENTRIES // 64:
+        drop_fetch(hart, group, hart.itlb_live[group], named, by_address, va)
+        group += 1
 
 
-def fence_names(hart, tag, page, virt, by_address, va, by_asid, asid, by_vmid, vmid):
-    """Does a fence with these operands name the entry?"""
-    if tag == NO_ADDRESS or (tag & 0xFF8) == 0:
+def fence_names(tag, page, named, by_address, va):
+    """Does a fence of these address spaces, and where given of this page, name an entry that is not empty?"""
+    if (tag & 0xFF8) == 0 or ((named >> ((tag >> 6) & 63)) & 1) == 0:
         return False
     # Any address inside a larger page names all of that page: its parts carry TLB_SUPER and always match.
-    if by_address and (tag & PAGE_MASK) != (va & PAGE_MASK) and (page & TLB_SUPER) == 0:
-        return False
-    space = (tag >> 6) & 63
-    stage1 = hart.context_stage1[space]
-    stage2 = hart.context_stage2[space]
-    if (stage2 != NO_ADDRESS) != (virt != 0):
-        return False
-    if by_asid and ((stage1 >> 44) & 0xFFFF) != (asid & 0xFFFF):
-        return False
-    return not (by_vmid and ((stage2 >> 44) & 0x3FFF) != (vmid & 0x3FFF))
+    return by_address == 0 or (tag & PAGE_MASK) == (va & PAGE_MASK) or (page & TLB_SUPER) != 0
 
 
-def drop_data(hart, i, virt, by_address, va, by_asid, asid, by_vmid, vmid):
-    if fence_names(
-        hart, hart.dtlb_tag[i], hart.dtlb_page[i], virt, by_address, va, by_asid, asid, by_vmid, vmid
-    ):
-        hart.dtlb_tag[i] = NO_ADDRESS
-        store_u64(hart.fast + i * 16, NO_ADDRESS)
-        store_u64(hart.fast + FAST_STORE + i * 16, NO_ADDRESS)
+def drop_data(hart, group, live, named, by_address, va):
+    """Drop those of the entries `live` of a group of 64 that a fence names."""
+    gone = 0
+    while live != 0:
+        bit = lowest_bit(live)
+        live &= live - 1
+        i = group << 6 | bit
+        if hart.dtlb_tag[i] == NO_ADDRESS:
+            gone |= 1 << bit
+        elif fence_names(hart.dtlb_tag[i], hart.dtlb_page[i], named, by_address, va):
+            gone |= 1 << bit
+            hart.dtlb_tag[i] = NO_ADDRESS
+            store_u64(hart.fast + i * 16, NO_ADDRESS)
+            store_u64(hart.fast + FAST_STORE + i * 16, NO_ADDRESS)
+    hart.dtlb_live[group] &= ~gone
 
 
-def drop_fetch(hart, i, virt, by_address, va, by_asid, asid, by_vmid, vmid):
-    if fence_names(
-        hart, hart.itlb_tag[i], hart.itlb_page[i], virt, by_address, va, by_asid, asid, by_vmid, vmid
-    ):
-        hart.itlb_tag[i] = NO_ADDRESS
-        store_u64(hart.fast + FAST_FETCH + i * 16, NO_ADDRESS)
+def drop_fetch(hart, group, live, named, by_address, va):
+    """The same for instructions."""
+    gone = 0
+    while live != 0:
+        bit = lowest_bit(live)
+        live &= live - 1
+        i = group << 6 | bit
+        if hart.itlb_tag[i] == NO_ADDRESS:
+            gone |= 1 << bit
+        elif fence_names(hart.itlb_tag[i], hart.itlb_page[i], named, by_address, va):
+            gone |= 1 << bit
+            hart.itlb_tag[i] = NO_ADDRESS
+            store_u64(hart.fast + FAST_FETCH + i * 16, NO_ADDRESS)
+    hart.itlb_live[group] &= ~gone
 
 
 def entry_for(hart, walk, hpa):
@@ -182,6 +222,7 @@ def data_address(hart, host, va, size, access, needed, priv, virt, context):
         walk.permissions &= allowed
     hart.dtlb_tag[i] = tag
     hart.dtlb_page[i] = entry_for(hart, walk, hpa)
+    hart.dtlb_live[i >> 6] |= 1 << (i & 63)
     store_u64(hart.fast + i * 16, NO_ADDRESS)
     store_u64(hart.fast + FAST_STORE + i * 16, NO_ADDRESS)
     return hpa
@@ -231,6 +272,7 @@ def fetch_address(hart, host, va, context):
             return hpa
     hart.itlb_tag[i] = tag
     hart.itlb_page[i] = entry_for(hart, walk, hpa)
+    hart.itlb_live[i >> 6] |= 1 << (i & 63)
     store_u64(hart.fast + FAST_FETCH + i * 16, NO_ADDRESS)
     return hpa
 

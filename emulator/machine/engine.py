@@ -44,7 +44,10 @@ class Engine(Protocol):
         ...
 
     def flush_fast(self, hart: Any) -> None:
-        """Drop a hart's fast map, which changes nothing that a guest could see."""
+        """Drop what is derived from a hart's TLBs, as after its state was written from outside.
+
+        It fills again; a guest sees nothing of it.
+        """
         ...
 
     def hold(self, host: Any, table: int, length: int) -> None:

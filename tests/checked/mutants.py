@@ -90,7 +90,7 @@ def stale_store(machine: Machine) -> None:
 MUTANTS: dict[str, tuple[Callable[[Machine], None], str, str, str]] = {
     "walker without its bounds": (walk_outside, "translate_stage1", "not is_ram(host, address)", "False"),
     "everything is RAM to a store": (store_outside, "store_slow", "not is_ram(host, hpa)", "False"),
-    "everything is RAM to a fetch": (jump_outside, "fetch_page", "not is_ram(host, hpa)", "False"),
+    "everything is RAM to a fetch": (jump_outside, "code_frame_of", "is_ram(host, hpa)", "True"),
     "everything is RAM to cbo.zero": (zero_outside, "cbo_zero", "not is_ram(host, hpa)", "False"),
     "walk record without an end": (long_walk, "note", "n < WALK_REFERENCES", "True"),
     "no copy on write": (store_twice, "writable_bytes", "slot != K_0 and references == K_1", "True"),

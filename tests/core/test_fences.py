@@ -7,7 +7,7 @@ because its TLB is part of its state. What a fence names must never be used agai
 import pytest
 
 from emulator.core.csr_bits import LOAD_GUEST_PAGE, LOAD_PAGE
-from emulator.state import PRIV_S
+from emulator.state import NO_ADDRESS, PRIV_S
 from tests.core.machine import CODE, DATA, TABLES, Machine
 from tests.core.tables import LEAF, USER, Tables
 
@@ -241,3 +241,30 @@ def test_entry_is_dropped_from_the_instruction_side_too(machine: Machine) -> Non
     assert hart.x[11] == 1, "no fence yet"
     machine.step("sfence.vma a0\n jr a0", steps=3)
     assert hart.x[11] == 2
+
+
+@pytest.mark.parametrize("forget_fast_map", [False, True])
+def test_a_fence_drops_all_entries_of_its_address_space_and_no_other(
+    machine: Machine, forget_fast_map: bool
+) -> None:
+    tables = host_space(machine, asid=5)
+    tables.map(VA, DATA, pages=200)
+    other = Tables(machine, HOST_TABLES)
+    other.map(CODE, CODE)
+    other.map(VA + 300 * 4096, DATA, pages=200)
+    hart = machine.hart
+    for asid, space, first in ((5, tables, 0), (6, other, 300)):
+        hart.satp = space.register(asid)
+        for page in range(first, first + 200):
+            read(machine, VA + page * 4096)
+    before = [tag for tag in hart.dtlb_tag if tag != NO_ADDRESS]
+    if forget_fast_map:
+        machine.engine.flush_fast(hart)
+    fence(machine, "sfence.vma x0, a3", 0, 5)
+    after = [tag for tag in hart.dtlb_tag if tag != NO_ADDRESS]
+    assert len(before) == 400
+    assert sorted(tag >> 12 for tag in after) == [(VA >> 12) + page for page in range(300, 500)]
+    fence(machine, "sfence.vma")
+    assert set(hart.dtlb_tag) == {NO_ADDRESS}
+    assert NO_ADDRESS in set(hart.itlb_tag)
+    assert read(machine, VA + 300 * 4096) == OLD

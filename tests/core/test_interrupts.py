@@ -164,12 +164,13 @@ def test_wfi_in_the_guest_returns_to_the_trap_handler(machine: Machine) -> None:
 # Timers: the clock ticks every 10 cycles.
 
 
+@pytest.mark.parametrize("line", ["nop", "csrr t0, scause", "csrw sscratch, t0"])
 @pytest.mark.parametrize("compare", [1, 2, 7])
-def test_stimecmp_interrupts_on_the_very_cycle(machine: Machine, compare: int) -> None:
+def test_stimecmp_interrupts_on_the_very_cycle(machine: Machine, compare: int, line: str) -> None:
     machine.delegate()
     hart = machine.enter(PRIV_S)
     hart.menvcfg, hart.mstatus, hart.mie, hart.stimecmp = ENVCFG_STCE, SIE, 1 << 5, compare
-    machine.code("\n".join(["nop"] * 100))
+    machine.code("\n".join([line] * 100))
     hart.clock = 3
     hart.pc = CODE
     machine.run(10 * compare - 3)
