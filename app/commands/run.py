@@ -45,6 +45,13 @@ def add_parser(subparsers: Subparsers) -> None:
         default=[],
         help="change the configuration first, like host.scheduler=stride, a.weight=512 or b.cap=50",
     )
+    parser.add_argument(
+        "--pcap",
+        metavar="NET=FILE",
+        action="append",
+        default=[],
+        help="write the frames of a network to a pcap file, for Wireshark or tcpdump; may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_arguments(parser)
 
@@ -80,15 +87,38 @@ def _lesson(args: argparse.Namespace) -> int:
     progress = _Patience()
     for action in changes(args.set):
         attempt.lab.apply(action)
+    captures = _captures(args.pcap)
+    for network in captures:
+        attempt.lab.apply({"verb": "net_capture", "network": network})
     if args.solution:
         _solve(attempt, until, progress)
     else:
         _start(attempt)
         _run(attempt, until or DEFAULT_NS, progress)
     progress.finish()
+    for network, path in captures.items():
+        _write_capture(attempt.lab.pcap(network), path)
     found = report(attempt)
     print(json.dumps(found, indent=2, ensure_ascii=False) if args.json else "\n".join(_lines(found)))
     return int(bool(args.solution) and found["earned"] < found["points"])
+
+
+def _captures(asked: list[str]) -> dict[str, Path]:
+    """Return where the frames of which network go."""
+    found: dict[str, Path] = {}
+    for one in asked:
+        network, equals, name = one.partition("=")
+        if not (network and equals and name):
+            raise VmLabError(f"--pcap: {one!r} is not NET=FILE, like lan=lan.pcap")
+        found[network] = Path(name)
+    return found
+
+
+def _write_capture(data: bytes, path: Path) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise VmLabError(f"--pcap: {path}: {error.strerror}") from error
 
 
 class _Patience:

@@ -20,9 +20,10 @@ from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.memory import fitting
 from emulator.hypervisor.network import NetworkError
 from emulator.hypervisor.network.pcap import pcap
+from emulator.hypervisor.network.switch import Switch
 from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import HOLDS_MEMORY, CpuSettings, DiskSettings, Vm, VmSettings, VmState
-from emulator.lab import actions, conditions, inspection, listing, observing, registers, stories
+from emulator.lab import actions, conditions, inspection, listing, observing, registers, resources, stories
 from emulator.lab.checkpoint import Checkpoint, CheckpointError
 from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
 from emulator.lab.cpu import to_cycles
@@ -446,13 +447,26 @@ class Lab:
         """Return what a VM has written in all its starts. Raises LabError."""
         return self.vm(vm).console.history()
 
+    def storage(self) -> resources.StorageView:
+        """Return pools, volumes with their chains, and disks with their counters."""
+        return resources.storage_view(self)
+
+    def networks(self) -> list[resources.NetworkView]:
+        """Return networks with their ports and counters."""
+        return resources.networks_view(self)
+
     def pcap(self, network: str) -> bytes:
         """Return what was captured in a network, as a pcap file. Raises LabError."""
-        try:
-            self.hypervisor.networks.settings(network)
-        except NetworkError as error:
-            raise LabError(str(error), "network") from error
-        return pcap(self.hypervisor.networks.switch(network).state.captured)
+        return pcap(self.network(network).state.captured)
+
+    def network(self, name: str) -> Switch:
+        """Return the switch of a network that is defined, or that a VM names. Raises LabError."""
+        if all(name != vm.network for vm in self.vm_configs.values()):
+            try:
+                self.hypervisor.networks.settings(name)
+            except NetworkError as error:
+                raise LabError(str(error), "network") from error
+        return self.hypervisor.networks.switch(name)
 
     def digest(self, vm: str) -> DigestView:
         """Return the digest of a VM's RAM now and at its start. Raises LabError."""

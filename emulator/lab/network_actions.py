@@ -60,8 +60,8 @@ def _net_link(lab: Lab, arguments: Result) -> Result:
 def _net_capture(lab: Lab, arguments: Result) -> Result:
     """Begin a capture anew, or end it; `Lab.pcap` gives what was captured."""
     table_of(arguments, "net_capture", ("network", "on"))
-    name, on = _name(lab, arguments), boolean(arguments.get("on", True), "on")
-    state = lab.hypervisor.networks.switch(name).state
+    name, on = str(arguments.get("network")), boolean(arguments.get("on", True), "on")
+    state = lab.network(name).state
     if on:
         state.captured.clear()
         state.captured_bytes = state.capture_lost = 0

@@ -8,6 +8,7 @@ import pytest
 
 from app.cli import main
 from app.paths import lessons_dir
+from tests.lab.frame_sender import SENDER
 from tests.lessons.conftest import FRONT, WriteLesson
 
 FIRST = str(lessons_dir() / "01-first-virtual-machine")
@@ -91,6 +92,21 @@ def test_a_solution_that_misses_a_check_fails(
 ) -> None:
     directory = write_lesson(files={"solution/actions.yaml": "steps:\n  - start: a\n  - run: 1 ms\n"})
     assert "0 of 2 points" in printed(capsys, str(directory), "--solution", status=1)
+
+
+def test_the_frames_of_a_network_go_to_a_file(
+    write_lesson: WriteLesson, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    front = FRONT.replace("program: hello.s}", "program: hello.s, network: lan}")
+    directory = write_lesson(front=front, files={"guest/hello.s": SENDER})
+    file = tmp_path / "lan.pcap"
+    printed(capsys, str(directory), "--until", "5 ms", "--pcap", f"lan={file}")
+    assert file.read_bytes()[:4] == b"\x4d\x3c\xb2\xa1"
+    assert (len(file.read_bytes()) - 24) // 116 > 50
+    assert main(["run", str(directory), "--pcap", "wan=x"]) == 2
+    assert "there is no network 'wan'" in capsys.readouterr().err
+    assert main(["run", str(directory), "--pcap", "lan"]) == 2
+    assert "--pcap: 'lan' is not NET=FILE" in capsys.readouterr().err
 
 
 def test_an_endless_loop_ends_with_the_time_that_was_given(
