@@ -235,6 +235,7 @@ class RegistersView(TypedDict):
     instruction: str  # disassembled, "" when it cannot be fetched
     line: int | None
     general: list[RegisterView]  # x0..x31
+    floating: list[RegisterView]  # f0..f31 and fcsr; empty while the guest has floating point off
     control: list[RegisterView]  # the guest's CSRs under the names the guest uses (sstatus is vsstatus, ...)
     hypervisor: list[RegisterView]  # what the hypervisor set around it: hgatp, hstatus, hedeleg, ...
 

@@ -12,6 +12,7 @@ from emulator.isa.causes import describe
 from emulator.isa.disassembler import disassemble
 from emulator.isa.registers import REGISTERS
 from emulator.lab.errors import LabError
+from emulator.lab.float_registers import float_meaning, float_values
 from emulator.lab.observation import (
     RegistersView,
     RegisterView,
@@ -80,6 +81,7 @@ def registers_view(
     """Return the registers in a HART record as data; `word` is the instruction at its pc."""
     values = _values(record)
     changed = {name for name, value in values.items() if before is not None and before.get(name) != value}
+    floats = float_values(record)
     return {
         "vm": vm,
         "vcpu": index,
@@ -91,6 +93,10 @@ def registers_view(
         "general": [
             _register(name, f"x{number}", values[name], name in changed, "")
             for number, name in enumerate(REGISTERS)
+        ],
+        "floating": [
+            _register(name, None, value, name in changed, float_meaning(name, value))
+            for name, value in floats.items()
         ],
         "control": [_register(n, None, values[n], n in changed, _meaning(n, values[n])) for n in _GUEST_CSRS],
         "hypervisor": [
@@ -131,7 +137,7 @@ def _values(record: Any) -> dict[str, int]:
         values[name] = (value & VS_INTERRUPTS) >> 1 if name in ("sie", "sip") else value
     for name in _HYPERVISOR_CSRS:
         values[name] = getattr(record, name)
-    return values
+    return values | float_values(record)
 
 
 def _register(name: str, alias: str | None, value: int, changed: bool, meaning: str) -> RegisterView:

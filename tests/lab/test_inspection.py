@@ -55,6 +55,29 @@ def test_registers_mark_what_has_changed(make_lab: MakeLab) -> None:
     assert hgatp["meaning"].startswith("Sv39x4, VMID 1, root table at HPA 0x8")
 
 
+FLOATS = """
+    li t0, 0x2000
+    csrs sstatus, t0
+    li t0, 0x4004000000000000
+    fmv.d.x fa0, t0
+    li t0, 0x3fc00000
+    fmv.w.x ft11, t0
+    li t0, 0x43
+    fscsr t0
+1:  wfi
+    j 1b
+"""
+
+
+def test_registers_show_floating_point_once_the_guest_has_it_on(make_lab: MakeLab) -> None:
+    view = with_program(make_lab("spin"), FLOATS).registers("a", 0)
+    shown = {one["name"]: one["meaning"] for one in view["floating"]}
+    assert len(shown) == 33
+    assert (shown["fa0"], shown["ft11"]) == ("double 2.5", "single 1.5")
+    assert shown["fcsr"] == "rounds rdn, raised: NX UF"
+    assert with_program(make_lab("spin"), "1: wfi\n j 1b").registers("a", 0)["floating"] == []
+
+
 def test_memory_by_gva_gpa_and_hpa_is_the_same_memory(make_lab: MakeLab) -> None:
     lab = with_program(make_lab("spin"), OWN_TABLE.format(access="nop"))
     gva = lab.memory("a", 0, 0x4000_0000, "gva", 16)["pages"][0]
