@@ -19,6 +19,7 @@ BY_REASON = {
     "guest page fault": 1000,
     "demand paging": 1500,  # find a frame and zero it
     "swap in": 2500,  # find a frame, and have the disk read it
+    "copy on write": 2000,  # find a frame, and copy the page
     "virtual instruction": 700,
     "external interrupt": 500,
     "mmio": 1500,

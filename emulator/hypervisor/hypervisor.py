@@ -125,6 +125,7 @@ class Hypervisor(RunLoop):
         self.pager.settings = settings
         self.pager.reclaim.use(settings.replacement)
         self.daemon.configure(self.now)
+        self.pager.ksm.state.settled = False
         self.chores_due = self.daemon.due
 
     def do_chores(self, now: int) -> int:
@@ -132,6 +133,10 @@ class Hypervisor(RunLoop):
         cycles = self.daemon.work(now)
         self.chores_due = self.daemon.due
         return cycles
+
+    def wants_chores(self) -> bool:
+        """Return whether the host has work of its own even while all guests sleep."""
+        return self.daemon.wants_time
 
     def stop_starved(self) -> None:
         """Stop the VMs for which a device had to write and the host had no memory."""
@@ -215,7 +220,7 @@ class Hypervisor(RunLoop):
         yield json.dumps(plain).encode()
         yield bytes(self.partition.codes)
         yield from self.networks.state_parts()
-        yield json.dumps(self.pager.reclaim.state()).encode()
+        yield json.dumps([self.pager.reclaim.state(), self.pager.ksm.state_parts()]).encode()
         yield from self.storage.state_parts()
         for vm in self.vms.values():
             yield from vm.state_parts()

@@ -1,9 +1,10 @@
 """Which frame of host RAM belongs to whom: to nobody, to the hypervisor, or to one VM, never to two.
 
 The owner of a frame is one byte, its *code*, so that the whole map can be sent as it is: 0 free, 1
-hypervisor, 2 + 2i RAM of the VM with index i, 3 + 2i a frame of that VM's G-stage table. Frames are handed
-out in short runs that are scattered over the host, as they would be on a host that has been up for a while;
-the order is fixed.
+hypervisor, 2 + 2i RAM of the VM with index i, 3 + 2i a frame of that VM's G-stage table, 255 one that
+VMs share because their pages hold the same (`memory.ksm` knows whose it is). Frames are handed out in short
+runs that are scattered over the host, as they would be on a host that has been up for a while; the order is
+fixed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from emulator.errors import VmLabError
 from emulator.hypervisor.trace import Revision
 from emulator.state import PAGE_BYTES
 
-FREE, HYPERVISOR = 0, 1
+FREE, HYPERVISOR, SHARED = 0, 1, 255
 RUN_FRAMES = 16
 ROOT_FRAMES = 4  # a G-stage root is 16 KiB, naturally aligned
 CHANGES_KEPT = 4096
@@ -114,6 +115,14 @@ class Partition:
             self._guest_page[hfn] = 0
             heapq.heappush(self._returned, self._rank[hfn])
         self.free_count += len(frames)
+        self._note(frames)
+
+    def hand_over(self, frames: list[int], code: int) -> None:
+        """Give frames that are owned another owner, with what they hold."""
+        for hfn in frames:
+            assert self.codes[hfn] != FREE
+            self.codes[hfn] = code
+            self._guest_page[hfn] = 0
         self._note(frames)
 
     def owned_by(self, code: int) -> list[int]:

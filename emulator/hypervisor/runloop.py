@@ -88,6 +88,10 @@ class RunLoop:
         """Do a step of the host's own work, which is due; return the cycles it takes."""
         raise NotImplementedError
 
+    def wants_chores(self) -> bool:
+        """Return whether the host has work of its own even while all guests sleep."""
+        raise NotImplementedError
+
     def stop_starved(self) -> None:
         """Stop the VMs for which a device had to write and the host had no memory."""
         raise NotImplementedError
@@ -151,7 +155,7 @@ class RunLoop:
         """Return whether anything can happen without an action from outside."""
         if self.scheduler.queue or any(pcpu.current for pcpu in self.pcpus):
             return True
-        return self._next_deadline() != NEVER
+        return self._next_deadline() != NEVER or self.wants_chores()
 
     def _next_turn(self, position: int) -> None:
         self.turn += 1

@@ -20,6 +20,7 @@ from emulator.lab.observation import (
     FrameView,
     MemoryPage,
     MemoryView,
+    SharerView,
     WalkView,
 )
 from emulator.lab.observing import address
@@ -116,6 +117,8 @@ def owner_of(lab: Lab, hfn: int) -> tuple[str, str | None, str]:
         return "free", None, "free"
     if code == partition.HYPERVISOR:
         return "hypervisor", None, "hypervisor"
+    if code == partition.SHARED:
+        return "shared", None, "shared page"
     index, table = divmod(code - 2, 2)
     name = next(vm.name for vm in lab.hypervisor.vms.values() if vm.index == index)
     return "vm", name, "G-stage table" if table else "guest RAM"
@@ -129,6 +132,7 @@ def frame(lab: Lab, hfn: int) -> FrameView:
     owner, name, role = owner_of(lab, hfn)
     gpa = lab.hypervisor.partition.gpa(hfn)
     content = host.read_frame(hfn)
+    nobody = "R-X" if owner == "shared" else "---"
     return {
         "hfn": hfn,
         "hpa": address(frame_address(hfn)),
@@ -136,11 +140,18 @@ def frame(lab: Lab, hfn: int) -> FrameView:
         "vm": name,
         "role": role,  # pyright: ignore[reportReturnType]
         "gpa": None if gpa is None else address(gpa),
-        "permissions": _permissions(lab.vm(name), gpa) if name and gpa is not None else "---",
+        "permissions": _permissions(lab.vm(name), gpa) if name and gpa is not None else nobody,
+        "sharers": _sharers(lab, hfn),
         "zero": host.frame_is_zero(hfn),
         "digest": hashlib.blake2b(content, digest_size=16).hexdigest(),
         "preview": content[:PREVIEW_BYTES].hex(),
     }
+
+
+def _sharers(lab: Lab, hfn: int) -> list[SharerView]:
+    places = lab.hypervisor.pager.ksm.state.sharers.get(hfn, [])
+    names = {vm.serial: vm.name for vm in lab.hypervisor.vms.values()}
+    return [{"vm": names[vm], "gpa": address(RAM_BASE + page * PAGE_BYTES)} for vm, page in places]
 
 
 def _permissions(vm: Vm, gpa: int) -> str:

@@ -16,15 +16,25 @@ from emulator.hypervisor.memory.replacement import REPLACEMENTS, Clock
 from emulator.hypervisor.memory.settings import MemorySettings, RamSettings
 from emulator.lab.cpu import to_cycles
 from emulator.lab.quantities import DURATION_UNITS, format_quantity, format_size
-from emulator.lab.values import ConfigError, kind_of, memory_size, one_of, optional, quantity
+from emulator.lab.values import (
+    ConfigError,
+    boolean,
+    kind_of,
+    memory_size,
+    one_of,
+    optional,
+    quantity,
+    whole_number,
+)
 from emulator.state import PAGE_BYTES
 
 HOST_MEMORY_KEYS = (
     *("overcommit", "swap", "swap_policy", "swap_latency", "swap_interval"),
-    *("balloon_policy", "balloon_interval"),
+    *("ksm", "ksm_pages", "ksm_interval", "balloon_policy", "balloon_interval"),
 )
 VM_MEMORY_KEYS = ("memory_limit", "memory_reservation")
 DEFAULT_INTERVAL_NS, MIN_INTERVAL_NS, MAX_INTERVAL_NS = 10_000_000, 100_000, 10_000_000_000
+DEFAULT_KSM_PAGES, MAX_KSM_PAGES = 100, 100_000
 DEFAULT_LATENCY_NS, MIN_LATENCY_NS, MAX_LATENCY_NS = 100_000, 1_000, 1_000_000_000
 MIN_OVERCOMMIT, MAX_OVERCOMMIT = 100, 1600  # percent
 MAX_BYTES = 1 << 30
@@ -36,6 +46,7 @@ class HostMemoryConfig:
 
     `swap` is the size of the swap area in bytes, and a page of it takes `swap_latency` to read or write;
     `swap_policy` chooses the pages that go, and is told in every `swap_interval` which ones were used.
+    With `ksm`, `ksm_pages` are scanned for equal content in every `ksm_interval`.
     `balloon_policy` says, in every `balloon_interval`, which VMs are asked for how much.
     """
 
@@ -44,6 +55,9 @@ class HostMemoryConfig:
     swap_policy: str = Clock.name
     swap_latency: int = DEFAULT_LATENCY_NS
     swap_interval: int = DEFAULT_INTERVAL_NS
+    ksm: bool = False
+    ksm_pages: int = DEFAULT_KSM_PAGES
+    ksm_interval: int = DEFAULT_INTERVAL_NS
     balloon_policy: str = BalloonPolicy.name
     balloon_interval: int = DEFAULT_INTERVAL_NS
 
@@ -56,6 +70,9 @@ class HostMemoryConfig:
             optional(table, path, "swap_policy", Clock.name, _swap_policy),
             optional(table, path, "swap_latency", DEFAULT_LATENCY_NS, _latency),
             optional(table, path, "swap_interval", DEFAULT_INTERVAL_NS, interval),
+            optional(table, path, "ksm", False, boolean),
+            optional(table, path, "ksm_pages", DEFAULT_KSM_PAGES, _scanned),
+            optional(table, path, "ksm_interval", DEFAULT_INTERVAL_NS, interval),
             optional(table, path, "balloon_policy", BalloonPolicy.name, _balloon_policy),
             optional(table, path, "balloon_interval", DEFAULT_INTERVAL_NS, interval),
         )
@@ -77,6 +94,9 @@ class HostMemoryConfig:
             "swap_policy": self.swap_policy,
             "swap_latency": format_quantity(self.swap_latency, DURATION_UNITS),
             "swap_interval": format_quantity(self.swap_interval, DURATION_UNITS),
+            "ksm": self.ksm,
+            "ksm_pages": self.ksm_pages,
+            "ksm_interval": format_quantity(self.ksm_interval, DURATION_UNITS),
             "balloon_policy": self.balloon_policy,
             "balloon_interval": format_quantity(self.balloon_interval, DURATION_UNITS),
         }
@@ -89,6 +109,9 @@ class HostMemoryConfig:
             replacement=self.swap_policy,
             swap_latency=to_cycles(self.swap_latency, clock_hz),
             age_every=to_cycles(self.swap_interval, clock_hz),
+            ksm=self.ksm,
+            ksm_pages=self.ksm_pages,
+            ksm_every=to_cycles(self.ksm_interval, clock_hz),
             balloon_policy=self.balloon_policy,
             balloon_every=to_cycles(self.balloon_interval, clock_hz),
         )
@@ -138,6 +161,10 @@ def _swap_policy(value: object, path: str) -> str:
 
 def _latency(value: object, path: str) -> int:
     return quantity(value, path, DURATION_UNITS, "100 us", MIN_LATENCY_NS, MAX_LATENCY_NS)
+
+
+def _scanned(value: object, path: str) -> int:
+    return whole_number(value, path, 1, MAX_KSM_PAGES)
 
 
 def _balloon_policy(value: object, path: str) -> str:

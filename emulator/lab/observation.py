@@ -132,10 +132,10 @@ class FrameOwner(TypedDict):
     """What one code of the frame map means."""
 
     code: int
-    owner: Literal["free", "hypervisor", "vm"]
+    owner: Literal["free", "hypervisor", "vm", "shared"]
     vm: str | None
     vm_index: int | None
-    role: Literal["free", "hypervisor", "guest RAM", "G-stage table"]
+    role: Literal["free", "hypervisor", "guest RAM", "G-stage table", "shared page"]
     count: int
 
 
@@ -301,15 +301,23 @@ class WalkView(TypedDict):
     explanation: str
 
 
+class SharerView(TypedDict):
+    """A page that shares a frame with others."""
+
+    vm: str
+    gpa: str
+
+
 class FrameView(TypedDict):
     """One host frame."""
 
     hfn: int
     hpa: str
-    owner: Literal["free", "hypervisor", "vm"]
+    owner: Literal["free", "hypervisor", "vm", "shared"]
     vm: str | None
-    role: Literal["free", "hypervisor", "guest RAM", "G-stage table"]
+    role: Literal["free", "hypervisor", "guest RAM", "G-stage table", "shared page"]
     gpa: str | None  # where its VM sees it; None if no guest can reach it
+    sharers: list[SharerView]  # whose page it is, if VMs share it
     permissions: str  # of the G-stage leaf, "RWX" with "-" for a clear bit; "---" when not mapped
     zero: bool
     digest: str  # of the 4 KiB of content

@@ -235,6 +235,18 @@ def _legend(lab: Lab) -> list[FrameOwner]:
             "count": codes.count(1),
         },
     ]
+    shared = codes.count(partition.SHARED)
+    if shared:
+        legend.append(
+            {
+                "code": partition.SHARED,
+                "owner": "shared",
+                "vm": None,
+                "vm_index": None,
+                "role": "shared page",
+                "count": shared,
+            }
+        )
     for vm in lab.hypervisor.vms.values():
         for code, role in (
             (partition.ram_code(vm.index), "guest RAM"),

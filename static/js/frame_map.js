@@ -196,7 +196,7 @@ function plate(context, text, entry, x, y, width, height) {
 
 function labelOf(entry) {
   if (entry.owner === "vm") return entry.role === "guest RAM" ? vmLetter(entry.vm_index) : "";
-  return entry.owner === "free" ? "free" : "hypervisor";
+  return entry.owner;
 }
 
 /** How the frames of one code are painted: `word(x, y, ...)` is the colour of a pixel. */
@@ -227,6 +227,9 @@ function codeColours(entry, colours) {
     };
   }
   if (entry.owner === "hypervisor") return { word: () => colours.hypervisorSoft.word };
+  if (entry.owner === "shared") {
+    return { word: (x, y) => ((x + y) % 4 < 2 ? colours.hypervisorSoft.word : colours.inkSoft.word) };
+  }
   return {
     word: (x, y, scale, left, top, side) =>
       side >= 4 && frameEdge(x - left, y - top, side, 1) ? colours.rule.word : colours.free.word,

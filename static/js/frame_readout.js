@@ -15,6 +15,7 @@ export function badge(vmIndex) {
 /** "VM b, guest RAM"; "free". @param {any} entry FrameOwner */
 function ownerText(entry) {
   if (entry.owner === "vm") return `VM ${entry.vm}, ${entry.role}`;
+  if (entry.owner === "shared") return "shared by VMs";
   return entry.owner === "free" ? "free, owned by nobody" : "the hypervisor";
 }
 
@@ -107,7 +108,7 @@ function sentence(entry, hfn) {
   const who =
     entry.owner === "vm"
       ? [badge(entry.vm_index), ` VM ${entry.vm}: ${entry.role}`]
-      : [entry.owner === "free" ? "free" : "hypervisor"];
+      : [entry.owner];
   return [
     h("b", {}, "Frame ", h("span", { class: "mono" }, numbers.frameNumber(hfn))),
     " ",
@@ -122,7 +123,11 @@ async function fill(lab, readout, hfn, signal) {
   if (!frame || signal.aborted || !facts) return;
   const parts = [`HPA ${numbers.address(frame.hpa)}`];
   if (frame.gpa) parts.push(`GPA ${numbers.address(frame.gpa)}`, `permissions ${frame.permissions}`);
-  else if (frame.owner !== "free") parts.push("no guest can reach it");
+  else if (frame.owner === "shared") {
+    for (const { vm, gpa } of frame.sharers.slice(0, 4)) parts.push(`VM ${vm}, GPA ${numbers.address(gpa)}`);
+    if (frame.sharers.length > 4) parts.push(`${frame.sharers.length - 4} more`);
+    parts.push("read-only");
+  } else if (frame.owner !== "free") parts.push("no guest can reach it");
   facts.textContent = parts.join(" \u00b7 ");
   readout.querySelector(".content").textContent = frame.zero
     ? ", all zero"

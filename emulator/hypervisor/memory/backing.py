@@ -12,11 +12,12 @@ ABSENT = -1  # in `Vm.frames`: no frame stands behind this page
 class Backing:
     """The account of a VM, in pages. The counters go from one start of the VM to the next.
 
-    A page is resident, or swapped, or nothing stands behind it: it was never touched, or the guest has given
-    it to its balloon.
+    A page is resident, or shares a frame, or is swapped, or nothing stands behind it: it was never touched,
+    or the guest has given it to its balloon.
     """
 
-    resident: int = 0  # pages with a frame
+    resident: int = 0  # pages with a frame of their own
+    shared: set[int] = field(default_factory=set[int])  # pages that share a frame with others
     swapped: dict[int, int] = field(default_factory=dict[int, int])  # page -> slot of the swap area
     copies: dict[int, int] = field(default_factory=dict[int, int])  # the same, of pages that have a frame too
     used: int = 0  # pages whose A bit was set in the last interval that was looked at
@@ -35,4 +36,4 @@ class Backing:
 
     def state(self) -> list[Any]:
         """Return the plain state, for the state hash."""
-        return list(asdict(self).values())
+        return list({**asdict(self), "shared": sorted(self.shared)}.values())

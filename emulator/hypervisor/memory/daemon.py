@@ -39,7 +39,11 @@ class MemoryDaemon:
         """Begin the first interval now."""
         self._hypervisor = hypervisor
         self.chores: dict[str, Chore] = {}
-        self._work: dict[str, Callable[[int], int]] = {"balloon": self._balloon, "age": self._age}
+        self._work: dict[str, Callable[[], tuple[int, bool]]] = {
+            "balloon": self._balloon,
+            "age": self._age,
+            "ksm": self._ksm,
+        }
         self.configure(now)
 
     @property
@@ -54,6 +58,7 @@ class MemoryDaemon:
         wanted = {
             "balloon": settings.balloon_every if settings.balloon_policy != "manual" else 0,
             "age": settings.age_every if reclaim.area.size and reclaim.policy.ages else 0,
+            "ksm": settings.ksm_every if settings.ksm else 0,
         }
         kept = {name: chore for name, chore in self.chores.items() if wanted[name] == chore.every}
         new = {name: Chore(name, every, now + every) for name, every in wanted.items() if every}
@@ -62,22 +67,31 @@ class MemoryDaemon:
     def work(self, now: int) -> int:
         """Do a step of what is due; return the cycles it takes, at least one."""
         chore = next(one for one in self.chores.values() if one.due <= now)
-        cycles = self._work[chore.name](now)
-        chore.due = max(chore.due + chore.every, now + 1)
+        cycles, done = self._work[chore.name]()
+        if done:
+            chore.due = max(chore.due + chore.every, now + 1)
         return max(1, cycles)
 
     def state(self) -> list[Any]:
         """Return the plain state, for the state hash."""
         return [[chore.name, chore.every, chore.due] for chore in self.chores.values()]
 
-    def _age(self, now: int) -> int:
-        del now
-        return self._hypervisor.pager.reclaim.age()
+    @property
+    def wants_time(self) -> bool:
+        """Whether there is something to do even while all guests sleep."""
+        if "ksm" not in self.chores or self._hypervisor.pager.ksm.is_settled:
+            return False
+        return any(vm.lifecycle in ACTIVE for vm in self._hypervisor.vms.values())
+
+    def _age(self) -> tuple[int, bool]:
+        return self._hypervisor.pager.reclaim.age(), True
+
+    def _ksm(self) -> tuple[int, bool]:
+        return self._hypervisor.pager.ksm.scan()
 
     # Balloons
 
-    def _balloon(self, now: int) -> int:
-        del now
+    def _balloon(self) -> tuple[int, bool]:
         hypervisor = self._hypervisor
         asked = [vm for vm in hypervisor.vms.values() if vm.lifecycle in ACTIVE and balloon_of(vm)]
         policy = BALLOON_POLICIES[hypervisor.pager.settings.balloon_policy]()
@@ -90,7 +104,7 @@ class MemoryDaemon:
             if vm.name in targets:
                 balloon.ask(min(max(0, targets[vm.name]), vm.settings.memory) // PAGE_BYTES)
             balloon.ask_for_statistics()
-        return BALLOON_CYCLES_PER_VM * len(asked)
+        return BALLOON_CYCLES_PER_VM * len(asked), True
 
 
 def balloon_of(vm: Vm) -> VirtioBalloon | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from emulator.hypervisor import lifecycle
 from emulator.hypervisor.gstage import frame_address
 from emulator.hypervisor.memory.backing import ABSENT
+from emulator.hypervisor.memory.ksm import Ksm
 from emulator.hypervisor.memory.reclaim import Reclaim
 from emulator.hypervisor.memory.settings import MemorySettings
 from emulator.hypervisor.partition import ram_code
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
 
 # Exit reasons: guest page faults that the pager serves.
-DEMAND_PAGING, SWAP_IN = "demand paging", "swap in"
-REASONS = (DEMAND_PAGING, SWAP_IN)
+DEMAND_PAGING, SWAP_IN, COPY_ON_WRITE = "demand paging", "swap in", "copy on write"
+REASONS = (DEMAND_PAGING, SWAP_IN, COPY_ON_WRITE)
 
 
 class Pager:
@@ -43,6 +44,7 @@ class Pager:
         self._partition = hypervisor.partition
         self.settings = settings
         self.reclaim = Reclaim(hypervisor, settings.swap_pages, settings.replacement)
+        self.ksm = Ksm(hypervisor)
 
     # Room
 
@@ -104,11 +106,13 @@ class Pager:
         if self.settings.on_demand:
             self.release(vm, range(len(vm.frames)))
         else:
+            self.release(vm, list(vm.backing.shared))
             self._host.discard(present(vm))
 
     def depopulate(self, vm: Vm) -> None:
         """Take all memory and the table from a VM."""
         self.reclaim.forget_all(vm)
+        self.drop(vm, list(vm.backing.shared))
         for hfn in present(vm):
             self.reclaim.went(hfn)
         frames = present(vm) + (vm.gstage.frames if vm.gstage else [])
@@ -126,7 +130,7 @@ class Pager:
             return ""
         page = page_of(gpa)
         if vm.frames[page] != ABSENT:
-            return ""
+            return COPY_ON_WRITE if page in vm.backing.shared else ""
         return SWAP_IN if page in vm.backing.swapped else DEMAND_PAGING
 
     def serve(self, vcpu: Vcpu, gpa: int) -> str:
@@ -140,6 +144,11 @@ class Pager:
             vm.backing.refused = refused
             lifecycle.suspend(self._hypervisor, vm, f"was paused, out of memory: {refused}")
             return f"no frame for GPA {gpa:#x}: {refused}"
+        if page in vm.backing.shared:
+            self._part(vm, page)
+            if wait:
+                self._hypervisor.block_vcpu(vcpu, self._hypervisor.now + wait)
+            return f"write to the shared page at GPA {gpa & -PAGE_BYTES:#x}: frame {vm.frames[page]} given"
         swapped = page in vm.backing.swapped
         hfn = self._give(vm, page)
         wait += self.settings.swap_latency if swapped else 0
@@ -167,18 +176,36 @@ class Pager:
         self.reclaim.came(frames[0])
         return frames[0]
 
+    def _part(self, vm: Vm, page: int) -> None:
+        """Give a page that shares a frame one of its own, with the same content; there is one to be had."""
+        self.ksm.state.breaks += 1
+        content = self.content(vm, page)
+        frame = self.ksm.leave(vm, page)
+        if frame is not None:
+            self.ksm.keep(vm, page, frame)
+        else:
+            vm.frames[page] = ABSENT
+            hfn = self._give(vm, page)
+            vm.backing.given -= 1
+            self._host.write(frame_address(hfn), content)
+        self._host.flush_all()
+
     # What devices and calls touch
 
     def writable(self, vm: Vm, page: int) -> int:
         """Return the frame of a page that the host writes to, ABSENT if it cannot have one."""
         hfn = vm.frames[page]
-        if hfn != ABSENT:
+        shared = page in vm.backing.shared
+        if hfn != ABSENT and not shared:
             if page in vm.backing.copies:
                 self.reclaim.forget_copy(vm, page)
             return hfn
         if self._make_room(vm)[0]:
             self._hypervisor.starved.append(vm)
             return ABSENT
+        if shared:
+            self._part(vm, page)
+            return vm.frames[page]
         hfn = self._give(vm, page)
         self.reclaim.forget_copy(vm, page)
         return hfn
@@ -204,15 +231,22 @@ class Pager:
         """Take the frames of pages back, zeroed; return how many there were."""
         assert vm.gstage is not None
         taken: list[int] = []
+        own = 0
         for page in pages:
             if vm.frames[page] != ABSENT:
-                self.reclaim.went(vm.frames[page])
-                taken.append(vm.frames[page])
+                frame: int | None = vm.frames[page]
+                if page in vm.backing.shared:
+                    frame = self.ksm.leave(vm, page)
+                else:
+                    self.reclaim.went(vm.frames[page])
+                    own += 1
+                if frame is not None:
+                    taken.append(frame)
                 vm.frames[page] = ABSENT
                 vm.gstage.unmap(RAM_BASE + page * PAGE_BYTES)
         self._host.discard(taken)  # and every hart forgets all translations
         self._partition.give_back(taken)
-        vm.backing.resident -= len(taken)
+        vm.backing.resident -= own
         return len(taken)
 
     # Contents, for those who only look

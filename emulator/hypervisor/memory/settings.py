@@ -14,8 +14,8 @@ class MemorySettings:
     `overcommit` is the memory of all VMs that are on, in percent of the host's, 0 for a static partition: a
     VM has all its frames from its start. With overcommit it gets a frame when it first touches a page.
     The swap area has `swap_pages`; a page is read or written in `swap_latency` cycles. `replacement` names
-    the policy that chooses what goes; every `age_every` cycles it is told what was used. `balloon_policy` is
-    asked every `balloon_every` cycles.
+    the policy that chooses what goes; every `age_every` cycles it is told what was used. With `ksm`,
+    `ksm_pages` are scanned every `ksm_every` cycles. `balloon_policy` is asked every `balloon_every` cycles.
     """
 
     overcommit: int = 0
@@ -23,6 +23,9 @@ class MemorySettings:
     replacement: str = "clock"
     swap_latency: int = 10_000
     age_every: int = 1_000_000
+    ksm: bool = False
+    ksm_pages: int = 100
+    ksm_every: int = 1_000_000
     balloon_policy: str = "manual"
     balloon_every: int = 1_000_000
 
