@@ -175,7 +175,7 @@ class VmBoard:
         """Write the low `size` bytes of `value`, or return the bytes read. Raises BusFault."""
         answer = self.bus.access(gpa, size, write, value)
         if write:
-            # Only the clock's alarm has a deadline, and no read sets it.
+            # Reading a register gives no device anything to do later.
             self._find_deadline()
         return answer
 

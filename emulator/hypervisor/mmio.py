@@ -53,6 +53,15 @@ def decode_access(word: int) -> MemoryInstruction | None:
 
 
 @lru_cache(maxsize=1024)
+def decode_transformed(htinst: int) -> MemoryInstruction | None:
+    """Return what a transformed instruction does to memory; None if it does so across a page."""
+    found = decode_access(htinst | UNCOMPRESSED)
+    if found is None or found.base:
+        return None
+    return found if htinst & UNCOMPRESSED else found._replace(length=2)
+
+
+@lru_cache(maxsize=1024)
 def describe(base: int, offset: int, write: bool) -> str:
     """Return an access in words, for the log."""
     return f"{'write to' if write else 'read from'} the device at GPA {base:#x}, offset {offset:#x}"
@@ -65,10 +74,7 @@ def instruction_of(host: Host, hart: Any) -> MemoryInstruction | None:
     """
     htinst = hart.htinst
     if htinst & TRANSFORMED:
-        found = decode_access(htinst | UNCOMPRESSED)
-        if found is None or found.base:
-            return None
-        return found if htinst & UNCOMPRESSED else found._replace(length=2)
+        return decode_transformed(htinst)
     found = decode_access(fetched(host, hart))
     if found is None or (hart.x[found.base] + found.offset) & NO_ADDRESS != hart.stval:
         return None
