@@ -38,6 +38,7 @@ from emulator.devices.virtio.entropy import VirtioEntropy
 from emulator.devices.virtio.mmio import EmptySlot, VirtioDevice, VirtioMmio
 from emulator.devices.virtio.network import VirtioNetwork
 from emulator.hypervisor import direct_boot
+from emulator.hypervisor.plain import Plain, PlainError, decode
 from emulator.hypervisor.vcpu import NEVER
 from emulator.hypervisor.vm import (
     ACTIVE,
@@ -236,6 +237,19 @@ class VmBoard:
         self.plic.drive_lines()
 
     # Wires
+
+    def wires(self) -> Plain:
+        """Return the levels of the wires between devices and vCPUs, as plain data."""
+        return {"lines": list(self._lines), "power_pressed": self._power_pressed}
+
+    def put_wires(self, plain: Plain) -> None:
+        """Take them over; the devices have their state already. Raises PlainError."""
+        lines = decode(plain["lines"], list[bool], "wires.lines")
+        if len(lines) != len(self._lines):
+            raise PlainError(f"wires.lines has {len(lines)} elements; expected {len(self._lines)}")
+        self._lines = lines
+        self._power_pressed = decode(plain["power_pressed"], bool, "wires.power_pressed")
+        self._find_deadline()
 
     def _set_line(self, index: int, bit: int, level: bool) -> None:
         if bit != SEI or index >= len(self._vm.vcpus):  # no wire, or its vCPU was taken away

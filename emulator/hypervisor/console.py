@@ -7,9 +7,23 @@ from __future__ import annotations
 
 import codecs
 from collections import deque
+from dataclasses import dataclass
+
+from emulator.hypervisor.plain import Plain, PlainError, decode
 
 OUTPUT_KEPT = 256 << 10  # characters
 INPUT_KEPT = 4 << 10  # bytes
+
+
+@dataclass(frozen=True)
+class ConsoleText:
+    """A console as data; `rest` is the undecoded end of the output, and flags of the decoder."""
+
+    earlier: str
+    text: str
+    length: int
+    input: bytes
+    rest: tuple[bytes, int]
 
 
 class Console:
@@ -69,6 +83,28 @@ class Console:
         text = self.text()
         first = max(position, self.length - len(text))
         return first, text[len(text) - (self.length - first) :] if first < self.length else ""
+
+    def to_plain(self) -> Plain:
+        """Return everything as plain data."""
+        rest, flags = self._decoder.getstate()
+        return {
+            "earlier": self.earlier,
+            "text": self.text(),
+            "length": self.length,
+            "input": bytes(self.input),
+            "rest": [rest, flags],
+        }
+
+    def put_plain(self, plain: Plain) -> None:
+        """Take over what `to_plain` gave. Raises PlainError."""
+        kept = decode(plain, ConsoleText, "console")
+        if len(kept.text) > OUTPUT_KEPT or len(kept.earlier) > OUTPUT_KEPT or len(kept.rest[0]) > 4:
+            raise PlainError("console holds more than a console keeps")
+        self.restart()
+        self.earlier, self.length = kept.earlier, max(kept.length, len(kept.text))
+        self.input.extend(kept.input[:INPUT_KEPT])
+        self._parts, self._kept = [kept.text], len(kept.text)
+        self._decoder.setstate((kept.rest[0], 0))
 
     def state_bytes(self) -> bytes:
         """Return output, undecoded rest and input, for the state hash."""

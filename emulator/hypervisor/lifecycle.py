@@ -84,8 +84,8 @@ def start(hypervisor: Hypervisor, vm: Vm) -> None:
     admission.require_vm(hypervisor, vm, vm.settings)
     _check_disk(hypervisor, vm)
     if vm.frames:  # of a crash
-        _take_memory_away(hypervisor, vm)
-    _give_memory(hypervisor, vm)
+        take_memory_away(hypervisor, vm)
+    give_memory(hypervisor, vm)
     _boot(hypervisor, vm)
     hypervisor.set_state(vm, VmState.RUNNING, "was started")
 
@@ -117,7 +117,7 @@ def reset(hypervisor: Hypervisor, vm: Vm) -> None:
 
 def restart(hypervisor: Hypervisor, vm: Vm, text: str) -> None:
     """Boot a VM again in the frames it has."""
-    _unload(hypervisor, vm)
+    unload(hypervisor, vm)
     hypervisor.pager.clear(vm)
     _boot(hypervisor, vm)
     hypervisor.set_state(vm, VmState.RUNNING, text)
@@ -135,8 +135,8 @@ def reload(hypervisor: Hypervisor, vm: Vm) -> None:
 def destroy(hypervisor: Hypervisor, vm: Vm, text: str = "was forced off") -> None:
     """Pull the plug: vCPUs stop where they are and the frames go back to the host, zeroed."""
     require(vm, "destroy")
-    _unload(hypervisor, vm)
-    _take_memory_away(hypervisor, vm)
+    unload(hypervisor, vm)
+    take_memory_away(hypervisor, vm)
     hypervisor.set_state(vm, VmState.SHUT_OFF, text)
 
 
@@ -145,7 +145,7 @@ def suspend(hypervisor: Hypervisor, vm: Vm, text: str = "was paused") -> None:
     require(vm, "suspend")
     vm.resumes_to = vm.lifecycle
     vm.paused_at = hypervisor.now_ticks
-    _unload(hypervisor, vm)
+    unload(hypervisor, vm)
     hypervisor.set_state(vm, VmState.PAUSED, text)
 
 
@@ -173,13 +173,13 @@ def undefine(hypervisor: Hypervisor, vm: Vm) -> None:
     """Forget a VM, and with it the frames of a crashed one."""
     require(vm, "undefine")
     if vm.frames:
-        _take_memory_away(hypervisor, vm)
+        take_memory_away(hypervisor, vm)
     del hypervisor.vms[vm.name]
 
 
 def crash(hypervisor: Hypervisor, vm: Vm, text: str) -> None:
     """Stop a VM for what its guest did. It keeps its frames, so that they can be looked at."""
-    _unload(hypervisor, vm)
+    unload(hypervisor, vm)
     hypervisor.set_state(vm, VmState.CRASHED, f"crashed: {text}")
 
 
@@ -237,7 +237,8 @@ def _check_disk(hypervisor: Hypervisor, vm: Vm) -> None:
         raise LifecycleError(str(error)) from error
 
 
-def _give_memory(hypervisor: Hypervisor, vm: Vm) -> None:
+def give_memory(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Make a table for a VM and let the pager fill it. Raises LifecycleError."""
     try:
         vm.gstage = GStage(hypervisor.host, hypervisor.partition, vm.index)
     except OutOfFramesError as error:
@@ -245,7 +246,8 @@ def _give_memory(hypervisor: Hypervisor, vm: Vm) -> None:
     hypervisor.pager.populate(vm)
 
 
-def _take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
+def take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Take a VM's frames, zeroed, and its network card's place at the switch."""
     hypervisor.pager.depopulate(vm)
     if vm.settings.network:
         hypervisor.networks.switch(vm.settings.network).unplug(vm.serial)
@@ -268,18 +270,23 @@ def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     vm.vcpus = [Vcpu(vm, index) for index in range(vm.settings.vcpus)]
     for vcpu in vm.vcpus:
         vcpu.born = vcpu.since = hypervisor.now
-    vm.board = VmBoard(
-        hypervisor,
-        vm,
-        lambda code: _stop(hypervisor, vm, code),
-        lambda: system_reset(hypervisor, vm, restart_wanted=True),
-    )
+    vm.board = new_board(hypervisor, vm)
     hypervisor.update_scheduler(vm)
     vm.vcpus[0].boot(image.entry, image.argument)
     hypervisor.wake(vm.vcpus[0], hypervisor.now)
 
 
-def _unload(hypervisor: Hypervisor, vm: Vm) -> None:
+def new_board(hypervisor: Hypervisor, vm: Vm) -> VmBoard:
+    """Return devices as they are at power-on."""
+    return VmBoard(
+        hypervisor,
+        vm,
+        lambda code: _stop(hypervisor, vm, code),
+        lambda: system_reset(hypervisor, vm, restart_wanted=True),
+    )
+
+
+def unload(hypervisor: Hypervisor, vm: Vm) -> None:
     """Take every vCPU of a VM off its pCPU and out of the queue."""
     for vcpu in vm.vcpus:
         hypervisor.unload(vcpu)

@@ -129,6 +129,11 @@ class RunLoop:
         """The same in ticks of the `time` counter."""
         return self.now // self.host.record.cycles_per_tick
 
+    @property
+    def now_ns(self) -> int:
+        """The same in nanoseconds."""
+        return self.now * 1_000_000_000 // self.host.clock_hz
+
     def clock_of(self, vcpu: Vcpu) -> int:
         """Return the clock of the pCPU that holds a vCPU, else the time now."""
         return self.now if vcpu.pcpu is None else self.pcpus[vcpu.pcpu].hart.clock

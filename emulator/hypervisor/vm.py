@@ -171,6 +171,10 @@ class Vm:
         self._disk[1].limits = settings.limits
         return self._disk[1]
 
+    def disk_if_any(self) -> VirtioBlock | None:
+        """Return its disk if it has one and that was ever there."""
+        return self.disk() if self.settings.disk is not None and self._disk is not None else None
+
     def settle_disk(self) -> None:
         """Write its disk's cache back; what cannot be written now stays there."""
         if self._disk is not None:

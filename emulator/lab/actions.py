@@ -20,6 +20,7 @@ from emulator.lab.memory_actions import MEMORY_VERBS
 from emulator.lab.memory_config import HOST_MEMORY_KEYS
 from emulator.lab.network_actions import NETWORK_VERBS
 from emulator.lab.programs import Program
+from emulator.lab.snapshot_actions import SNAPSHOT_VERBS
 from emulator.lab.storage_actions import STORAGE_VERBS
 from emulator.lab.values import ConfigError, nearest
 
@@ -219,6 +220,7 @@ VERBS: dict[str, Callable[[Lab, Result], Result]] = {
     "console_input": _console_input,
     "answer": _answer,
     "reset_lab": _reset_lab,
+    **SNAPSHOT_VERBS,
     **STORAGE_VERBS,
     **NETWORK_VERBS,
     **MEMORY_VERBS,

@@ -23,7 +23,17 @@ from emulator.hypervisor.network.pcap import pcap
 from emulator.hypervisor.network.switch import Switch
 from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import HOLDS_MEMORY, CpuSettings, DiskSettings, Vm, VmSettings, VmState
-from emulator.lab import actions, conditions, inspection, listing, observing, registers, resources, stories
+from emulator.lab import (
+    actions,
+    conditions,
+    inspection,
+    listing,
+    observing,
+    registers,
+    resources,
+    snapshots,
+    stories,
+)
 from emulator.lab.checkpoint import Checkpoint, CheckpointError
 from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
 from emulator.lab.cpu import to_cycles
@@ -42,6 +52,7 @@ from emulator.lab.observation import (
     WalkView,
 )
 from emulator.lab.programs import Program
+from emulator.lab.snapshots import Snapshots, SnapshotView
 from emulator.lab.storage_config import make_storage, pools_of
 from emulator.lab.timetravel import DEFAULT_BYTES, SPACING, Recorder
 from emulator.lab.values import nearest
@@ -119,6 +130,8 @@ class Lab:
         self.host_config: HostConfig = self.config_at_start.host
         self.vm_configs: dict[str, VmConfig] = {}
         self.edited: dict[str, Program] = {}  # VM name -> its own version of a program
+        self.snapshot_trees: dict[int, Snapshots] = {}  # VM's serial number -> its snapshots
+        self.templates: set[int] = set()  # serial numbers of VMs that cannot start
         self.hypervisor = self._new_hypervisor(0, position, next_event)
         make_storage(self.config_at_start.pools, self.hypervisor.storage)
         make_networks(self.config_at_start.networks, self.hypervisor.networks)
@@ -219,7 +232,8 @@ class Lab:
         for part in self.hypervisor.state_parts():
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part)
-        digest.update(json.dumps([self.seed, self.config.to_dict()], sort_keys=True).encode())
+        kept = [snapshots.state(self), sorted(self.templates)]
+        digest.update(json.dumps([self.seed, self.config.to_dict(), kept], sort_keys=True).encode())
         return digest.hexdigest()
 
     # Checkpoints
@@ -261,6 +275,15 @@ class Lab:
     def return_to(self, branch: str) -> None:
         """Go on where a branch of history was left. Raises LabError."""
         self.past.return_to(branch)
+
+    def make_room(self) -> None:
+        """Let go of the recorded past if its pages are in the way of something that has to be kept."""
+        if self.recorder is not None and not self.hypervisor.host.can_hold:
+            self.recorder.forget()
+
+    def snapshots(self, vm: str) -> list[SnapshotView]:
+        """Return a VM's snapshots, oldest first. Raises LabError."""
+        return snapshots.views(self, self.vm(vm))
 
     @property
     def past(self) -> Recorder:
@@ -332,6 +355,8 @@ class Lab:
     def start(self, vm: Vm) -> None:
         """Start a VM with its program as it is now. Raises LabError."""
         lifecycle.require(vm, "start")
+        if vm.serial in self.templates:
+            raise LabError(f"{vm.name} is a template: clone it, or make it an ordinary VM again", "vm")
         self._set_program(vm, self.program(vm.name))
         vm.settings = replace(vm.settings, cpu=self._cpu(self.vm_configs[vm.name]))
         lifecycle.start(self.hypervisor, vm)
@@ -400,6 +425,7 @@ class Lab:
         """Drop what belongs to a VM that was undefined."""
         del self.vm_configs[name]
         self.edited.pop(name, None)
+        snapshots.prune(self)
 
     def _set_program(self, vm: Vm, program: Program) -> None:
         """Let a VM's next start load `program`. Raises LabError if it does not assemble."""
@@ -487,6 +513,7 @@ class Lab:
                 "pcpus and memory can be changed only while all VMs are shut off;"
                 f" destroy {', '.join(busy)} first"
             )
+        snapshots.require_no_memory(self)
         old = self.hypervisor
         clock = max(pcpu.hart.clock for pcpu in old.pcpus)
         self.host_config = config

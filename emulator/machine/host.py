@@ -265,12 +265,22 @@ class Host:
         self.flush_fast()
         return Pages(self, table[1::2])
 
-    def adopt(self, frames: Iterable[int], pages: Pages) -> None:
-        """Let frames have the contents of `pages`, in this order, without copying them."""
-        assert pages.host is self
-        table = pairs(frames, pages.slots)
+    def adopt(self, frames: Iterable[int], slots: array[int]) -> None:
+        """Let frames have the contents of held slots, in this order, without copying them."""
+        table = pairs(frames, slots)
         self.engine.adopt(self.record, table.buffer_info()[0], 4 * len(table))
         self.flush_fast()
+
+    def keep(self, content: bytes) -> int:
+        """Return a slot with the content of one page, held once; there is one."""
+        record = self.record
+        assert record.free_count
+        assert len(content) == PAGE_BYTES
+        record.free_count -= 1
+        slot = ctypes.c_uint32.from_address(record.free_slots + record.free_count * 4).value
+        self.slot_references[slot] = 1
+        ctypes.memmove(record.store + slot * PAGE_BYTES, content, PAGE_BYTES)
+        return slot
 
     def memento(self) -> HostMemento:
         """Return what the host is beside its harts: RAM, the reservation, and the ring of events."""
@@ -281,7 +291,7 @@ class Host:
 
     def put_back(self, memento: HostMemento) -> None:
         """Take RAM, reservation and events back to where they were."""
-        self.adopt(self._all_frames, memento.pages)
+        self.adopt(self._all_frames, memento.pages.slots)
         record = self.record
         record.reservation_hart, record.event_count = memento.reservation_hart, memento.event_count
         ctypes.memmove(record.events, memento.events, len(memento.events))

@@ -41,6 +41,11 @@ class Pages:
         """Let go now."""
         self._release()
 
+    def take_over(self) -> array[int]:
+        """Return the slots, for which the caller answers from now on."""
+        self._release.detach()
+        return self.slots
+
     def page(self, index: int) -> bytes:
         """Return the 4096 bytes of one frame."""
         slot = self.slots[index]
