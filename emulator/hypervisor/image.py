@@ -21,6 +21,7 @@ from emulator.errors import VmLabError
 from emulator.hypervisor import lifecycle
 from emulator.hypervisor.memory import fitting
 from emulator.hypervisor.memory.backing import ABSENT
+from emulator.hypervisor.partition import ram_code
 from emulator.hypervisor.plain import Plain, PlainError, decode, put, to_plain
 from emulator.hypervisor.storage.state import CLUSTER_BYTES
 from emulator.hypervisor.vcpu import NEVER, SWITCHED, StealTime, Vcpu, VcpuState
@@ -185,9 +186,8 @@ def put_back(hypervisor: Hypervisor, vm: Vm, image: VmImage, text: str) -> None:
     lifecycle.unload(hypervisor, vm)
     vm.lifecycle = VmState.SHUT_OFF
     if vm.settings.network:
-        hypervisor.switch(vm.settings.network).unplug(vm.serial)
-    same_size = image.pages is not None and len(image.pages) == len(vm.frames)
-    if vm.frames and (not same_size or hypervisor.pager.settings.on_demand):
+        hypervisor.networks.switch(vm.settings.network).unplug(vm.serial)
+    if vm.frames and not _can_stay(hypervisor, vm, image):
         lifecycle.take_memory_away(hypervisor, vm)
     vm.settings = image.settings
     _put_disk(vm, image)
@@ -209,12 +209,26 @@ def _put_disk(vm: Vm, image: VmImage) -> None:
         put(vm.disk().state, image.state["disk"], None, "disk")
 
 
+def _can_stay(hypervisor: Hypervisor, vm: Vm, image: VmImage) -> bool:
+    """Return whether a VM has all the frames that an image takes, and nobody else has them."""
+    if image.pages is None or len(image.pages) != len(vm.frames) or ABSENT in vm.frames:
+        return False
+    codes, own = hypervisor.partition.codes, ram_code(vm.index)
+    return not hypervisor.pager.settings.on_demand and all(codes[hfn] == own for hfn in vm.frames)
+
+
 def _put_memory(hypervisor: Hypervisor, vm: Vm, pages: Pages) -> None:
+    if not hypervisor.pager.settings.on_demand:
+        hypervisor.host.adopt(vm.frames, pages.slots)
+        hypervisor.host.flush_all()
+        return
     for page, slot in enumerate(pages.slots):
-        if slot and vm.frames[page] == ABSENT and hypervisor.pager.writable(vm, page) == ABSENT:
-            raise ImageError(f"there is no frame for page {page} of {vm.name}")
-    placed = [page for page, hfn in enumerate(vm.frames) if hfn != ABSENT]
-    hypervisor.host.adopt((vm.frames[page] for page in placed), array("I", (pages.slots[n] for n in placed)))
+        if slot:
+            # One after the other: to give a page its frame may take another one's away, with what is in it.
+            hfn = hypervisor.pager.writable(vm, page)
+            if hfn == ABSENT:
+                raise ImageError(f"there is no frame for page {page} of {vm.name}")
+            hypervisor.host.adopt([hfn], array("I", [slot]))
     hypervisor.host.flush_all()
 
 

@@ -8,8 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator.hypervisor import image
+from emulator.hypervisor.memory.backing import ABSENT
 from emulator.lab import Lab, LabError
-from tests.lab.busy import play
+from emulator.lab.config import LabConfig
+from emulator.lab.programs import Program
+from tests.lab.busy import BUSY, play
+
+SCRIBBLE = Program("scribble.s", source=BUSY["scribble.s"])
 
 WORK = st.lists(
     st.one_of(
@@ -52,6 +57,7 @@ def conserved(lab: Lab) -> None:
         hfn
         for vm in lab.hypervisor.vms.values()
         for hfn in [*vm.frames, *(vm.gstage.frames if vm.gstage else [])]
+        if hfn != ABSENT
     ]
     assert len(owned) == len(set(owned))
     assert sum(code != 0 for code in partition.codes) == len(owned)
@@ -254,3 +260,17 @@ def test_snapshots_are_part_of_what_a_lab_goes_back_to_and_replays(full_lab: Cal
         fresh.apply(entry["action"])
     fresh.advance(end)
     assert fresh.state_hash() == state
+
+
+def test_pages_that_are_absent_or_swapped_out_come_back(engine: Any) -> None:
+    vms = [{"name": name, "program": "scribble.s", "memory": "256 KiB"} for name in "ab"]
+    host = {"memory": "1 MiB", "pcpus": 1, "overcommit": 2}
+    lab = Lab(LabConfig.from_dict({"host": host, "vms": vms}), {"scribble.s": SCRIBBLE}, 7, engine)
+    lab.apply({"verb": "start", "vm": "a"})
+    lab.advance(300_000)
+    lab.apply({"verb": "snapshot_create", "vm": "a", "name": "s"})
+    then = look(lab, "a")
+    lab.advance(600_000)
+    lab.apply({"verb": "snapshot_revert", "vm": "a", "name": "s"})
+    assert look(lab, "a") == then
+    conserved(lab)
