@@ -79,14 +79,16 @@ def regions_of(name: str, arguments: tuple[int, ...]) -> dict[str, tuple[int, in
 
 
 def _host_regions(host: Any) -> dict[str, tuple[int, int]]:
+    # The pages of a ROM are frames behind those of RAM, in the store behind all slots.
+    mapped = host.ram_frames + host.rom_frames
     return {
-        "store": (host.store, host.store_slots * PAGE_BYTES),
+        "store": (host.store, (host.store_slots + host.rom_frames) * PAGE_BYTES),
         "fresh": (host.store, host.store_slots * PAGE_BYTES),
-        "frame_slot": (host.frame_slot, host.ram_frames * 4),
+        "frame_slot": (host.frame_slot, mapped * 4),
         "slot_references": (host.slot_references, host.store_slots * 4),
         "free_slots": (host.free_slots, host.store_slots * 4),
         "code": (host.code, host.code_pages * CODE_PAGE_BYTES),
-        "frame_code": (host.frame_code, host.ram_frames * 4),
+        "frame_code": (host.frame_code, mapped * 4),
         "code_frame": (host.code_frame, host.code_pages * 4),
         "fast": (host.fast, host.harts * FAST_STRIDE),
         "events": (host.events, host.event_capacity * EVENT.size),

@@ -54,8 +54,8 @@ def bounded(region, address, size, write):
 def bounded_store(region, address, size, write):
     """An access to the backing store: inside one slot, which some frame has, and for a write only one frame.
 
-    A slot that is being filled (REGION_FRESH) belongs to no frame yet. Slot 0, the shared zero page, is never
-    written.
+    A slot that is being filled (REGION_FRESH) belongs to no frame yet. Slot 0, the shared zero page, and the
+    pages of a ROM, behind all slots, are never written.
     """
     if not within(region, address, size):
         return violated(region, address, size, write)
@@ -64,6 +64,9 @@ def bounded_store(region, address, size, write):
     slot = offset >> 12
     if (offset & 0xFFF) + size > PAGE_BYTES or (write and slot == 0):
         return violated(region, address, size, write)
+    if not within(REGION_REFERENCES, bounds.start[REGION_REFERENCES] + slot * 4, 4):
+        # A page of ROM.
+        return violated(region, address, size, write) if write else address
     references = load_u32(bounds.start[REGION_REFERENCES] + slot * 4)
     if region == REGION_FRESH:
         sound = references == 0

@@ -272,6 +272,9 @@ def translate(hart, host, walk, va, access, priv, virt, sum_bit, by_execute, com
         hpa = translate_stage2(hart, host, walk, gpa, access, access, 0, by_execute, commit)
         if span < walk.page_bytes:
             walk.page_bytes = span
+    if hpa == NO_ADDRESS and walk.cause == NO_TRAP:
+        # The very last byte, without paging: an address as good as any other, at which there is no memory.
+        return fail(hart, walk, access_fault(access))
     walk.hpa = hpa
     return hpa
 

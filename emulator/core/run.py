@@ -165,7 +165,8 @@ def run(hart, host, budget):
     x = hart.x
     f = hart.f
     fast = hart.fast
-    pc = hart.pc
+    # Whoever set it: an instruction at an odd address would be read across the end of its page.
+    pc = hart.pc & ~1
     n = 0
     traps = 0
     cause = NO_TRAP

@@ -58,7 +58,7 @@ def test_index_into_an_unknown_array_is_refused() -> None:
 
 
 def test_regions_are_what_the_host_has_allotted(engine: Any) -> None:
-    host = Host(3, 1 << 20, 100_000_000, engine)
+    host = Host(3, 1 << 20, 100_000_000, engine, rom_pages=2)
     addresses = ctypes.addressof(host.harts[1]), ctypes.addressof(host.record)
     regions = regions_of("run", (*addresses, 0))
     for name, arena in host._arenas.items():

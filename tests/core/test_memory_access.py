@@ -108,6 +108,16 @@ def test_access_that_leaves_ram_is_an_access_fault(machine: Machine) -> None:
     assert machine.load(end - 8) == 0
 
 
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [("lbu a0, (a1)", LOAD_ACCESS), ("sb a0, (a1)", STORE_ACCESS), ("lh a0, (a1)", LOAD_ACCESS)],
+)
+def test_very_last_byte_is_no_memory(machine: Machine, line: str, cause: int) -> None:
+    machine.hart.x[10], machine.hart.x[11] = 7, (1 << 64) - 1
+    hart = machine.step(line)
+    assert (hart.mcause, hart.mtval, hart.x[10]) == (cause, (1 << 64) - 1, 7)
+
+
 def test_access_that_wraps_around_the_address_space_is_an_access_fault(machine: Machine) -> None:
     assert run_with(machine, "ld a1, (a0)", (1 << 64) - 4).mcause == LOAD_ACCESS
 

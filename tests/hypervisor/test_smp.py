@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from emulator.hypervisor.vcpu import VcpuState
 from emulator.hypervisor.vm import VmState
+from emulator.state import RAM_BASE
 from tests.hypervisor.bench import Bench
 
 START = """
@@ -193,3 +196,14 @@ second: addi a0, a0, '0'
     assert sorted(vm.console.text()) == list("01234567")
     runs = [vcpu.run_cycles for vcpu in vm.vcpus]
     assert max(runs) - min(runs) < 250_000
+
+
+@pytest.mark.parametrize("offset", [1, 0xFFF])
+def test_vcpu_started_at_an_odd_address_begins_at_the_even_one(bench: Bench, offset: int) -> None:
+    """At the end of a page, 16 bits from the odd address would reach into another frame."""
+    place = RAM_BASE + 0x8000
+    vm = bench.vm(f"li a0, 1\n li a1, {place + offset}\n sbi HSM, 0\n 1: wfi\n j 1b", vcpus=2)
+    bench.run(200_000)
+    registers = bench.hypervisor.registers(vm.vcpus[1])
+    # What is there is zero, which is no instruction.
+    assert (registers.vsepc, registers.vscause, registers.vstval) == (place + (offset & ~1), 2, 0)
