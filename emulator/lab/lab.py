@@ -21,6 +21,7 @@ from emulator.hypervisor.memory import fitting
 from emulator.hypervisor.network import NetworkError
 from emulator.hypervisor.network.pcap import pcap
 from emulator.hypervisor.network.switch import Switch
+from emulator.hypervisor.storage.state import VolumeFormat
 from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import HOLDS_MEMORY, CpuSettings, DiskSettings, Vm, VmSettings, VmState
 from emulator.lab import (
@@ -33,6 +34,7 @@ from emulator.lab import (
     resources,
     snapshots,
     stories,
+    volume_images,
 )
 from emulator.lab.checkpoint import Checkpoint, CheckpointError
 from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
@@ -480,6 +482,10 @@ class Lab:
     def networks(self) -> list[resources.NetworkView]:
         """Return networks with their ports and counters."""
         return resources.networks_view(self)
+
+    def volume_image(self, name: str, form: VolumeFormat = "qcow2", flat: bool = True) -> bytes:
+        """Return a volume as an image file; one that is not `flat` names its backing. Raises LabError."""
+        return volume_images.volume_image(self, name, form, flat)
 
     def pcap(self, network: str) -> bytes:
         """Return what was captured in a network, as a pcap file. Raises LabError."""

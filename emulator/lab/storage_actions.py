@@ -30,6 +30,7 @@ from emulator.lab.storage_config import (
     resource_name,
 )
 from emulator.lab.values import boolean, one_of, table_of, whole_number
+from emulator.lab.volume_images import import_volume
 
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab
@@ -167,6 +168,16 @@ def _vol_upload(lab: Lab, arguments: Result) -> Result:
     return {"volume": name, "bytes": len(data)}
 
 
+def _vol_import(lab: Lab, arguments: Result) -> Result:
+    """Make a volume of an image (base64): qcow2, or anything else as raw."""
+    table_of(arguments, "vol_import", ("volume", "pool", "data"))
+    _required(arguments, "volume", "pool", "data")
+    data = decoded(arguments["data"])
+    found = import_volume(lab, arguments["volume"], str(arguments["pool"]), data)
+    _note(lab, "vol_import", f"volume {found['volume']} was made of an image of {len(data)} bytes")
+    return found
+
+
 def decoded(data: object) -> bytes:
     """Return what a base64 text holds. Raises LabError."""
     try:
@@ -272,6 +283,7 @@ STORAGE_VERBS: dict[str, Callable[[Lab, Result], Result]] = {
     "vol_commit": _vol_commit,
     "vol_rebase": _vol_rebase,
     "vol_upload": _vol_upload,
+    "vol_import": _vol_import,
     "disk_limits": _disk_limits,
     "disk_fault": _disk_fault,
     "disk_heal": _disk_heal,

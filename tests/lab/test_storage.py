@@ -1,7 +1,9 @@
 """Storage on running guests, by public verbs: thin pools, overlays, throttles, faults; what is refused."""
 
 import base64
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +138,22 @@ def test_what_was_flushed_outlives_the_loss_of_power(make_lab: Callable[..., Lab
     assert lab.vm("a").state.value == "shut off"
 
 
+def test_a_checkpoint_holds_volumes_and_requests_under_way(make_lab: Callable[..., Lab]):
+    lab = make_lab({"volume": "a-disk", "latency": "1 ms", "cache": "writeback"}, clusters=12, flush_every=3)
+    lab.apply({"verb": "pool_resize", "pool": "fast", "capacity": "1 MiB"})
+    start(lab, "a")
+    run_to(lab, "a", "...f.")
+    checkpoint, then = lab.checkpoint(), lab.state_hash()
+    run_to(lab, "a", "...f...f...f..")
+    expected, at = lab.state_hash(), lab.position
+    lab.apply({"verb": "power_loss", "vm": "a"})
+    lab.apply({"verb": "vol_rebase", "volume": "a-disk", "backing": ""})
+    lab.restore(checkpoint)
+    assert lab.state_hash() == then
+    lab.advance(at)
+    assert lab.state_hash() == expected
+
+
 def test_a_lab_with_throttled_disks_is_the_same_in_every_run(make_lab: Callable[..., Lab]):
     hashes: set[str] = set()
     for parts in (1, 7):
@@ -159,6 +177,12 @@ REFUSED: list[tuple[dict[str, object], str]] = [
     ({"verb": "vol_rebase", "volume": "golden", "backing": "a-disk"}, "it would back itself"),
     ({"verb": "vol_upload", "volume": "golden", "data": "eA=="}, "golden cannot be written to: it backs"),
     ({"verb": "vol_upload", "volume": "b-disk", "data": "?"}, "data must be base64"),
+    ({"verb": "vol_import", "volume": "x", "pool": "fast", "data": "UUZJ+w=="}, "no qcow2 image: it has 4"),
+    ({"verb": "vol_import", "volume": "x", "pool": "fast", "data": "eA==" * 8}, "data must be base64"),
+    (
+        {"verb": "vol_import", "volume": "x", "pool": "fast", "data": "eHh4" * 8000},
+        "the image needs more than the 20480 bytes that are free",
+    ),
     ({"verb": "vol_upload", "volume": "a-disk", "data": "eA=="}, "a-disk is the disk of a; shut it off"),
     ({"verb": "pool_delete", "pool": "fast"}, "pool fast holds golden, a-disk, b-disk"),
     ({"verb": "pool_resize", "pool": "fast", "capacity": "none"}, "capacity is wrong"),
@@ -196,6 +220,41 @@ def test_bytes_can_be_put_into_a_volume_and_read_only_guests_share_it(make_lab: 
     run_to(lab, "a", "!")
     run_to(lab, "b", "!")
     assert lab.vm("b").disk().contents()[512:524] == b"from outside"
+
+
+@pytest.mark.parametrize("options", [[], ["-c"], ["-o", "cluster_size=512"], ["-o", "compat=0.10"]])
+def test_a_guests_disk_goes_out_to_qemu_and_comes_back(
+    make_lab: Callable[..., Lab], qemu_img: str, tmp_path: Path, options: list[str]
+):
+    lab = make_lab({"volume": "a-disk"}, clusters=4)
+    data = base64.b64encode(bytes(5000) + b"under the overlay").decode()
+    lab.apply({"verb": "vol_upload", "volume": "a-disk", "offset": 20480, "data": data})
+    start(lab, "a")
+    run_to(lab, "a", "...")
+    ours, raw, theirs = (tmp_path / name for name in ("ours.qcow2", "raw.img", "theirs.qcow2"))
+    ours.write_bytes(lab.volume_image("a-disk"))
+    subprocess.run([qemu_img, "check", ours], check=True, capture_output=True)
+    subprocess.run([qemu_img, "convert", "-O", "raw", ours, raw], check=True)
+    assert raw.read_bytes() == lab.vm("a").disk().contents() == lab.volume_image("a-disk", "raw")
+    subprocess.run([qemu_img, "convert", "-O", "qcow2", *options, raw, theirs], check=True)
+    data = base64.b64encode(theirs.read_bytes()).decode()
+    lab.apply({"verb": "pool_resize", "pool": "fast", "capacity": "1 MiB"})
+    answer = lab.apply({"verb": "vol_import", "volume": "back", "pool": "fast", "data": data})
+    assert (answer["capacity"], answer["format"]) == (64 << 10, "qcow2")
+    assert lab.volume_image("back", "raw") == raw.read_bytes()
+
+
+def test_an_overlay_goes_out_with_the_name_of_its_backing(
+    make_lab: Callable[..., Lab], qemu_img: str, tmp_path: Path
+):
+    lab = make_lab({"volume": "a-disk"}, clusters=4)
+    start(lab, "a")
+    run_to(lab, "a", "...")
+    for name in ("golden", "a-disk"):
+        (tmp_path / f"{name}.qcow2").write_bytes(lab.volume_image(name, flat=False))
+    out = tmp_path / "raw.img"
+    subprocess.run([qemu_img, "convert", "-O", "raw", tmp_path / "a-disk.qcow2", out], check=True)
+    assert out.read_bytes() == lab.vm("a").disk().contents()
 
 
 def test_a_lab_with_pools_is_replayed_and_reset(make_lab: Callable[..., Lab], engine: Any):
