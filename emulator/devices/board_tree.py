@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from emulator.devices.isa_tree import isa_properties
+from emulator.isa.extensions import Isa
 from emulator.machine.fdt import Node, cells64
 from emulator.machine.host import TIMEBASE_HZ
 from emulator.state import RAM_BASE
@@ -13,11 +15,6 @@ from emulator.state import RAM_BASE
 if TYPE_CHECKING:
     from emulator.devices.virt import BoardConfig
 
-# Extensions that the harts may have and the tree does not name: software that uses them wants more of the
-# tree (block sizes), or of firmware (menvcfg.PBMTE), than is certain to be there.
-UNNAMED = (
-    "zicbom", "zicbop", "zicboz", "zicond", "zihpm", "smstateen", "ssstateen", "svade", "svnapot", "svpbmt",
-)  # fmt: skip
 PLIC_PHANDLE = 1
 TEST_PHANDLE = 2
 FIRST_CPU_PHANDLE = 16
@@ -33,7 +30,7 @@ def board_tree(config: BoardConfig, initrd: tuple[int, int] | None, virtio: int)
     }  # fmt: skip
     _chosen(root, config, initrd)
     root.add(f"memory@{RAM_BASE:x}", device_type="memory", reg=cells64(RAM_BASE, config.memory_bytes))
-    _cpus(root, config.harts, config.isa.string(UNNAMED))
+    _cpus(root, config.harts, config.isa)
     _soc(root, config.harts, virtio)
     return root
 
@@ -48,7 +45,7 @@ def _chosen(root: Node, config: BoardConfig, initrd: tuple[int, int] | None) -> 
         chosen.properties["linux,initrd-end"] = cells64(initrd[1])
 
 
-def _cpus(root: Node, harts: int, isa: str) -> None:
+def _cpus(root: Node, harts: int, isa: Isa) -> None:
     cpus = root.add("cpus", address_cells=1, size_cells=0, timebase_frequency=TIMEBASE_HZ)
     for hart in range(harts):
         cpu = cpus.add(
@@ -57,9 +54,9 @@ def _cpus(root: Node, harts: int, isa: str) -> None:
             reg=hart,
             status="okay",
             compatible="riscv",
-            riscv__isa=isa,
             mmu_type="riscv,sv57",
         )
+        cpu.properties |= isa_properties(isa)
         add_interrupt_controller(cpu, FIRST_CPU_PHANDLE + hart)
 
 

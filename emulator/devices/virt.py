@@ -23,13 +23,14 @@ from emulator.machine.bare import BareMachine
 from emulator.machine.elf import Executable
 from emulator.machine.engine import Engine
 from emulator.machine.fdt import flatten
-from emulator.state import RAM_BASE, ROM_BASE
+from emulator.state import PAGE_BYTES, RAM_BASE, ROM_BASE
 
 FINISHER, RTC, CLINT, PLIC = 0x10_0000, 0x10_1000, 0x200_0000, 0xC00_0000
 UART, VIRTIO, VIRTIO_STRIDE, VIRTIO_SLOTS = 0x1000_0000, 0x1000_1000, 0x1000, 8
 RTC_IRQ, UART_IRQ, VIRTIO_IRQ = 11, 10, 1
 KERNEL_OFFSET = 0x20_0000
 TREE_ALIGNMENT = 0x20_0000
+TREE_SLACK = 0x4000  # firmware adds nodes to the tree where it lies
 MAX_HARTS = 8
 
 
@@ -74,6 +75,7 @@ class Board:
         self.machine = BareMachine(config.harts, config.memory_bytes, engine, config.isa, ROM_PAGES)
         self.reset_asked = False
         self._console = console
+        self._loaded = RAM_BASE  # the end of what is in RAM
         self._initrd: tuple[int, int] | None = None
         self._htif: Htif | None = None
         self._attach(virtio)
@@ -111,6 +113,7 @@ class Board:
                     f" {segment.address + segment.size - 1:#x}; RAM is {RAM_BASE:#x} to {end - 1:#x}"
                 )
             self.machine.host.write(segment.address, segment.data)
+            self._loaded = max(self._loaded, segment.address + segment.size)
 
     def load_bytes(self, data: bytes, address: int, name: str) -> None:
         """Copy raw bytes into RAM. Raises BoardError."""
@@ -120,6 +123,7 @@ class Board:
                 f"{name}: {len(data)} bytes do not fit at {address:#x}; RAM ends at {end - 1:#x}"
             )
         self.machine.host.write(address, data)
+        self._loaded = max(self._loaded, address + len(data))
 
     def load_initrd(self, data: bytes, name: str) -> None:
         """Put an initial RAM disk where QEMU puts it: at half of RAM, 128 MiB at most. Raises BoardError."""
@@ -144,12 +148,19 @@ class Board:
             self.uart.receive(data)
 
     def start(self, entry: int, next_entry: int = 0) -> None:
-        """Write device tree and boot ROM, which sends every hart to `entry`."""
+        """Write device tree and boot ROM, which sends every hart to `entry`. Raises BoardError."""
         tree = flatten(board_tree(self.config, self._initrd, len(self.virtio)))
         end = RAM_BASE + self.config.memory_bytes
-        address = (end - len(tree)) & -TREE_ALIGNMENT
-        if address < RAM_BASE + KERNEL_OFFSET:
-            address = (end - len(tree)) & -8
+        room = len(tree) + TREE_SLACK
+        address = (end - room) & -TREE_ALIGNMENT
+        if address < max(RAM_BASE + KERNEL_OFFSET, self._loaded):
+            address = (end - room) & -PAGE_BYTES
+        if address < self._loaded:
+            needed = self._loaded + room + PAGE_BYTES - RAM_BASE
+            raise BoardError(
+                f"memory is {self.config.memory_bytes >> 10} KiB, and with the device tree {needed >> 10} KiB"
+                " are needed; give the board more memory"
+            )
         self.machine.host.write(address, tree)
         self.machine.host.write_rom(boot_code(entry, address) + dynamic_info(next_entry))
 

@@ -24,15 +24,14 @@ from emulator.devices.board_tree import (
     add_soc,
     wires,
 )
+from emulator.devices.isa_tree import isa_properties
 from emulator.hypervisor.vm import POWER_IRQ, VmSettings
-from emulator.isa.extensions import DEFAULT_ISA
+from emulator.isa.extensions import Isa
 from emulator.machine.elf import Segment
 from emulator.machine.fdt import Node, cells64, flatten
 from emulator.machine.host import TIMEBASE_HZ
 from emulator.state import PAGE_BYTES, RAM_BASE
 
-SINGLE_LETTERS = "imafdc"  # in the order of the ISA string; never h: a guest has no guests
-OTHER_EXTENSIONS = ("zicsr", "zifencei", "zicond", "zba", "zbb", "zbs", "sstc")
 READ_WRITE = 6
 ENTROPY_BYTES = 32
 KEY_POWER = 116  # Linux's number of the key
@@ -47,8 +46,8 @@ class BootImage:
     argument: int
 
 
-def boot_image(settings: VmSettings, entropy: bytes) -> BootImage:
-    """Return what a VM starts from; `entropy` seeds the guest's random numbers.
+def boot_image(settings: VmSettings, isa: Isa, entropy: bytes) -> BootImage:
+    """Return what a VM with these extensions starts from; `entropy` seeds the guest's random numbers.
 
     A kernel's lie in the VM's memory and apart if it has `memory_needed`.
     """
@@ -56,29 +55,23 @@ def boot_image(settings: VmSettings, entropy: bytes) -> BootImage:
     if not executable.device_tree:
         return BootImage(executable.segments, executable.entry, 0)
     end = RAM_BASE + settings.memory
-    tree_size = len(device_tree(settings, (0, 0), entropy))
+    tree_size = len(device_tree(settings, isa, (0, 0), entropy))
     tree_at = (end - tree_size) // PAGE_BYTES * PAGE_BYTES
     initrd_at = (tree_at - len(executable.initrd)) // PAGE_BYTES * PAGE_BYTES
-    tree = device_tree(settings, (initrd_at, initrd_at + len(executable.initrd)), entropy)
+    tree = device_tree(settings, isa, (initrd_at, initrd_at + len(executable.initrd)), entropy)
     segments = [*executable.segments, Segment(tree_at, tree, len(tree), READ_WRITE)]
     if executable.initrd:
         segments.append(Segment(initrd_at, executable.initrd, len(executable.initrd), READ_WRITE))
     return BootImage(tuple(segments), executable.entry, tree_at)
 
 
-def memory_needed(settings: VmSettings) -> int:
+def memory_needed(settings: VmSettings, isa: Isa) -> int:
     """Return the least memory, in bytes, in which nothing of a kernel's boot image overlaps."""
     executable = settings.executable
-    tree = len(device_tree(settings, (0, 0), bytes(ENTROPY_BYTES)))
+    tree = len(device_tree(settings, isa, (0, 0), bytes(ENTROPY_BYTES)))
     sizes = [*(segment.size for segment in executable.segments), tree, len(executable.initrd)]
     below = min(segment.address for segment in executable.segments) - RAM_BASE
     return below + sum(-(-size // PAGE_BYTES) * PAGE_BYTES for size in sizes)
-
-
-def isa_string() -> str:
-    """Return the extensions of a guest's hart, as `riscv,isa` spells them."""
-    letters = "".join(letter for letter in SINGLE_LETTERS if DEFAULT_ISA.misa >> (ord(letter) - ord("a")) & 1)
-    return "_".join([f"rv64{letters}", *OTHER_EXTENSIONS])
 
 
 def entropy_of(*parts: object) -> bytes:
@@ -86,7 +79,7 @@ def entropy_of(*parts: object) -> bytes:
     return hashlib.blake2b(repr(parts).encode(), digest_size=ENTROPY_BYTES).digest()
 
 
-def device_tree(settings: VmSettings, initrd: tuple[int, int], entropy: bytes) -> bytes:
+def device_tree(settings: VmSettings, isa: Isa, initrd: tuple[int, int], entropy: bytes) -> bytes:
     """Return the blob that describes a VM; its length does not depend on `initrd`."""
     root = Node("", {"#address-cells": 2, "#size-cells": 2, "compatible": "vmlab,vm", "model": "VM Lab VM"})
     chosen = root.add("chosen", bootargs=settings.append)
@@ -98,7 +91,7 @@ def device_tree(settings: VmSettings, initrd: tuple[int, int], entropy: bytes) -
     root.add(f"memory@{RAM_BASE:x}", device_type="memory", reg=memory)
     cpus = root.add("cpus", address_cells=1, size_cells=0, timebase_frequency=TIMEBASE_HZ)
     for index in range(settings.vcpus):
-        _add_cpu(cpus, index)
+        _add_cpu(cpus, index, isa)
     plic_wires = wires(settings.vcpus, INTERRUPT_M_EXTERNAL, INTERRUPT_S_EXTERNAL)
     add_peripherals(add_soc(root), plic_wires, settings.occupied_slots())
     button = root.add("buttons", compatible="gpio-keys").add("power", label="power", linux__code=KEY_POWER)
@@ -106,7 +99,7 @@ def device_tree(settings: VmSettings, initrd: tuple[int, int], entropy: bytes) -
     return flatten(root)
 
 
-def _add_cpu(cpus: Node, index: int) -> None:
+def _add_cpu(cpus: Node, index: int, isa: Isa) -> None:
     cpu = cpus.add(f"cpu@{index}", device_type="cpu", reg=index, status="okay", compatible="riscv")
-    cpu.properties |= {"riscv,isa": isa_string(), "mmu-type": "riscv,sv39"}
+    cpu.properties |= {**isa_properties(isa), "mmu-type": "riscv,sv39"}
     add_interrupt_controller(cpu, FIRST_CPU_PHANDLE + index)

@@ -11,6 +11,7 @@ from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.faults import STORIES_KEPT, Fault
 from emulator.hypervisor.gstage import frame_address
+from emulator.hypervisor.guest_isa import guest_isa
 from emulator.hypervisor.memory.backing import ABSENT
 from emulator.hypervisor.memory.daemon import MemoryDaemon
 from emulator.hypervisor.memory.pager import Pager
@@ -320,7 +321,7 @@ class Hypervisor(RunLoop):
         assert settings.name not in self.vms
         taken = {vm.index for vm in self.vms.values()}
         index = next(number for number in range(len(taken) + 1) if number not in taken)
-        vm = Vm(settings, index, self.next_serial, self.storage)
+        vm = Vm(settings, index, self.next_serial, self.storage, guest_isa(self.host.isa))
         vm.tagged = self.vmids
         self.next_serial += 1
         self.vms[settings.name] = vm

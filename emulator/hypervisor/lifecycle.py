@@ -213,7 +213,7 @@ def _check_program_fits(vm: Vm) -> None:
 
 
 def _check_kernel_fits(vm: Vm) -> None:
-    needed = direct_boot.memory_needed(vm.settings)
+    needed = direct_boot.memory_needed(vm.settings, vm.isa)
     if needed > vm.settings.memory:
         enough = -(-needed // MEBIBYTE) + ROOM_FOR_LINUX
         raise LifecycleError(
@@ -256,7 +256,7 @@ def take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
 def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     vm.starts += 1
     vm.backing.restart()
-    image = direct_boot.boot_image(vm.settings, hypervisor.entropy(vm))
+    image = direct_boot.boot_image(vm.settings, vm.isa, hypervisor.entropy(vm))
     for segment in image.segments:
         hypervisor.write_guest(vm, segment.address, segment.data)
     vm.exits.clear()

@@ -28,8 +28,10 @@ from emulator.core.csr_bits import (
     VSTI,
 )
 from emulator.hypervisor.counters import Counters
+from emulator.hypervisor.guest_isa import guest_envcfg, guest_isa
 from emulator.hypervisor.sbi_pmu import Pmu
 from emulator.hypervisor.scheduler import VcpuInfo
+from emulator.isa.extensions import Isa
 from emulator.machine.host import Host
 from emulator.state import HART, MMIO_NONE, NO_ADDRESS, PRIV_S
 
@@ -176,7 +178,7 @@ class Vcpu:
         context.hideleg = VS_INTERRUPTS
         context.hcounteren = COUNTERS
         context.scounteren = COUNTERS  # user programs may read the time, as firmware and KVM allow
-        context.henvcfg = ENVCFG_STCE
+        context.henvcfg = guest_envcfg(self.vm.isa)
         context.hgatp = self.vm.hgatp
         self.set_time_offset(self.vm.time_offset)
         context.vstimecmp = NO_ADDRESS
@@ -242,7 +244,7 @@ def prepare_hart(hart: Any) -> None:
     hart.mideleg = S_INTERRUPTS | VS_INTERRUPTS | 1 << 12
     hart.mcounteren = COUNTERS
     hart.mstateen[:] = hart.hstateen[:] = [STATEEN_SE | STATEEN_ENVCFG, STATEEN_SE, STATEEN_SE, STATEEN_SE]
-    hart.menvcfg = ENVCFG_STCE
+    hart.menvcfg = guest_envcfg(guest_isa(Isa(hart.extensions)))
     # Guests may use floating point; their own vsstatus.FS says whether they do. A world switch always carries
     # it.
     hart.mstatus |= FS if hart.extensions & EXT_F else 0

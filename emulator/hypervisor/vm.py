@@ -24,6 +24,7 @@ from emulator.hypervisor.network import PLAIN_LINK, LinkSettings
 from emulator.hypervisor.scheduler.interface import DEFAULT_WEIGHT, PERIOD_CYCLES
 from emulator.hypervisor.storage import Storage
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
+from emulator.isa.extensions import Isa
 from emulator.machine.elf import Executable
 from emulator.state import PAGE_BYTES, RAM_BASE
 
@@ -107,12 +108,14 @@ class VmSettings:
 class Vm:
     """One VM. `lifecycle` never is IDLE; `state` is what people are shown."""
 
-    def __init__(self, settings: VmSettings, index: int, serial: int, storage: Storage) -> None:
+    def __init__(self, settings: VmSettings, index: int, serial: int, storage: Storage, isa: Isa) -> None:
         """Define a VM that is shut off.
 
-        `index` picks its colour, `serial` (from 1, never reused) its VMID; `storage` has its volume.
+        `index` picks its colour, `serial` (from 1, never reused) its VMID; `storage` has its volume;
+        its harts have `isa`.
         """
         self.settings = settings
+        self.isa = isa
         self.index = index
         self.serial = serial
         self.vmid = serial & 0x3FFF

@@ -86,9 +86,13 @@ class Isa:
         """The value of misa: MXL 64 bits, the letters, S and U."""
         return 2 << 62 | _MODES | self.bits & (1 << _LETTERS) - 1
 
-    def string(self, without: Iterable[str] = ()) -> str:
-        """Return the canonical ISA string, as a device tree's `riscv,isa` spells it; `b` as its parts."""
-        names = [name for name in NAMES if name in self and name != "b" and name not in without]
+    def names(self) -> list[str]:
+        """Return the extensions in the canonical order; `b` as its parts."""
+        return [name for name in NAMES if name in self and name != "b"]
+
+    def string(self) -> str:
+        """Return the canonical ISA string, as a device tree's `riscv,isa` spells it."""
+        names = self.names()
         single = "".join(name for name in names if len(name) == 1)
         return "_".join([PREFIX + single, *(name for name in names if len(name) > 1)])
 

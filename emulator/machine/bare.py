@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from emulator.core.csr_bits import ENVCFG_ADUE, ENVCFG_PBMTE
 from emulator.isa.extensions import DEFAULT_ISA, Isa
 from emulator.machine.bus import Bus
 from emulator.machine.debug import Stop
@@ -56,6 +57,7 @@ class BareMachine:
         self._cycles_per_tick: int = self.host.record.cycles_per_tick
         for hart in self.host.harts:
             hart.pc = ROM_BASE
+            hart.menvcfg = _reset_envcfg(isa)
             hart.priv = PRIV_M
             hart.pmp_entries = PMP_ENTRIES
 
@@ -163,6 +165,12 @@ class BareMachine:
         for part in self.state_parts():
             digest.update(part)
         return digest.hexdigest()
+
+
+def _reset_envcfg(isa: Isa) -> int:
+    """Return menvcfg at reset, as on QEMU's `virt`: firmware older than an extension leaves it on."""
+    types = ENVCFG_PBMTE if "svpbmt" in isa else 0
+    return types | (ENVCFG_ADUE if "svadu" in isa and "svade" not in isa else 0)
 
 
 def _quantum_end(clock: int) -> int:

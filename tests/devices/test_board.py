@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from emulator.core.csr_bits import ENVCFG_ADUE, ENVCFG_PBMTE
+from emulator.devices.board_tree import board_tree
 from emulator.devices.virt import Board, BoardConfig, BoardError
+from emulator.isa.extensions import DEFAULT_ISA, Isa, parse_isa
 from emulator.machine.debug import Breakpoint, Stop, Watchpoint
 from emulator.state import RAM_BASE
 
@@ -259,6 +262,41 @@ def test_a_program_that_does_not_fit_is_refused(engine: Any) -> None:
         board.load_initrd(bytes(600_000), "initrd")
     with pytest.raises(BoardError, match="tohost is at 0x1000; RAM is 0x80000000"):
         board.enable_htif(0x1000, None)
+
+
+def test_a_board_without_room_for_its_device_tree_is_refused(engine: Any) -> None:
+    board = Board(BoardConfig(1, 1 << 20), engine, bytearray().extend)
+    board.load_bytes(bytes((1 << 20) - 0x4000), RAM_BASE, "firmware.bin")
+    with pytest.raises(BoardError, match=r"memory is 1024 KiB, and with the device tree 10\d\d KiB"):
+        board.start(RAM_BASE)
+
+
+def test_the_device_tree_leaves_firmware_room_to_add_to_it(engine: Any) -> None:
+    for memory in (1 << 20, 64 << 20):
+        board = Board(BoardConfig(1, memory), engine, bytearray().extend)
+        board.start(RAM_BASE)
+        board.run(1)
+        hart = board.machine.host.harts[0]
+        tree = hart.x[11]
+        size = int.from_bytes(board.machine.host.read(tree + 4, 4), "big")
+        assert tree + size + 0x4000 <= RAM_BASE + memory
+
+
+@pytest.mark.parametrize("isa", [DEFAULT_ISA, parse_isa("rv64imac_zicbom")])
+def test_the_device_tree_names_every_extension(engine: Any, isa: Isa) -> None:
+    root = board_tree(BoardConfig(isa=isa), None, 0)
+    cpu = root.find("cpus/cpu@0")
+    assert cpu is not None
+    assert cpu.properties["riscv,isa"] == isa.string()
+    assert cpu.properties["riscv,isa-extensions"] == isa.names()
+    assert ("riscv,cboz-block-size" in cpu.properties) is ("zicboz" in isa)
+
+
+def test_older_firmware_finds_memory_types_on(engine: Any) -> None:
+    reset = {"rv64i_svpbmt": ENVCFG_PBMTE, "rv64i_svadu": ENVCFG_ADUE, "rv64i_svade_svadu": 0}
+    for text, value in reset.items():
+        board = Board(BoardConfig(isa=parse_isa(text)), engine, bytearray().extend)
+        assert board.machine.host.harts[0].menvcfg == value
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,12 @@ def firmware(path: Path, package: str) -> bytes:
 class Boot:
     """A board under OpenSBI with what its console has shown."""
 
-    def __init__(self, engine: Any, harts: int = 1, virtio: Sequence[VirtioDevice] = ()) -> None:
+    def __init__(
+        self, engine: Any, harts: int = 1, virtio: Sequence[VirtioDevice] = (), memory: int = 128 << 20
+    ) -> None:
         """Load fw_dynamic as a raw image."""
         self.console = bytearray()
-        self.board = Board(BoardConfig(harts), engine, self.console.extend, virtio)
+        self.board = Board(BoardConfig(harts, memory), engine, self.console.extend, virtio)
         self.board.load_bytes(firmware(OPENSBI / "fw_dynamic.bin", "opensbi"), RAM_BASE, "fw_dynamic.bin")
 
     def until(self, text: bytes, cycles: int) -> bool:
@@ -62,9 +64,9 @@ class Boot:
         return bytes(self.console)
 
 
-@pytest.mark.parametrize("harts", [1, 4])
-def test_opensbi_shows_its_banner(engine: Any, harts: int) -> None:
-    boot = Boot(engine, harts)
+@pytest.mark.parametrize(("harts", "memory"), [(1, 1 << 20), (4, 128 << 20)])
+def test_opensbi_shows_its_banner(engine: Any, harts: int, memory: int) -> None:
+    boot = Boot(engine, harts, memory=memory)
     boot.board.start(RAM_BASE, RAM_BASE + KERNEL_OFFSET)
     assert boot.until(b"Boot HART MEDELEG", BANNER_CYCLES), boot.console.decode()
     text = boot.console.decode()

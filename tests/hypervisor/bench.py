@@ -7,6 +7,7 @@ from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import Vm, VmSettings
 from emulator.isa.assembler import assemble
+from emulator.isa.extensions import DEFAULT_ISA, Isa
 from emulator.machine.elf import Executable, Segment
 from emulator.machine.host import Host
 
@@ -51,9 +52,10 @@ class Bench:
         pcpus: int = 2,
         memory: int = 8 << 20,
         timeslice: int = 100_000,
+        isa: Isa = DEFAULT_ISA,
         **hypervisor: Any,
     ) -> None:
-        self.host = Host(pcpus, memory, 100_000_000, engine)
+        self.host = Host(pcpus, memory, 100_000_000, engine, isa)
         self.hypervisor = Hypervisor(self.host, timeslice, Revision(), **hypervisor)
 
     def vm(self, source: str, name: str = "a", start: bool = True, **settings: Any) -> Vm:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from emulator.core import cmo
 from emulator.hypervisor import lifecycle
 from emulator.hypervisor.vm import Vm
+from emulator.isa.extensions import parse_isa
 from emulator.machine.fdt import Node, parse
 from emulator.state import RAM_BASE
 from tests.hypervisor.bench import Bench, executable
@@ -58,6 +60,24 @@ def test_the_tree_describes_memory_and_vcpus(bench: Bench):
     assert _property(tree, "cpus", "timebase-frequency") == struct.pack(">I", 10_000_000)
     assert _property(tree, "cpus/cpu@2", "riscv,isa").startswith(b"rv64ima")
     assert _property(tree, "chosen", "bootargs") == b"console=hvc0 quiet\0"
+
+
+@pytest.mark.parametrize(
+    ("host", "guest"),
+    [
+        ("rv64imah_sstc_svade_svadu_smstateen_zicboz", "rv64ima_zicboz_zicsr_ssstateen_sstc_svade"),
+        ("rv64imach_zicboz_svadu", "rv64imac_zicboz_zicsr_svadu"),
+    ],
+)
+def test_the_tree_names_the_extensions_that_a_guest_has(
+    make_bench: Callable[..., Bench], host: str, guest: str
+) -> None:
+    bench = make_bench(isa=parse_isa(host))
+    tree = _tree(bench, _start(bench))
+    assert _property(tree, "cpus/cpu@0", "riscv,isa") == guest.encode() + b"\0"
+    listed = _property(tree, "cpus/cpu@0", "riscv,isa-extensions").decode().split("\0")
+    assert listed == [*parse_isa(guest).names(), ""]
+    assert _property(tree, "cpus/cpu@0", "riscv,cboz-block-size") == struct.pack(">I", cmo.BLOCK_BYTES)
 
 
 def test_the_initramfs_lies_where_the_tree_says(bench: Bench):

@@ -93,7 +93,7 @@ def reserved_frames(settings: VmSettings) -> int:
 
 def image_pages(vm: Vm) -> int:
     """Return how many pages are written before a VM's first instruction."""
-    image = direct_boot.boot_image(vm.settings, bytes(direct_boot.ENTROPY_BYTES))
+    image = direct_boot.boot_image(vm.settings, vm.isa, bytes(direct_boot.ENTROPY_BYTES))
     pages: set[int] = set()
     for segment in image.segments:
         if segment.data:
