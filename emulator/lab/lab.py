@@ -63,7 +63,8 @@ from emulator.machine.engine import Engine
 from emulator.machine.host import Host
 
 NS_PER_SECOND = 1_000_000_000
-DEFAULT_COMMAND_LINE = "console=hvc0"
+# Linux numbers its consoles as it finds them: the SBI one first.
+COMMAND_LINES: Mapping[str, str] = {"sbi": "console=hvc0", "virtio": "console=hvc1"}
 Action = Mapping[str, Any]
 Answer = str | int | float | bool | list[str]
 
@@ -542,7 +543,7 @@ class Lab:
             memory=config.memory,
             executable=Executable(0, ()),
             on_fault=config.on_fault,
-            append=config.append or DEFAULT_COMMAND_LINE,
+            append=config.append or COMMAND_LINES[config.console],
             disk=disk,
             network=config.network,
             link=config.link,

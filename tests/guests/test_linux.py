@@ -11,6 +11,7 @@ from emulator.machine.engine import Engine
 
 PROMPT = "~ # "
 BOOT_CYCLES = 100_000_000
+PAUSE_CYCLES = 2_000_000_000
 TARGET_INSTRUCTIONS = 45_000_000
 
 pytestmark = pytest.mark.slow
@@ -152,3 +153,18 @@ def test_a_timer_costs_the_guest_no_exit(make_lab: Callable[..., Lab]):
     _run_to_prompt(lab, "a")
     _type(lab, "a", "sleep 0.2; echo slept", "slept\r\n")
     assert "timer" not in lab.vm("a").exits
+
+
+@pytest.mark.parametrize(("console", "limit_ms"), [("sbi", 2_100), ("virtio", 100)])
+def test_a_key_after_a_long_pause_is_echoed(
+    engine: Engine, linux_image: bytes, console: str, limit_ms: int
+) -> None:
+    """Linux looks for SBI input ever more seldom, down to every 2 s; virtio input interrupts it."""
+    vm = {"name": "a", "memory": "32 MiB", "program": "linux", "autostart": True, "console": console}
+    config = LabConfig.from_dict({"host": {"pcpus": 1, "memory": "48 MiB"}, "vms": [vm]})
+    lab = Lab(config, {"linux": Program("linux", elf=linux_image)}, 1, engine)
+    _run_to_prompt(lab, "a")
+    lab.advance(lab.position + PAUSE_CYCLES)
+    typed = lab.now_ns
+    _type(lab, "a", "echo $((6*7))", "42\r\n")
+    assert lab.now_ns - typed < limit_ms * 1_000_000
