@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 from emulator.core.csr_bits import MPP_LOW, MPRV, MPV, SPP, SPV
 from emulator.fuzz import known
@@ -12,6 +12,9 @@ from emulator.fuzz.layout import (
     CODE_BYTES,
     CONTEXTS,
     COUNTER,
+    DATA,
+    DATA_PAGES,
+    EXEC,
     FLOATS,
     GLOBAL,
     LINK,
@@ -23,9 +26,11 @@ from emulator.fuzz.layout import (
 )
 from emulator.fuzz.operands import random_operands, value
 from emulator.fuzz.program import Atom, Line, line
+from emulator.fuzz.worlds import World
 from emulator.isa.csrs import CSR_NUMBERS
 from emulator.isa.encodings import COMPRESSED, TABLE, expand
 from emulator.isa.instruction import Instruction
+from emulator.state import PAGE_BYTES
 
 Lines = tuple[Line, ...]
 FREE = tuple(number for number in range(5, 31) if number not in RESERVED)
@@ -127,6 +132,11 @@ def computed_access(chance: random.Random, label: int) -> Lines:
     """A load or store at a computed address, seldom aligned."""
     kinds = ("load", "store", "fpload", "fpstore") if FLOATS else ("load", "store")
     row = chance.choice([row for row in rows(*kinds) if row.length == 4])
+    if chance.random() < 0.25:
+        # Across the end of a page, if the pointer is in its second half.
+        end = line("ori", rd=SCRATCH, rs1=chance.choice(POINTERS), imm=0x7FF)
+        operands = free_operands(row, chance) | {"rs1": SCRATCH, "imm": -chance.randrange(8)}
+        return (end, made(row, operands))
     return (*address(chance, 0x7FF), made(row, free_operands(row, chance) | {"rs1": SCRATCH}))
 
 
@@ -254,6 +264,28 @@ def csr_write(chance: random.Random, label: int) -> Lines:
     return (*found, line("csrrs", rd=rd, rs1=0, csr=number), restored)
 
 
+def pend(chance: random.Random, label: int) -> Lines:
+    """Set or clear pending bits of interrupts that software may set, in one of the CSRs that show them."""
+    name, bits = chance.choice(known.PENDING)
+    register = free(chance)
+    operation = chance.choice(("csrrs", "csrrs", "csrrc"))
+    wanted = chance.choice([1 << bit for bit in range(13) if bits >> bit & 1])
+    return (*load_immediate(register, wanted), line(operation, rd=0, rs1=register, csr=CSR_NUMBERS[name]))
+
+
+def edit(entries: list[int], chance: random.Random, label: int) -> Lines:
+    """Store a page-table entry where nothing translates addresses, then ask for a context, which fences."""
+    register = free(chance)
+    target = chance.choice((DATA, EXEC)) + PAGE_BYTES * chance.randrange(DATA_PAGES)
+    entry = target >> 2 | chance.choice((0xDF, 0xCF, 0xD7, 0x1F, 0x5F, 0xDB, chance.getrandbits(8)))
+    store = (
+        *load_immediate(register, entry),
+        *wide(SCRATCH, chance.choice(entries)),
+        line("sd", rs1=SCRATCH, rs2=register, imm=0),
+    )
+    return (*store, *switch(chance, label))
+
+
 def float_csr(chance: random.Random, label: int) -> Lines:
     """Read or write fcsr or a part of it."""
     number = chance.choice((1, 2, 3))
@@ -325,20 +357,19 @@ Maker = Callable[[random.Random, int], Lines]
 _MIX: list[tuple[Maker, int]] = [
     (compute, 24), (branch, 10), (call, 3), (leap, 3), (access, 20), (computed_access, 8), (atomic, 8),
     (constant, 3), (switch, 5), (system, 3), (hypervisor, 4), (csr_read, 4), (csr_write, 6), (back_to, 3),
-    (lent, 3), (patch, 2),
+    (lent, 3), (patch, 2), (pend, 3),
 ]  # fmt: skip
 _FLOAT_MIX: list[tuple[Maker, int]] = [(floating, 14), (float_csr, 3)]
 
 
-@cache
-def _mix() -> tuple[list[Maker], list[int]]:
-    mix = _MIX + (_FLOAT_MIX if FLOATS else [])
+def _mix(world: World) -> tuple[list[Maker], list[int]]:
+    mix = [*_MIX, (partial(edit, world.entries), 2), *(_FLOAT_MIX if FLOATS else [])]
     return [maker for maker, _ in mix], [weight for _, weight in mix]
 
 
-def atoms(chance: random.Random, count: int) -> tuple[Atom, ...]:
+def atoms(chance: random.Random, count: int, world: World) -> tuple[Atom, ...]:
     """Make the atoms of a program."""
-    makers, weights = _mix()
+    makers, weights = _mix(world)
     found: list[Atom] = []
     room = CODE_BYTES - 64
     loop: int | None = None

@@ -73,7 +73,7 @@ def _program(chance: random.Random, world: World, name: str) -> Program:
     contexts = tuple(worlds.contexts(chance, world))
     registers = tuple(0 if number < 5 else value(chance) for number in range(32))
     floats = tuple(value(chance) for _ in range(32)) if FLOATS else ()
-    return Program(name, atoms.atoms(chance, ATOMS), contexts, registers, floats)
+    return Program(name, atoms.atoms(chance, ATOMS, world), contexts, registers, floats)
 
 
 def _record(program: Program) -> bytes:

@@ -128,7 +128,18 @@ def origin(note: Note) -> Origin:
         virtual, level, by_guest = True, status[2] >> 8 & 1, True
         trap = [*(note[name] for name in ("vsepc", "vscause", "vstval")), 0, 0]
     place, cause, tval, physical, word = trap
-    return Origin(place, cause, tval, physical << 2, word, virtual, level, by_guest, status)
+    return Origin(
+        place,
+        cause,
+        tval,
+        physical << 2,
+        word,
+        virtual,
+        level,
+        by_guest,
+        status,
+        note["pmpcfg0"] != known.PMP_UNDIVIDED,
+    )
 
 
 def instruction(batch: Batch, program: int, note: Note) -> tuple[Instruction | None, dict[str, int]]:

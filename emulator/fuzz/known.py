@@ -64,6 +64,8 @@ KEPT = frozenset(
     {"sscratch", "vsscratch", "mtval", "mcause", "mtval2", "scause", "stval", "vscause", "vstval"}
 )
 ONLY_WHOLE = frozenset({"satp", "vsatp", "hgatp", "mepc", "sepc", "vsepc"})
+# Pending bits that software sets, never more than one at once.
+PENDING = (("mip", 0x222), ("sip", 0x2), ("hvip", 0x404), ("hip", 0x4))
 LCOFI = 1 << 13
 VSTIP = 1 << 6
 
@@ -130,6 +132,9 @@ MASKS: dict[str, int] = {
 }
 ADDRESS_CAUSES = frozenset({0, 1, 3, 4, 5, 6, 7, 12, 13, 15, 20, 21, 23})
 # Where QEMU may load from a page that we may not store to, nothing may be behind it.
+# Access faults, and what QEMU takes them for; AMOs for loads.
+GUEST_FAULTS_OF_PMP = ((1, 20), (5, 21), (7, 23), (7, 21))
+PMP_UNDIVIDED = 0x1F << 24
 LOADS_OF_STORE = {15: (13, 5, 21), 7: (5,), 6: (4,), 23: (21, 5)}
 CAUSES = ("mcause", "scause", "vscause")
 TVALS = {"mtval": "mcause", "stval": "scause", "vstval": "vscause"}
@@ -204,6 +209,9 @@ def excused(
         and b == a & -row.width
     ):
         return "tval-aligned"
+    parts = row is not None and row.width and b < a < b + row.width and ours["pmpcfg0"] != PMP_UNDIVIDED
+    if name in TVALS and ours[TVALS[name]] in (5, 7) and parts:
+        return "pmp-parts"
     if name in TVALS and ours[TVALS[name]] == 3 and b == 0:
         return "ebreak"
     if name in TVALS and ours[TVALS[name]] in (2, 22) and row is not None:
@@ -233,6 +241,7 @@ class Origin:
     level: int  # 0 U, 1 S, 3 M
     by_guest: bool  # handled in VS-mode
     status: tuple[int, int, int]  # mstatus, hstatus, vsstatus
+    protected: bool  # PMP divides memory
 
     def bit(self, register: int, number: int) -> bool:
         """Return a bit of mstatus (0), hstatus (1) or vsstatus (2)."""
@@ -257,6 +266,9 @@ def forgiven(
         return "implicit-write"
     if kind in LOADS_AND_STORES and both and causes in ((5, 13), (7, 15)) and crosses(ours.tval, theirs.tval):
         return "crossing"
+    through_guest = ours.virtual or kind in ("hload", "hstore")
+    if both and ours.protected and through_guest and causes in GUEST_FAULTS_OF_PMP:
+        return "pmp-guest"
     as_load = theirs.cause in LOADS_OF_STORE.get(ours.cause, ()) and ours.tval == theirs.tval
     if kind == "amo" and both and as_load:
         return "amo-cause"
@@ -275,6 +287,8 @@ def forgiven(
 def unequal_privilege(trapped: Origin, row: Instruction | None, operands: Mapping[str, int]) -> str:
     """Return why only one of the machines may refuse an instruction, or nothing."""
     name = row.name if row else ""
+    if row and row.width and trapped.protected and trapped.cause in (5, 7) and trapped.tval % row.width:
+        return "pmp-parts"
     if trapped.cause not in (1 if trapped.by_guest else 2, 2, 22):
         return ""
     if name == "sret" and trapped.virtual and trapped.level == 1 and trapped.bit(0, TSR_BIT):
@@ -349,6 +363,16 @@ REASONS = {
     "tsr": (
         'QEMU 7.2 lets TSR forbid SRET in VS-mode too: "The TSR and TVM fields of mstatus affect execution '
         'only in HS-mode, and not in VS-mode" (18.4.1)'
+    ),
+    "pmp-guest": (
+        "QEMU 7.2 calls what PMP refuses to a guest a guest-page fault: "
+        '"attempting to execute a load ... without read permissions raises a load access-fault exception" '
+        "(3.7.1)"
+    ),
+    "pmp-parts": (
+        "We make a misaligned access in parts and check each, QEMU checks it whole: "
+        '"misaligned loads, stores, and instruction fetches may also be decomposed into multiple accesses, '
+        'some of which may succeed" (3.7.1)'
     ),
     "hlv-sum": (
         'QEMU 7.2 treats vsstatus.SUM as set for HLV and HSV: they have "the address translation and '

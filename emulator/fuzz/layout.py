@@ -43,7 +43,7 @@ RESERVED = frozenset({LINK, GLOBAL, SCRATCH, COUNTER, *POINTERS, TARGET})
 CONTEXT_CSRS = (
     "mstatus", "hstatus", "vsstatus", "satp", "vsatp", "hgatp", "medeleg", "hedeleg", "mideleg", "hideleg",
     "menvcfg", "henvcfg", "mcounteren", "hcounteren", "scounteren", "stvec", "vstvec", "stimecmp",
-    "vstimecmp", "htimedelta",
+    "vstimecmp", "htimedelta", "pmpaddr0", "pmpaddr1", "pmpaddr2", "pmpaddr3", "pmpcfg0",
 )  # fmt: skip
 # Interrupts: set too, until the first has been taken.
 PENDING_CSRS = ("mip", "hvip", "mie")
@@ -60,7 +60,7 @@ NOTED_CSRS = (
     "mcounteren",
     "menvcfg", "scause", "sepc", "stval", "stvec", "sscratch", "satp", "scounteren", "stimecmp", "hstatus",
     "hedeleg", "hideleg", "hvip", "hcounteren", "henvcfg", "htval", "htinst", "hgatp", "htimedelta",
-    "vsstatus", "vscause", "vsepc", "vstval", "vstvec", "vsscratch", "vsatp", "vstimecmp",
+    "vsstatus", "vscause", "vsepc", "vstval", "vstvec", "vsscratch", "vsatp", "vstimecmp", "pmpcfg0",
 )  # fmt: skip
 FLOAT_FIELDS = ("fcsr", *(f"f{number}" for number in range(32))) if FLOATS else ()
 RECORD_FIELDS = (

@@ -56,6 +56,7 @@ GOOD = PTE_V | PTE_R | PTE_W | PTE_X | PTE_A | PTE_D
 RWX = PTE_R | PTE_W | PTE_X
 VPN0 = 0x1FF << 12
 STCE, PBMTE, ADUE = 1 << 63, 1 << 62, 1 << 61
+PMP_ALL = 0x1F
 NAPOT_BITS, NAPOT_PATTERN, PBMT_LOW = 4, 8, 61
 FS_LOW = 13
 NEVER = (1 << 64) - 1
@@ -182,8 +183,18 @@ def build(chance: random.Random) -> World:
         nested.map(page, page, flags if flags & PTE_R else flags & ~PTE_X)
     world.data["hgatp"] = fill(chance, world, nested, gpas, physical, 0)
     world.targets["hgatp"] = fill(chance, world, nested, exec_gpas, executable, 0)
+    for name, tables in (("satp", host), ("vsatp", guest), ("hgatp", nested)):
+        lead_back(chance, tables, world.data[name])
     world.start = free[-1] + PAGE_BYTES if free else POOL
     return world
+
+
+def lead_back(chance: random.Random, tables: Tables, pages: list[int]) -> None:
+    """Let some entries of level 1 point to the table that they stand in."""
+    for page in pages:
+        place = tables.entry(page, 1)
+        if place is not None and chance.random() < 0.06:
+            tables.memory[place] = place >> 12 << 10 | PTE_V
 
 
 def random_pages(chance: random.Random, count: int, mode: int, root_bits: int = 0) -> list[int]:
@@ -240,7 +251,7 @@ def fill(
                 target, flags = targets[0] | NAPOT_PATTERN << 12, flags | PTE_N
         place = tables.entry(page, level)
         if place is not None:
-            world.entries.append(place)
+            world.entries += [place] * (level == 0)
             world.memory[place] = target >> 2 | spoilt(chance, flags, 0.4, page_types=world.page_types)
     for page in pages:
         place = tables.entry(page, 1)
@@ -280,10 +291,27 @@ def context(chance: random.Random, world: World, mode: str) -> Context:
         ),
     }
     made |= {f"{level}counteren": chance.choice((0, 7, chance.randrange(8))) for level in "mhs"}
+    made |= protection(chance)
     made |= status(chance, mode)
     made |= interrupts(chance)
     made["base"] = USER_CODE if user and made["vsatp" if virt else "satp"] else CODE
     made |= pointers(chance, world, mode, made)
+    return made
+
+
+def protection(chance: random.Random) -> Context:
+    """Return entries of PMP: the last one allows all, those before it divide data and what is jumped to."""
+    made: Context = {f"pmpaddr{number}": 0 for number in range(3)}
+    made |= {"pmpaddr3": NEVER, "pmpcfg0": PMP_ALL << 24}
+    if chance.random() < 0.7:
+        return made
+    for number in range(3):
+        size = 1 << chance.randrange(2, 14)
+        place = chance.choice((DATA, DATA, EXEC)) + chance.randrange(0, DATA_PAGES * PAGE_BYTES, 4)
+        made[f"pmpaddr{number}"] = (place & -size | chance.choice((0, size // 2 - 1))) >> 2
+        # Off, from the entry before on (the first one would begin at 0), four bytes, or a power of two.
+        matching = chance.choice((0, 2, 3, 3) if number == 0 else (1, 1, 2, 3))
+        made["pmpcfg0"] |= (matching << 3 | chance.choice((0, 1, 3, 4, 5, 7))) << 8 * number
     return made
 
 
@@ -326,6 +354,9 @@ def interrupts(chance: random.Random) -> Context:
     made["mip"], made["hvip"] = chance.getrandbits(13) & 0x222, chance.getrandbits(13) & 0x444
     made["hvip"] &= ~known.VSTIP
     made["msip"], made["mtimecmp"] = chance.getrandbits(1), chance.choice((0, NEVER))
+    if chance.random() < 0.4:
+        # Nothing yet: the program may set what is pending.
+        made |= {"mip": 0, "hvip": 0, "msip": 0, "mtimecmp": NEVER}
     made["mie"] = known.one_of_each_level(chance, made["mideleg"] | 0x1444, made["hideleg"])
     return made
 
