@@ -248,7 +248,7 @@ def fill(
         if world.page_types and level == 0:
             flags |= chance.choice((0, 0, 0, 1, 2)) << PBMT_LOW
             if may_be_large(page, pages, NAPOT_BITS) and chance.random() < 0.5:
-                target, flags = targets[0] | NAPOT_PATTERN << 12, flags | PTE_N
+                target, flags = targets[0] & ~0xFFFF | NAPOT_PATTERN << 12, flags | PTE_N
         place = tables.entry(page, level)
         if place is not None:
             world.entries += [place] * (level == 0)
