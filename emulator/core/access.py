@@ -117,7 +117,8 @@ def load_misaligned(hart, host, va, size, priv, virt, context):
             hart.trap_offset = done
             return 0
         if not is_ram(host, hpa):
-            refuse(hart, LOAD_ACCESS, va, virt)
+            refuse(hart, LOAD_ACCESS, byte, virt)
+            hart.trap_offset = done
             return 0
         value |= ram_read(host, hpa, 1) << (8 * done)
         note_access(host, hpa, 1, WATCH_LOAD)
@@ -163,7 +164,8 @@ def store_misaligned(hart, host, va, value, size, priv, virt, context):
             hart.trap_offset = done
             return
         if not is_ram(host, hpa):
-            refuse(hart, STORE_ACCESS, va, virt)
+            refuse(hart, STORE_ACCESS, byte, virt)
+            hart.trap_offset = done
             return
         if writable_bytes(host, frame_of(host, hpa)) == 0:
             hart.trap_cause = WAIT_STORE

@@ -102,9 +102,11 @@ def test_misaligned_access_to_a_device_is_an_access_fault(machine: Machine, line
 
 def test_access_that_leaves_ram_is_an_access_fault(machine: Machine) -> None:
     end = RAM_BASE + machine.host.memory_bytes
-    assert run_with(machine, "ld a1, (a0)", end - 4).mcause == LOAD_ACCESS
+    hart = run_with(machine, "ld a1, (a0)", end - 4)
+    assert (hart.mcause, hart.mtval) == (LOAD_ACCESS, end), "the portion that caused the fault"
+    assert hart.mtinst >> 15 & 31 == 4
     hart = run_with(machine, "sd a1, (a0)", end - 4, 1)
-    assert hart.mcause == STORE_ACCESS
+    assert (hart.mcause, hart.mtval) == (STORE_ACCESS, end)
     assert machine.load(end - 8) == 0
 
 
