@@ -104,8 +104,8 @@ def excuses(a: Note, b: Note, batch: Batch, program: int) -> set[str]:
 
 def _parting(a: Note, b: Note, batch: Batch, program: int) -> str:
     ours, theirs = origin(a), origin(b)
-    row, operands = instruction(batch, program, a)
-    why = known.forgiven(ours, theirs, row, operands, batch.world.guest_leaf)
+    row, _ = instruction(batch, program, a)
+    why = known.forgiven(ours, theirs, row, batch.world.guest_leaf)
     return why or next(
         filter(
             None,

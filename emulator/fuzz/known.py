@@ -20,6 +20,7 @@ from emulator.core.csr_bits import (
     MPRV,
     MSTATUS_WRITABLE,
     MXR,
+    PTE_V,
     PTE_W,
     SSTATUS_WRITABLE,
 )
@@ -66,7 +67,6 @@ KEPT = frozenset(
 ONLY_WHOLE = frozenset({"satp", "vsatp", "hgatp", "mepc", "sepc", "vsepc"})
 # Pending bits that software sets, never more than one at once.
 PENDING = (("mip", 0x222), ("sip", 0x2), ("hvip", 0x404), ("hip", 0x4))
-LCOFI = 1 << 13
 VSTIP = 1 << 6
 
 
@@ -252,7 +252,6 @@ def forgiven(
     ours: Origin,
     theirs: Origin,
     row: Instruction | None,
-    operands: Mapping[str, int],
     leaf: Callable[[int], int],
 ) -> str:
     """Return why two machines may go separate ways at our trap, at the instruction `row`, or nothing.
@@ -262,13 +261,18 @@ def forgiven(
     kind = row.kind if row else ""
     both = ours.place == theirs.place
     causes = (ours.cause, theirs.cause)
-    if ours.pseudoinstruction == IMPLICIT_WRITE and not leaf(ours.guest_physical) & PTE_W:
+    entry = leaf(ours.guest_physical)
+    if ours.pseudoinstruction == IMPLICIT_WRITE and entry & (PTE_V | PTE_W) == PTE_V:
         return "implicit-write"
     if kind in LOADS_AND_STORES and both and causes in ((5, 13), (7, 15)) and crosses(ours.tval, theirs.tval):
         return "crossing"
     through_guest = ours.virtual or kind in ("hload", "hstore")
     if both and ours.protected and through_guest and causes in GUEST_FAULTS_OF_PMP:
         return "pmp-guest"
+    # The aligned words on both sides of the border, of which the access may need a few bytes only.
+    before = 0 < ours.tval - theirs.tval <= row.width if row and kind in LOADS_AND_STORES else False
+    if both and ours.protected and before and theirs.tval % 4 == 0 and ours.cause == theirs.cause:
+        return "pmp-parts"
     as_load = theirs.cause in LOADS_OF_STORE.get(ours.cause, ()) and ours.tval == theirs.tval
     if kind == "amo" and both and as_load:
         return "amo-cause"
