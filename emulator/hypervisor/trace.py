@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 SliceKind = Literal["run", "hypervisor", "idle"]
-EventKind = Literal["action", "state", "exit", "fault", "console", "device"]
+EventKind = Literal["action", "state", "exit", "fault", "console", "device", "alarm"]
 # event id, revision, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles charged
 ExitRecord = tuple[int, int, int, int, str, str, str, int, int, int, int]
 

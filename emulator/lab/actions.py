@@ -18,6 +18,7 @@ from emulator.lab.config import LIVE_VM_KEYS, VM_KEYS, HostConfig, VmConfig
 from emulator.lab.errors import LabError
 from emulator.lab.memory_actions import MEMORY_VERBS
 from emulator.lab.memory_config import HOST_MEMORY_KEYS
+from emulator.lab.monitoring.rules import read_rules, sampling_interval
 from emulator.lab.network_actions import NETWORK_VERBS
 from emulator.lab.programs import Program
 from emulator.lab.snapshot_actions import SNAPSHOT_VERBS
@@ -147,6 +148,21 @@ def _set_host(lab: Lab, arguments: Result) -> Result:
     return {"host": config.to_dict(), "was": was}
 
 
+def _set_rules(lab: Lab, arguments: Result) -> Result:
+    """Watch other rules (`rules`), or take samples more or less often (`sampling`)."""
+    _only(arguments, "rules", "sampling")
+    if not arguments:
+        raise LabError("nothing to change; give rules or sampling")
+    monitor = lab.monitor
+    rules = read_rules(arguments["rules"]) if "rules" in arguments else monitor.rules
+    every = sampling_interval(arguments["sampling"]) if "sampling" in arguments else monitor.every_ns
+    was = lab.config.to_dict()
+    monitor.set_rules(rules)
+    monitor.every_ns = every
+    _note(lab, "set_rules", f"rules are now: {', '.join(rule.name for rule in rules) or 'none'}")
+    return {"was": {key: was.get(key, [] if key == "rules" else "10 ms") for key in arguments}}
+
+
 def _set_program(lab: Lab, arguments: Result) -> Result:
     """Assemble a VM's program; it starts anew if it is on."""
     _only(arguments, "vm", "source")
@@ -216,6 +232,7 @@ VERBS: dict[str, Callable[[Lab, Result], Result]] = {
     "define": _define,
     "set_vm": _set_vm,
     "set_host": _set_host,
+    "set_rules": _set_rules,
     "set_program": _set_program,
     "console_input": _console_input,
     "answer": _answer,

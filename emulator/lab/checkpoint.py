@@ -40,7 +40,7 @@ class Checkpoint:
         self.log = list(lab.log)
         self.host = host
         leave = (Host, Revision, Views, SeenRegisters, Aside, type(lab.engine))
-        shallow = [lab.log, *lab.hypervisor.trace.settled()]
+        shallow = [lab.log, lab.monitor.samples, *lab.hypervisor.trace.settled()]
         self._memento = Memento([lab], leave, shallow, previous and previous._memento)
         self._ram = host.memento()
 

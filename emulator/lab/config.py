@@ -22,6 +22,7 @@ from emulator.isa.extensions import DEFAULT_ISA, Isa, IsaError, parse_isa
 from emulator.lab import cpu, exit_config
 from emulator.lab.cpu import MAX_PCPUS, CpuConfig, format_pcpus
 from emulator.lab.memory_config import HOST_MEMORY_KEYS, VM_MEMORY_KEYS, HostMemoryConfig, RamConfig
+from emulator.lab.monitoring.rules import DEFAULT_INTERVAL_NS, Rule, read_rules, sampling_interval
 from emulator.lab.network_config import CardConfig, NetworkConfig, read_networks
 from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, format_size
 from emulator.lab.storage_config import DiskConfig as DiskConfig
@@ -35,6 +36,7 @@ from emulator.lab.values import (
     optional,
     quantity,
     table_of,
+    vm_name,
     whole_number,
 )
 
@@ -50,7 +52,6 @@ MIN_TIMESLICE_NS, MAX_TIMESLICE_NS = 10_000, 10_000_000_000
 OnFault = Literal["crash", "skip", "inject"]
 ConsoleKind = Literal["sbi", "virtio"]
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
 
 
@@ -222,6 +223,8 @@ class LabConfig:
     vms: tuple[VmConfig, ...] = ()
     pools: tuple[PoolConfig, ...] = ()
     networks: tuple[NetworkConfig, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    sampling: int = DEFAULT_INTERVAL_NS
 
     @classmethod
     def from_dict(cls, data: object, path: str = "lab") -> LabConfig:
@@ -229,7 +232,7 @@ class LabConfig:
 
         Paths in errors start below `lab`: "host.memory", "vms[1].memory".
         """
-        table = table_of(data, path, ("host", "pools", "networks", "vms"))
+        table = table_of(data, path, ("host", "pools", "networks", "vms", "rules", "sampling"))
         host = HostConfig.from_dict(table.get("host", {}))
         entries = table.get("vms", [])
         if not isinstance(entries, Sequence) or isinstance(entries, str | bytes):
@@ -239,13 +242,19 @@ class LabConfig:
             raise ConfigError("vms", f"has {len(entries)} entries; a lab holds at most {MAX_VMS} VMs")
         vms = tuple(VmConfig.from_dict(entry, f"vms[{index}]") for index, entry in enumerate(entries))
         _reject_duplicate_names(vms)
-        return cls(host, vms, read_pools(table), read_networks(table))
+        rules = read_rules(table["rules"]) if "rules" in table else ()
+        every = sampling_interval(table["sampling"]) if "sampling" in table else DEFAULT_INTERVAL_NS
+        return cls(host, vms, read_pools(table), read_networks(table), rules, every)
 
     def to_dict(self) -> dict[str, object]:
         """Return the plain mapping that `from_dict` reads back."""
         networks = {"networks": [one.to_dict() for one in self.networks]} if self.networks else {}
         pools = {"pools": [pool.to_dict() for pool in self.pools]} if self.pools else {}
-        return {"host": self.host.to_dict(), **pools, **networks, "vms": [vm.to_dict() for vm in self.vms]}
+        rules = {"rules": [rule.to_dict() for rule in self.rules]} if self.rules else {}
+        every = {"sampling": format_quantity(self.sampling, DURATION_UNITS)}
+        watched = every if self.sampling != DEFAULT_INTERVAL_NS else {}
+        vms = [vm.to_dict() for vm in self.vms]
+        return {"host": self.host.to_dict(), **pools, **networks, "vms": vms, **rules, **watched}
 
 
 def pcpu_count(value: object, path: str = "pcpus") -> int:
@@ -289,17 +298,6 @@ def host_isa(value: object, path: str = "isa") -> Isa:
         return parse_isa(value)
     except IsaError as error:
         raise ConfigError(path, str(error)) from error
-
-
-def vm_name(value: object, path: str = "name") -> str:
-    """Return a valid VM name; raise ConfigError."""
-    if isinstance(value, str) and _NAME.fullmatch(value):
-        return value
-    raise ConfigError(
-        path,
-        f"is {value!r}; expected a name of 1 to 32 lower-case letters, digits and hyphens"
-        " that starts with a letter, e.g. `web-1`",
-    )
 
 
 def program_name(value: object, path: str = "program") -> str:

@@ -40,6 +40,7 @@ from emulator.lab.checkpoint import Checkpoint, CheckpointError
 from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
 from emulator.lab.cpu import to_cycles
 from emulator.lab.errors import LabError
+from emulator.lab.monitoring.monitor import Monitor
 from emulator.lab.network_config import make_networks, networks_of
 from emulator.lab.observation import (
     AccessKind,
@@ -135,6 +136,7 @@ class Lab:
         self.edited: dict[str, Program] = {}  # VM name -> its own version of a program
         self.snapshot_trees: dict[int, Snapshots] = {}  # VM's serial number -> its snapshots
         self.templates: set[int] = set()  # serial numbers of VMs that cannot start
+        self.monitor = Monitor(self.config_at_start.sampling, self.config_at_start.rules)
         self.hypervisor = self._new_hypervisor(0, position, next_event)
         make_storage(self.config_at_start.pools, self.hypervisor.storage)
         make_networks(self.config_at_start.networks, self.hypervisor.networks)
@@ -178,7 +180,9 @@ class Lab:
         """The configuration as it is now."""
         pools = pools_of(self.hypervisor.storage)
         networks = networks_of(self.hypervisor.networks)
-        return LabConfig(self.host_config, tuple(self.vm_configs.values()), pools, networks)
+        vms = tuple(self.vm_configs.values())
+        monitor = self.monitor
+        return LabConfig(self.host_config, vms, pools, networks, monitor.rules, monitor.every_ns)
 
     @property
     def timeslice_cycles(self) -> int:
@@ -205,6 +209,14 @@ class Lab:
 
     def advance(self, position: int) -> None:
         """Run to a position. Returns early when nothing can happen any more without an action."""
+        while True:
+            due = self.monitor.due(self)
+            self._run_to(min(position, due))
+            if self.hypervisor.stopped or self.position < due:
+                return
+            self.monitor.look(self)
+
+    def _run_to(self, position: int) -> None:
         if self.recorder is None:
             self.hypervisor.run_to(position)
         else:
@@ -236,7 +248,8 @@ class Lab:
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part)
         kept = [snapshots.state(self), sorted(self.templates)]
-        digest.update(json.dumps([self.seed, self.config.to_dict(), kept], sort_keys=True).encode())
+        plain = [self.seed, self.config.to_dict(), kept, *self.monitor.state()]
+        digest.update(json.dumps(plain, sort_keys=True).encode())
         return digest.hexdigest()
 
     # Checkpoints
@@ -307,6 +320,13 @@ class Lab:
         result = actions.apply(self, plain)
         self.log.append({"seq": len(self.log) + 1, "position": position, "action": plain})
         return result
+
+    def carry_out(self, action: Action) -> None:
+        """Do what a rule of the lab asks for. It follows from the configuration, so it is not logged.
+
+        Raises LabError, and then does nothing.
+        """
+        actions.apply(self, action)
 
     def vm(self, name: object) -> Vm:
         """Return a VM by name. Raises LabError."""

@@ -20,7 +20,7 @@ from typing import Literal, TypedDict
 VmState = Literal["running", "idle", "blocked", "paused", "shutting down", "shut off", "crashed"]
 VcpuState = Literal["running", "ready", "idle", "blocked", "paused", "stopped", "suspended", "off"]
 SliceKind = Literal["run", "hypervisor", "idle"]
-EventKind = Literal["action", "state", "exit", "fault", "console", "device"]
+EventKind = Literal["action", "state", "exit", "fault", "console", "device", "alarm"]
 AccessKind = Literal["fetch", "load", "store"]
 AddressSpace = Literal["gva", "gpa", "hpa"]
 
@@ -179,7 +179,8 @@ class EventView(TypedDict):
     """One line of the log.
 
     `reason` depends on `kind`: "state": the new VM state; "exit": the exit reason; "fault": the cause;
-    "action": the verb; "device": what a disk, a pool or a network met with, e.g. "pool full".
+    "action": the verb; "device": what a disk, a pool or a network met with, e.g. "pool full"; "alarm": what a
+    rule did: raised, cleared, acted or failed.
     `detail` holds what else is known, e.g. {"from": "running"} or {"cycles": 400, "pc": "0x..."}.
     """
 

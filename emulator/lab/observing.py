@@ -174,7 +174,7 @@ def _state_shown(vcpu: Vcpu) -> VcpuStateName:
 def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView:
     hypervisor = lab.hypervisor
     registers = hypervisor.registers(vcpu)
-    ready, idle, waited_off = _waited(vcpu, hypervisor.mean_clock)
+    ready, idle, waited_off = waited(vcpu, hypervisor.mean_clock)
     return {
         "index": vcpu.index,
         "state": "off" if off else _state_shown(vcpu),
@@ -194,7 +194,7 @@ def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView
     }
 
 
-def _waited(vcpu: Vcpu, now: int) -> tuple[int, int, int]:
+def waited(vcpu: Vcpu, now: int) -> tuple[int, int, int]:
     """Return ready, idle and off cycles with those of the state that it is in now."""
     ready, idle, off = vcpu.ready_cycles, vcpu.idle_cycles, vcpu.off_cycles
     waiting = max(0, now - vcpu.since) if vcpu.vm.lifecycle in ON and vcpu.pcpu is None else 0

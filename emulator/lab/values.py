@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -11,6 +12,7 @@ from emulator.lab.quantities import SIZE_UNITS, format_quantity, format_size, pa
 
 PAGE_BYTES = 4096
 T = TypeVar("T")
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 class ConfigError(VmLabError):
@@ -95,6 +97,17 @@ def one_of(value: object, path: str, known: Sequence[T]) -> T:
         return cast("T", value)
     words = [str(word) for word in known]
     raise ConfigError(path, f"is {value!r}; expected one of {', '.join(words)}{nearest(str(value), words)}")
+
+
+def vm_name(value: object, path: str = "name") -> str:
+    """Return a valid VM name; raise ConfigError."""
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise ConfigError(
+        path,
+        f"is {value!r}; expected a name of 1 to 32 lower-case letters, digits and hyphens"
+        " that starts with a letter, e.g. `web-1`",
+    )
 
 
 def kind_of(value: object) -> str:

@@ -1,0 +1,1 @@
+"""Monitoring: what a lab is measured by in virtual time, and rules that watch it."""
