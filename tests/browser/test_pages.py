@@ -103,11 +103,12 @@ def test_step_buttons_move_by_one_instruction_and_to_the_next_exit(page: Page) -
     bench = Workbench(page, LESSON)
     bench.press("a", "Run")
     bench.wait_state("a", "running")
-    page.get_by_role("button", name="exit", exact=True).click()
+    steps = page.get_by_role("group", name="Step", exact=True)
+    steps.get_by_role("button", name="exit").click()
     expect(bench.card("a").locator('[data-slot="exits"]')).not_to_have_text("0")
     exits = bench.exits("a")
     position = bench.position()
-    page.get_by_role("button", name="instruction", exact=True).click()
+    steps.get_by_role("button", name="instruction").click()
     expect(page.locator('[data-slot="position"]')).not_to_have_text(str(position))
     assert bench.position() > position
     assert bench.exits("a") == exits
