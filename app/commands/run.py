@@ -52,6 +52,7 @@ def add_parser(subparsers: Subparsers) -> None:
         default=[],
         help="write the frames of a network to a pcap file, for Wireshark or tcpdump; may be repeated",
     )
+    parser.add_argument("--metrics", type=Path, metavar="FILE", help="write all samples to FILE as CSV")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_arguments(parser)
 
@@ -98,6 +99,8 @@ def _lesson(args: argparse.Namespace) -> int:
     progress.finish()
     for network, path in captures.items():
         _write_capture(attempt.lab.pcap(network), path)
+    if args.metrics:
+        _write_metrics(args.metrics, attempt)
     found = report(attempt)
     print(json.dumps(found, indent=2, ensure_ascii=False) if args.json else "\n".join(_lines(found)))
     return int(bool(args.solution) and found["earned"] < found["points"])
@@ -119,6 +122,15 @@ def _write_capture(data: bytes, path: Path) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise VmLabError(f"--pcap: {path}: {error.strerror}") from error
+
+
+def _write_metrics(path: Path, attempt: "Attempt") -> None:
+    from emulator.lab.monitoring.export import to_csv
+
+    try:
+        path.write_text(to_csv(attempt.lab.monitor.samples), encoding="utf-8")
+    except OSError as error:
+        raise VmLabError(f"--metrics: cannot write {path}: {error}") from error
 
 
 class _Patience:

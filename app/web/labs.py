@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest
 
@@ -95,6 +95,23 @@ def answer(lab: str) -> ResponseReturnValue:
         raise BadRequest("The field 'value' is missing or not a single answer.")
     given = context().work.answer(row, question, value, request_id)
     return _done(row, given, "labs/_answer.html", "answer")
+
+
+@blueprint.get("/metrics")
+def metrics(lab: str) -> ResponseReturnValue:
+    """Return what the lab measures now, for Prometheus."""
+    return _text(lab, "prometheus", "text/plain; version=0.0.4; charset=utf-8")
+
+
+@blueprint.get("/metrics.csv")
+def metrics_csv(lab: str) -> ResponseReturnValue:
+    """Return all samples that are kept."""
+    return _text(lab, "csv", "text/csv; charset=utf-8")
+
+
+def _text(lab: str, form: str, kind: str) -> ResponseReturnValue:
+    text = context().work.inspect(own_lab(lab), "metrics", {"format": form})["text"]
+    return Response(text, content_type=kind)
 
 
 @blueprint.get("/state")

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from emulator.errors import VmLabError
 from emulator.lab import Lab
+from emulator.lab.monitoring.export import to_csv, to_prometheus
 from emulator.libvirt import Change, interpret
 
 MAX_LENGTH = 4096
@@ -110,6 +111,13 @@ def _virsh(lab: Lab, args: Args) -> Any:
     return {"output": answer}
 
 
+def _metrics(lab: Lab, args: Args) -> Any:
+    """Return the samples as CSV, or the newest in the Prometheus text format."""
+    if word(args, "format", ("csv", "prometheus"), "prometheus") == "csv":
+        return {"text": to_csv(lab.monitor.samples)}
+    return {"text": to_prometheus(lab.monitor.samples[-1] if lab.monitor.samples else None)}
+
+
 def _exits(lab: Lab, _args: Args) -> Any:
     return {vm["name"]: vm["exits"] for vm in lab.observe(None)["vms"]}
 
@@ -127,4 +135,5 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "virsh": _virsh,
     "storage": lambda lab, _: {**lab.storage()},
     "networks": lambda lab, _: {"networks": lab.networks()},
+    "metrics": _metrics,
 }
