@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -102,16 +103,17 @@ MUTANTS: dict[str, tuple[Callable[[Machine], None], str, str, str]] = {
 }  # fmt: skip
 
 
+@cache
+def _functions() -> dict[str, ast.FunctionDef]:
+    body = ast.parse(kernel_module(checked=True).read_text()).body
+    return {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+
+
 @contextmanager
 def planted(module: ModuleType, name: str, text: str, replacement: str) -> Iterator[None]:
     """Change a function of the module."""
-    source = next(
-        node
-        for node in ast.parse(kernel_module(checked=True).read_text()).body
-        if isinstance(node, ast.FunctionDef) and node.name == name
-    )
     sound = getattr(module, name)
-    changed = ast.unparse(source)
+    changed = ast.unparse(_functions()[name])
     assert text in changed, f"{name} has no {text!r} any more:\n{changed}"
     exec(changed.replace(text, replacement), vars(module))
     try:
