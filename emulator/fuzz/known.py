@@ -269,9 +269,9 @@ def forgiven(
     through_guest = ours.virtual or kind in ("hload", "hstore")
     if both and ours.protected and through_guest and causes in GUEST_FAULTS_OF_PMP:
         return "pmp-guest"
-    # The aligned words on both sides of the border, of which the access may need a few bytes only.
+    # An access across pages whose first part we may make; QEMU refuses it at its start or the word around it.
     before = 0 < ours.tval - theirs.tval <= row.width if row and kind in LOADS_AND_STORES else False
-    if both and ours.protected and before and theirs.tval % 4 == 0 and ours.cause == theirs.cause:
+    if both and ours.protected and before and ours.tval & 0xFFF == 0 and ours.cause == theirs.cause:
         return "pmp-parts"
     as_load = theirs.cause in LOADS_OF_STORE.get(ours.cause, ()) and ours.tval == theirs.tval
     if kind == "amo" and both and as_load:
@@ -291,8 +291,10 @@ def forgiven(
 def unequal_privilege(trapped: Origin, row: Instruction | None, operands: Mapping[str, int]) -> str:
     """Return why only one of the machines may refuse an instruction, or nothing."""
     name = row.name if row else ""
-    if row and row.width and trapped.protected and trapped.cause in (5, 7) and trapped.tval % row.width:
-        return "pmp-parts"
+    if row and row.width and trapped.protected and trapped.cause in (5, 7):
+        # Of an access across pages QEMU checks the aligned words on both sides.
+        border = trapped.tval & 0xFFF in (0, 0x1000 - row.width)
+        return "pmp-parts" if border or trapped.tval % row.width else ""
     if trapped.cause not in (1 if trapped.by_guest else 2, 2, 22):
         return ""
     if name == "sret" and trapped.virtual and trapped.level == 1 and trapped.bit(0, TSR_BIT):
