@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from functools import cache, partial
 
-from emulator.core.csr_bits import MPP_LOW, MPRV, MPV, SPP, SPV
+from emulator.core.csr_bits import MPP_LOW, MPRV, MPV, PTE_W, PTE_X, SPP, SPV
 from emulator.fuzz import known
 from emulator.fuzz.layout import (
     CODE_BYTES,
@@ -276,8 +276,11 @@ def pend(chance: random.Random, label: int) -> Lines:
 def edit(entries: list[int], chance: random.Random, label: int) -> Lines:
     """Store a page-table entry where nothing translates addresses, then ask for a context, which fences."""
     register = free(chance)
-    target = chance.choice((DATA, EXEC)) + PAGE_BYTES * chance.randrange(DATA_PAGES)
-    entry = target >> 2 | chance.choice((0xDF, 0xCF, 0xD7, 0x1F, 0x5F, 0xDB, chance.getrandbits(8)))
+    start = chance.choice((DATA, EXEC))
+    flags = chance.choice((0xDF, 0xCF, 0xD7, 0x1F, 0x5F, 0xDB, chance.getrandbits(8)))
+    # What is jumped to stays as it is for the next program, and data is not run.
+    flags &= ~(PTE_X if start == DATA else PTE_W)
+    entry = start + PAGE_BYTES * chance.randrange(DATA_PAGES) >> 2 | flags
     store = (
         *load_immediate(register, entry),
         *wide(SCRATCH, chance.choice(entries)),
