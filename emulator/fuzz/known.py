@@ -291,7 +291,8 @@ def forgiven(
 def unequal_privilege(trapped: Origin, row: Instruction | None, operands: Mapping[str, int]) -> str:
     """Return why only one of the machines may refuse an instruction, or nothing."""
     name = row.name if row else ""
-    if row and row.width and trapped.protected and trapped.cause in (5, 7):
+    refused = trapped.cause in ((5, 7, 21, 23) if trapped.virtual else (5, 7))
+    if row and row.width and trapped.protected and refused:
         # Of an access across pages QEMU checks the aligned words on both sides.
         border = trapped.tval & 0xFFF in (0, 0x1000 - row.width)
         return "pmp-parts" if border or trapped.tval % row.width else ""
