@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from emulator.lab.memory_observed import HostMemoryView, VmMemoryView
+
 VmState = Literal["running", "idle", "blocked", "paused", "shutting down", "shut off", "crashed"]
 VcpuState = Literal["running", "ready", "idle", "blocked", "paused", "stopped", "suspended", "off"]
 SliceKind = Literal["run", "hypervisor", "idle"]
@@ -54,6 +56,7 @@ class HostView(TypedDict):
     quantum_cycles: int  # how far one pCPU runs before the next one has its turn
     costs: dict[str, int]  # cycles that the hypervisor's work is charged, by the names of `host.costs`
     vmid: bool  # TLB entries are tagged by VM; else every world switch flushes the TLBs
+    memory: HostMemoryView
     store_used_bytes: int  # real memory behind the frames that were ever written
 
 
@@ -118,6 +121,7 @@ class VmView(VmCounts):
     hgatp: str | None
     frames_ram: int
     frames_table: int  # frames that hold its G-stage page table
+    memory: VmMemoryView
     vcpus: list[VcpuView]
     exits: dict[str, int]  # reason -> count since the VM was started, in falling order of count
     exits_total: int

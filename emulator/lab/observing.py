@@ -13,6 +13,7 @@ from emulator.hypervisor.trace import Event, Slice
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import ON, Vm, VmState
 from emulator.lab import exits_observed
+from emulator.lab.memory_observed import host_memory, vm_memory
 from emulator.lab.observation import (
     ConsoleDelta,
     EventView,
@@ -107,6 +108,7 @@ def _host(lab: Lab) -> HostView:
         "quantum_cycles": QUANTUM_CYCLES,
         "costs": dict(hypervisor.costs.prices),
         "vmid": hypervisor.vmids,
+        "memory": host_memory(lab),
         "store_used_bytes": hypervisor.host.store_used_bytes,
     }
 
@@ -145,6 +147,7 @@ def _vm(lab: Lab, vm: Vm) -> VmView:
         "hgatp": address(vm.hgatp) if vm.gstage else None,
         "frames_ram": vm.backing.resident,
         "frames_table": len(vm.gstage.frames) if vm.gstage else 0,
+        "memory": vm_memory(vm),
         "vcpus": _vcpus(lab, vm, config.vcpus, lines),
         "exits": dict(sorted(vm.exits.items(), key=lambda item: -item[1])),
         **exits_observed.of_vm(lab.hypervisor, vm),

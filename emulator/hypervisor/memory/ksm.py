@@ -6,7 +6,8 @@ is looked for among the others that have not. A shared frame is read-only in eve
 write is a guest page fault, and the writer gets a copy. That takes longer than a write to a page of one's
 own, which a guest can measure, and so learn what is in its neighbours' memory: the side channel is real.
 
-Left out: trees (content is found by its digest, then compared byte by byte), `max_page_sharing`, NUMA.
+Left out: frames that stay shared by one page alone, trees (content is found by its digest, then compared
+byte by byte), `max_page_sharing`, NUMA.
 """
 
 from __future__ import annotations
@@ -189,20 +190,23 @@ class Ksm:
 
     # Parting
 
-    def leave(self, vm: Vm, page: int) -> int | None:
-        """Take a page from those that share its frame; return the frame if nobody is left who does."""
+    def leave(self, vm: Vm, page: int) -> None:
+        """Take a page from those that share its frame; who is left alone has the frame to itself."""
         frame, state = vm.frames[page], self.state
         vm.backing.shared.discard(page)
         state.sharers[frame].remove((vm.serial, page))
-        if state.sharers[frame]:
-            return None
-        del state.sharers[frame]
+        if len(state.sharers[frame]) > 1:
+            return
+        (last,) = state.sharers.pop(frame)
         state.stable = {digest: other for digest, other in state.stable.items() if other != frame}
-        return frame
+        owner = self._vm(last)
+        assert owner is not None
+        self._keep(owner, last[1], frame)
 
-    def keep(self, vm: Vm, page: int, frame: int) -> None:
-        """Give the last sharer its frame to itself, and to write to."""
+    def _keep(self, vm: Vm, page: int, frame: int) -> None:
+        """Give a page its frame to itself, and to write to."""
         assert vm.gstage is not None
+        vm.backing.shared.discard(page)
         self._hypervisor.partition.hand_over([frame], ram_code(vm.index))
         self._hypervisor.partition.place([frame], RAM_BASE + page * PAGE_BYTES)
         vm.gstage.map(RAM_BASE + page * PAGE_BYTES, [frame])

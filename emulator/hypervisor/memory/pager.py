@@ -180,14 +180,11 @@ class Pager:
         """Give a page that shares a frame one of its own, with the same content; there is one to be had."""
         self.ksm.state.breaks += 1
         content = self.content(vm, page)
-        frame = self.ksm.leave(vm, page)
-        if frame is not None:
-            self.ksm.keep(vm, page, frame)
-        else:
-            vm.frames[page] = ABSENT
-            hfn = self._give(vm, page)
-            vm.backing.given -= 1
-            self._host.write(frame_address(hfn), content)
+        self.ksm.leave(vm, page)
+        vm.frames[page] = ABSENT
+        hfn = self._give(vm, page)
+        vm.backing.given -= 1
+        self._host.write(frame_address(hfn), content)
         self._host.flush_all()
 
     # What devices and calls touch
@@ -231,22 +228,18 @@ class Pager:
         """Take the frames of pages back, zeroed; return how many there were."""
         assert vm.gstage is not None
         taken: list[int] = []
-        own = 0
         for page in pages:
             if vm.frames[page] != ABSENT:
-                frame: int | None = vm.frames[page]
                 if page in vm.backing.shared:
-                    frame = self.ksm.leave(vm, page)
+                    self.ksm.leave(vm, page)
                 else:
                     self.reclaim.went(vm.frames[page])
-                    own += 1
-                if frame is not None:
-                    taken.append(frame)
+                    taken.append(vm.frames[page])
                 vm.frames[page] = ABSENT
                 vm.gstage.unmap(RAM_BASE + page * PAGE_BYTES)
         self._host.discard(taken)  # and every hart forgets all translations
         self._partition.give_back(taken)
-        vm.backing.resident -= own
+        vm.backing.resident -= len(taken)
         return len(taken)
 
     # Contents, for those who only look

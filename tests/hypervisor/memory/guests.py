@@ -118,3 +118,23 @@ inflate: .zero 1024
 deflate: .zero 1024
 number:  .word 0
     """
+
+
+def churn(pages: int) -> str:
+    """Return a guest that counts in each of so many pages for ever, and crashes at a wrong number."""
+    return f"""
+        li t0, {PAGE_BYTES}
+        li s2, 0
+5:      li s0, {RAM_BASE + FIRST_PAGE * PAGE_BYTES}
+        li s1, {pages}
+6:      ld t1, 0(s0)
+        bne t1, s2, wrong
+        addi t1, t1, 1
+        sd t1, 0(s0)
+        add s0, s0, t0
+        addi s1, s1, -1
+        bnez s1, 6b
+        addi s2, s2, 1
+        j 5b
+wrong:  ld t1, 0(zero)
+    """
