@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from emulator.hypervisor.memory.daemon import balloon_pages
 from emulator.lab.cpu import MAX_PCPUS, format_pcpus
 from emulator.lab.observation import VmView
 from emulator.lab.quantities import format_size
@@ -78,7 +79,7 @@ def dominfo(lab: Lab, arguments: Arguments) -> str:
         "CPU(s)": len(vm["vcpus"]) if is_on(vm) else lab.vm_configs[vm["name"]].vcpus,
         **({"CPU time": f"{cpu_ns(lab, vm) / 1e9:.1f}s"} if is_on(vm) else {}),
         "Max memory": f"{kibibytes} KiB",
-        "Used memory": f"{kibibytes} KiB",
+        "Used memory": f"{_given(lab, vm) >> 10} KiB",
         "Persistent": "yes",
         "Autostart": "enable" if vm["autostart"] else "disable",
         "Managed save": "no",
@@ -171,11 +172,21 @@ def setmaxmem(lab: Lab, arguments: Arguments) -> Change:
     "setmem", "<domain> <size> [--live] [--config]", "change memory allocation (KiB, or with a unit: 4MiB)"
 )
 def setmem(lab: Lab, arguments: Arguments) -> str | Change:
-    """Change the memory of a VM that is shut off."""
+    """Ask the guest of a VM that is on for a balloon; change the memory of one that is shut off."""
     vm = domain(lab, arguments["domain"])
-    if is_on(vm):
-        raise VirshError("Requested operation is not valid: the domain is running; shut it off first")
-    return setmaxmem(lab, arguments)
+    if not is_on(vm):
+        return setmaxmem(lab, arguments)
+    taken = vm["memory_bytes"] - _size(arguments["size"])
+    if taken < 0:
+        raise VirshError("cannot set memory higher than max memory; shut it off and use setmaxmem")
+    action = {"verb": "set_balloon", "vm": vm["name"], "target": format_size(taken)}
+    return Change(action, "\n", f"Failed to change the memory of domain '{vm['name']}'")
+
+
+def _given(lab: Lab, vm: VmView) -> int:
+    """Return the memory that a VM has, less what its guest has given back."""
+    taken = balloon_pages(lab.vm(vm["name"])) if is_on(vm) else 0
+    return vm["memory_bytes"] - (taken << 12)
 
 
 def _count(text: str, what: str) -> int:
@@ -298,7 +309,7 @@ def domstats(lab: Lab, arguments: Arguments) -> str:
 
 def _stats(lab: Lab, vm: VmView) -> Iterator[tuple[str, int]]:
     yield "state.state", STATES[vm["state"]][0]
-    yield "balloon.current", vm["memory_bytes"] >> 10
+    yield "balloon.current", _given(lab, vm) >> 10
     yield "balloon.maximum", vm["memory_bytes"] >> 10
     if not is_on(vm):
         return
@@ -321,4 +332,4 @@ def _stats(lab: Lab, vm: VmView) -> Iterator[tuple[str, int]]:
 def dommemstat(lab: Lab, arguments: Arguments) -> str:
     """Return how much memory a VM has and how much of the host's is behind it, in KiB."""
     vm = domain(lab, arguments["domain"])
-    return f"actual {vm['memory_bytes'] >> 10}\nrss {(vm['frames_ram'] + vm['frames_table']) << 2}\n\n"
+    return f"actual {_given(lab, vm) >> 10}\nrss {(vm['frames_ram'] + vm['frames_table']) << 2}\n\n"

@@ -59,7 +59,8 @@ def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> ET.Elem
 
 
 def _metadata(domain: ET.Element, config: VmConfig) -> None:
-    settings = {key: value for key, value in config.to_dict().items() if key not in AT_HOME}
+    values = config.to_dict().items()
+    settings = {key: value for key, value in values if key not in AT_HOME or isinstance(value, dict)}
     metadata = ET.SubElement(domain, "metadata")
     for key, value in settings.items():
         setting = ET.SubElement(metadata, f"{{{NAMESPACE}}}setting", {"name": key})

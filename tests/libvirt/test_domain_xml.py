@@ -59,7 +59,7 @@ configs = st.builds(
             "autostart": st.booleans(),
             "on_fault": st.sampled_from(["crash", "skip", "inject"]),
             "append": st.from_regex(r"[a-z=<>&'\"]{1,20}", fullmatch=True),
-            "network": st.sampled_from(["", "lan", "wan-2"]),
+            "network": st.sampled_from(["", "lan", {"name": "wan-2", "vlan": 7}]),
             "console": st.sampled_from(["sbi", "virtio"]),
             "rng": st.booleans(),
             "balloon": st.booleans(),

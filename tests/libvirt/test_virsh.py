@@ -94,6 +94,41 @@ def test_memory_has_virsh_units(lab: Lab, virsh: Type) -> None:
     assert "unknown suffix" in virsh("setmem db 4QiB")
 
 
+def test_setmem_asks_the_guest_of_a_vm_that_is_on(lab: Lab, virsh: Type) -> None:
+    lab.apply({"verb": "set_vm", "vm": "db", "balloon": True})
+    virsh("start db")
+    assert virsh("setmem db 1MiB") == "\n"
+    assert lab.log[-1]["action"] == {"verb": "set_balloon", "vm": "db", "target": "1 MiB"}
+    assert "Used memory:    2048 KiB" in virsh("dominfo db"), "the guest has given nothing yet"
+    assert "higher than max memory" in virsh("setmem db 4MiB")
+    virsh("start web")
+    assert "has no balloon" in virsh("setmem web 512")
+
+
+def test_snapshots_are_taken_listed_reverted_and_deleted(lab: Lab, virsh: Type) -> None:
+    virsh("start web")
+    assert virsh("snapshot-create-as web clean") == "Domain snapshot clean created\n\n"
+    lab.advance(lab.position_at(1_000_000))
+    virsh("snapshot-create-as web later")
+    listed = virsh("snapshot-list web").splitlines()
+    assert [line.split() for line in listed[2:4]] == [
+        ["clean", "0.000000", "s", "running"],
+        ["later", "0.001000", "s", "running"],
+    ]
+    assert virsh("snapshot-list web --tree") == "clean\n  +- later\n\n"
+    assert virsh("snapshot-current web") == "later\n\n"
+    assert virsh("snapshot-parent web later") == "clean\n\n"
+    assert virsh("snapshot-revert web clean") == "Domain snapshot clean reverted\n\n"
+    assert "Current:        yes" in virsh("snapshot-info web clean")
+    assert virsh("snapshot-delete web clean --children") == "Domain snapshot clean deleted\n\n"
+    assert "snapshot not found: 'current'; snapshots of web: none" in virsh("snapshot-info web")
+
+
+def test_a_domain_is_cloned(lab: Lab, virsh: Type) -> None:
+    assert virsh("clone web web-2 --full") == "Clone 'web-2' created successfully.\n\n"
+    assert virsh("domuuid web") != virsh("domuuid web-2")
+
+
 def test_the_host_tells_what_it_is(virsh: Type) -> None:
     assert "CPU(s):              2\n" in virsh("nodeinfo")
     assert "Memory size:         16384 KiB\n" in virsh("nodeinfo")
