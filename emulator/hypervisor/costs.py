@@ -23,6 +23,10 @@ BY_REASON = {
     "virtual instruction": 700,
     "external interrupt": 500,
     "mmio": 1500,
+    "shadow miss": 2000,  # walk the guest's table in software, write an entry
+    "reflected page fault": 1500,  # the same walk, and an injection
+    "satp access": 800,
+    "address fence": 800,
 }
 OTHER = 700
 TLB_FLUSH = 200  # empty the TLBs of a pCPU at a world switch, without VMIDs

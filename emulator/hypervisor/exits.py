@@ -21,7 +21,7 @@ from emulator.core.csr_bits import (
     STORE_GUEST_PAGE,
     VIRTUAL_INSTRUCTION,
 )
-from emulator.hypervisor import faults, lifecycle, mmio, sbi, sbi_pmu
+from emulator.hypervisor import faults, lifecycle, mmio, sbi, sbi_pmu, shadow
 from emulator.hypervisor.memory import pager
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import OnFault
@@ -50,7 +50,9 @@ def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
     hart.virt = 1
     hart.priv = PRIV_S if hart.mstatus & SPP else 0
     reason = REASONS.get(cause) or describe(cause).name
-    gpa = 0
+    gpa, walk = 0, None
+    if vcpu.vm.shadow is not None:
+        reason, cause, walk = _sort_by_shadow(vcpu, hart, cause, reason)
     if reason == "guest page fault":
         gpa = faults.guest_physical_address(hart)
         if gpa >= RAM_BASE:
@@ -64,6 +66,8 @@ def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
         text = _device_access(hypervisor, vcpu, hart, cause, gpa)
     elif reason == "guest page fault":
         text = _guest_page_fault(hypervisor, vcpu, hart, cause, gpa)
+    elif reason in shadow.REASONS:
+        text = _serve_shadow(vcpu, hart, reason, cause, walk)
     elif reason in pager.REASONS:
         text = hypervisor.pager.serve(vcpu, gpa)
     elif reason == "virtual instruction":
@@ -95,6 +99,27 @@ def _virtual_instruction(vcpu: Vcpu, hart: Any) -> str:
     vcpu.pmu.count(sbi_pmu.ILLEGAL_INSTRUCTION)
     inject_exception(hart, ILLEGAL_INSTRUCTION, word)
     return f"instruction {word:#010x} is reserved for the hypervisor: illegal instruction injected"
+
+
+def _sort_by_shadow(vcpu: Vcpu, hart: Any, cause: int, reason: str) -> tuple[str, int, Any]:
+    """Return reason, cause and the guest's walk of a trap of a VM with shadow paging."""
+    assert vcpu.vm.shadow is not None
+    if cause in shadow.PAGE_FAULTS:
+        kind, cause, walk = vcpu.vm.shadow.sort(vcpu, hart, cause)
+        return kind or "guest page fault", cause, walk
+    if cause == VIRTUAL_INSTRUCTION:
+        return vcpu.vm.shadow.kind_of_instruction(hart) or reason, cause, None
+    return reason, cause, None
+
+
+def _serve_shadow(vcpu: Vcpu, hart: Any, reason: str, cause: int, walk: Any) -> str:
+    assert vcpu.vm.shadow is not None
+    if reason == shadow.MISS:
+        return vcpu.vm.shadow.serve_miss(vcpu, hart, cause, walk)
+    if reason == shadow.REFLECTED:
+        inject_exception(hart, cause, hart.stval)
+        return f"{describe(cause).name} by the guest's own table: injected"
+    return vcpu.vm.shadow.serve_instruction(vcpu, hart, reason)
 
 
 def _unexpected(hypervisor: Hypervisor, vcpu: Vcpu, reason: str) -> str:

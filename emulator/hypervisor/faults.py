@@ -48,6 +48,7 @@ ACCESS_FAULTS = {
     LOAD_GUEST_PAGE: LOAD_ACCESS,
     STORE_GUEST_PAGE: STORE_ACCESS,
 }
+TO_GUEST = 4  # of Trap.mode: V=1
 STORIES_KEPT = 64  # the newest of a lab
 STORIES_PER_START = 16  # of a VM that goes on after its faults: the first ones, and the one that stops it
 KEPT_BYTES = HART.offset("reservation")
@@ -158,6 +159,9 @@ def capture(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int, action: O
     assert vcpu.pcpu is not None
     vm, host = vcpu.vm, hypervisor.host
     registers = HART.struct.from_buffer_copy(bytes(hart)[:KEPT_BYTES].ljust(HART.size, b"\0"))
+    if vm.shadow is not None and vm.gstage is not None:
+        # The story is told with the two tables that the shadow stands for.
+        registers.vsatp, registers.hgatp = vcpu.satp, vm.gstage.hgatp(vm.vmid)
     gva, access = hart.stval, ACCESSES[cause]
     walk = walk_guest(host, registers, gva, access)
     return Fault(
@@ -181,12 +185,19 @@ def capture(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int, action: O
         walk=walk,
         action=action,
         original=original_trap(hart, cause),
-        traps=host.traps(vcpu.pcpu, hypervisor.pcpus[vcpu.pcpu].loaded_at)[:-1],
+        traps=_traps_before(hypervisor, vcpu),
         memory=vm.settings.memory,
         executable=vm.settings.executable,
         table_gpas=_table_gpas(hypervisor, walk),
         proofs=prove(hypervisor, vcpu, hart) if vm.fault_count <= PROVED_FAULTS else [],
     )
+
+
+def _traps_before(hypervisor: Hypervisor, vcpu: Vcpu) -> list[Trap]:
+    """Return the traps of a vCPU since it was loaded, without this one and shadow misses on the way."""
+    assert vcpu.pcpu is not None
+    traps = hypervisor.host.traps(vcpu.pcpu, hypervisor.pcpus[vcpu.pcpu].loaded_at)[:-1]
+    return [trap for trap in traps if vcpu.vm.shadow is None or trap.mode & TO_GUEST]
 
 
 def _table_gpas(hypervisor: Hypervisor, walk: Any) -> dict[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from emulator.hypervisor.partition import ROOT_FRAMES, Partition, table_code
 from emulator.machine.host import Host
@@ -45,6 +45,8 @@ class GStage:
         self._partition = partition
         self._code = table_code(vm_index)
         self.frames = partition.take_root(self._code)
+        # Told the GPA of each page whose entry changes: whoever has copies of entries.
+        self.on_change: Callable[[int], None] | None = None
 
     def hgatp(self, vmid: int) -> int:
         """Return the value of `hgatp` that puts this table in force."""
@@ -63,6 +65,8 @@ class GStage:
             entries = array("Q", (frame_address(hfn) >> 2 | flags for hfn in frames[done : done + count]))
             self._host.write(self._leaf_table(address) + index * 8, entries.tobytes())
             done += count
+        for page in range(len(frames)):
+            self._changed(gpa + page * PAGE_BYTES)
 
     def prepare(self, gpa: int, pages: int) -> None:
         """Make the tables for so many pages from `gpa`, so that mapping them needs no frame any more."""
@@ -74,11 +78,13 @@ class GStage:
     def unmap(self, gpa: int) -> None:
         """Take the entry of a page away; translations of it may still be in TLBs."""
         self._host.write(self._leaf_entry(gpa), bytes(8))
+        self._changed(gpa)
 
     def change(self, gpa: int, clear: int = 0, put: int = 0) -> None:
         """Clear and set bits of the entry of a page; translations of it may still be in TLBs."""
         entry = self._leaf_entry(gpa)
         self._host.write(entry, struct.pack("<Q", self._read(entry) & ~clear | put))
+        self._changed(gpa)
 
     def sweep_accessed(self) -> list[int]:
         """Return the GPAs of the pages whose A bit is set, and clear these bits.
@@ -94,6 +100,8 @@ class GStage:
             if used:
                 self._host.write(table, entries.tobytes())
                 found.extend(base + index * PAGE_BYTES for index in used)
+        for gpa in found:
+            self._changed(gpa)
         return found
 
     def _leaf_tables(self) -> Iterator[tuple[int, int]]:
@@ -111,6 +119,10 @@ class GStage:
     def _leaf_entry(self, gpa: int) -> int:
         """Return the HPA of the last-level entry for a GPA."""
         return self._leaf_table(gpa) + gpa // PAGE_BYTES % ENTRIES * 8
+
+    def _changed(self, gpa: int) -> None:
+        if self.on_change is not None:
+            self.on_change(gpa)
 
     def lookup(self, gpa: int) -> int:
         """Return the leaf entry for a GPA as it stands in RAM, 0 if there is none."""

@@ -213,6 +213,8 @@ def _can_stay(hypervisor: Hypervisor, vm: Vm, image: VmImage) -> bool:
     """Return whether a VM has all the frames that an image takes, and nobody else has them."""
     if image.pages is None or len(image.pages) != len(vm.frames) or ABSENT in vm.frames:
         return False
+    if image.settings.paging != "nested" or vm.shadow is not None:
+        return False
     codes, own = hypervisor.partition.codes, ram_code(vm.index)
     return not hypervisor.pager.settings.on_demand and all(codes[hfn] == own for hfn in vm.frames)
 
@@ -272,6 +274,8 @@ def _put_vcpu(hypervisor: Hypervisor, vcpu: Vcpu, state: Plain, now: int) -> boo
     vcpu.deadline = NEVER if deadline is None else max(0, now + deadline)
     _put_registers(vcpu, state["registers"], f"{path}.registers")
     vcpu.context.hgatp = vcpu.vm.hgatp
+    if vcpu.vm.shadow is not None:
+        vcpu.vm.shadow.adopt(vcpu)
     vcpu.set_time_offset(vcpu.vm.time_offset)
     vcpu.since = now
     vcpu.born = now - sum(getattr(vcpu, name) for name in COUNTED)

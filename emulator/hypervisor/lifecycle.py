@@ -15,6 +15,7 @@ from emulator.hypervisor.counters import Counters
 from emulator.hypervisor.gstage import GStage
 from emulator.hypervisor.memory import fitting
 from emulator.hypervisor.partition import OutOfFramesError
+from emulator.hypervisor.shadow import Shadow
 from emulator.hypervisor.storage import StorageError
 from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE, HOLDS_MEMORY, ON, Vm, VmState
@@ -244,10 +245,13 @@ def give_memory(hypervisor: Hypervisor, vm: Vm) -> None:
     except OutOfFramesError as error:
         raise LifecycleError(f"cannot start {vm.name}: {error}; shut a VM off") from error
     hypervisor.pager.populate(vm)
+    if vm.settings.paging == "shadow":
+        vm.shadow = Shadow(hypervisor, vm)
 
 
 def take_memory_away(hypervisor: Hypervisor, vm: Vm) -> None:
     """Take a VM's frames, zeroed, and its network card's place at the switch."""
+    vm.shadow = None
     hypervisor.pager.depopulate(vm)
     if vm.settings.network:
         hypervisor.networks.switch(vm.settings.network).unplug(vm.serial)
@@ -259,6 +263,9 @@ def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     image = direct_boot.boot_image(vm.settings, vm.isa, hypervisor.entropy(vm))
     for segment in image.segments:
         hypervisor.write_guest(vm, segment.address, segment.data)
+    if vm.shadow is not None:
+        vm.vcpus = []
+        vm.shadow.clear()
     vm.exits.clear()
     vm.removed = Counters()
     vm.faults.clear()

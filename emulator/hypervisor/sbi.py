@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from emulator.core.csr_bits import SIE, VSSI, VSTI
 from emulator.hypervisor import faults, lifecycle, sbi_pmu
 from emulator.hypervisor.costs import LONGEST_TEXT
+from emulator.hypervisor.shadow import as_nested
 from emulator.hypervisor.vcpu import NEVER, StealTime, Vcpu, VcpuState
-from emulator.state import ACCESS_LOAD, NO_ADDRESS, PRIV_S
+from emulator.state import ACCESS_LOAD, NO_ADDRESS, PAGE_BYTES, PRIV_S
 
 if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
@@ -156,10 +157,20 @@ def _rfence(hypervisor: Hypervisor, vcpu: Vcpu, function: int, arguments: Argume
     events = (sbi_pmu.FENCE_I_SENT, sbi_pmu.SFENCE_SENT, sbi_pmu.SFENCE_ASID_SENT)
     _reach(hypervisor, vcpu, targets, events[function])
     if function > 0:  # decoded code is always coherent, so a remote FENCE.I has nothing to do
+        _fence_shadow(vcpu, function, arguments)
         for target in targets:
             if target.last_pcpu is not None:
                 hypervisor.flush(target.last_pcpu)
     return SUCCESS, 0
+
+
+def _fence_shadow(vcpu: Vcpu, function: int, arguments: Arguments) -> None:
+    """Empty shadow entries for a remote fence: of one page, or all of the address space."""
+    shadow = vcpu.vm.shadow
+    if shadow is not None:
+        start, size, asid = arguments[2:]
+        one_page = 0 < size <= PAGE_BYTES and start % PAGE_BYTES + size <= PAGE_BYTES
+        shadow.fence(start if one_page else None, asid if function == 2 else None)
 
 
 def _targets(vcpu: Vcpu, mask: int, base: int) -> list[Vcpu] | None:
@@ -233,7 +244,11 @@ def _suspend_to(hypervisor: Hypervisor, vcpu: Vcpu, address: int, argument: int)
         return INVALID_ADDRESS, 0
     hypervisor.suspend_vcpu(vcpu)
     context = vcpu.context
-    context.pc, context.priv, context.vsatp = address, PRIV_S, 0
+    context.pc, context.priv = address, PRIV_S
+    if vcpu.vm.shadow is None:
+        context.vsatp = 0
+    else:
+        vcpu.vm.shadow.set_satp(vcpu, context, 0)
     context.vsstatus &= ~SIE
     context.x[10], context.x[11] = vcpu.index, argument
     return SUCCESS, 0
@@ -335,7 +350,7 @@ def _by_mask_in_memory(serve: Call, function: int) -> Call:
         mask, base = 0, ALL_ONES
         if arguments[0]:
             hart = hypervisor.registers(vcpu)
-            walk = faults.walk_guest(hypervisor.host, hart, arguments[0], ACCESS_LOAD)
+            walk = faults.walk_guest(hypervisor.host, as_nested(vcpu, hart), arguments[0], ACCESS_LOAD)
             if arguments[0] % 8 or walk.cause != NO_ADDRESS:
                 return INVALID_ADDRESS, 0
             mask, base = int.from_bytes(hypervisor.host.read(walk.hpa, 8), "little"), 0

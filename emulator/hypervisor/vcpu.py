@@ -105,6 +105,7 @@ class Vcpu:
         "ready_cycles",
         "retired",
         "run_cycles",
+        "satp",
         "since",
         "state",
         "steal",
@@ -126,6 +127,7 @@ class Vcpu:
         self.pmu = Pmu()
         self.counters = Counters()
         self.steal: StealTime | None = None
+        self.satp = 0  # with shadow paging: what the guest has written; vsatp then is the hypervisor's
         self.retired = 0
         self.exits = 0
         self.run_cycles = 0  # in the guest
@@ -180,6 +182,8 @@ class Vcpu:
         context.scounteren = COUNTERS  # user programs may read the time, as firmware and KVM allow
         context.henvcfg = guest_envcfg(self.vm.isa)
         context.hgatp = self.vm.hgatp
+        if self.vm.shadow is not None:
+            self.vm.shadow.boot(self)
         self.set_time_offset(self.vm.time_offset)
         context.vstimecmp = NO_ADDRESS
         self.deadline = NEVER
@@ -226,6 +230,7 @@ class Vcpu:
             self.idle_cycles,
             self.blocked_cycles,
             self.off_cycles,
+            self.satp,
             asdict(self.pmu),
             self.counters.state(),
             self.steal and asdict(self.steal),

@@ -30,12 +30,14 @@ from emulator.state import PAGE_BYTES, RAM_BASE
 
 if TYPE_CHECKING:
     from emulator.hypervisor.board import VmBoard
+    from emulator.hypervisor.shadow import Shadow
 
 # Which virtio device is in which slot; the others are empty.
 DISK_SLOT, NETWORK_SLOT, CONSOLE_SLOT, ENTROPY_SLOT, BALLOON_SLOT = range(5)
 POWER_IRQ = 12  # the power button, at the PLIC
 ConsoleKind = Literal["sbi", "virtio"]
 OnFault = Literal["crash", "skip", "inject"]
+Paging = Literal["nested", "shadow"]
 
 
 class VmState(Enum):
@@ -92,6 +94,7 @@ class VmSettings:
     balloon: bool = False
     cpu: CpuSettings = CpuSettings()
     ram: RamSettings = NO_LIMITS
+    paging: Paging = "nested"
 
     def occupied_slots(self) -> list[int]:
         """Return the virtio slots that hold a device."""
@@ -124,6 +127,7 @@ class Vm:
         self.resumes_to = VmState.RUNNING
         self.restart_on_shutdown = False
         self.gstage: GStage | None = None
+        self.shadow: Shadow | None = None
         self.frames: list[int] = []  # HFN of each page of RAM, in order of GPA, or ABSENT
         self.backing = Backing()
         self.wanting = 0  # vCPUs that run or want to
@@ -148,13 +152,13 @@ class Vm:
 
     @property
     def tag(self) -> int:
-        """The VMID in force: 0 for every VM of a host without VMIDs."""
-        return self.vmid if self.tagged else 0
+        """The VMID in force: 0 for every VM of a host without VMIDs, and where hgatp is Bare."""
+        return self.vmid if self.tagged and self.shadow is None else 0
 
     @property
     def hgatp(self) -> int:
-        """The value of `hgatp` while one of its vCPUs runs; 0 without memory."""
-        return self.gstage.hgatp(self.tag) if self.gstage else 0
+        """The value of `hgatp` while one of its vCPUs runs; 0 without memory and with shadow paging."""
+        return self.gstage.hgatp(self.tag) if self.gstage and self.shadow is None else 0
 
     @property
     def state(self) -> VmState:
@@ -214,6 +218,7 @@ class Vm:
             [self.index, self.vmid, self.lifecycle.value, self.resumes_to.value, self.restart_on_shutdown],
             [self.starts, self.time_offset, self.paused_at, self.fault_count],
             [self.frames, self.gstage.frames if self.gstage else [], self.exits],
+            [settings.paging, self.shadow.tables.state() if self.shadow else []],
         ]
         parts: list[bytes] = []
         for vcpu in self.vcpus:

@@ -50,6 +50,7 @@ MAX_CLOCK_HZ = 10_000_000_000
 MIN_TIMESLICE_NS, MAX_TIMESLICE_NS = 10_000, 10_000_000_000
 
 OnFault = Literal["crash", "skip", "inject"]
+Paging = Literal["nested", "shadow"]
 ConsoleKind = Literal["sbi", "virtio"]
 
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
@@ -124,13 +125,14 @@ class HostConfig:
 
 
 VM_KEYS = (
-    *("name", "vcpus", "memory", "program", "autostart", "on_fault", "append"),
+    *("name", "vcpus", "memory", "program", "autostart", "on_fault", "append", "paging"),
     *("disk", "network", "console", "rng", "balloon"),
     *("weight", "cap", "reservation", "period", "affinity"),
     *VM_MEMORY_KEYS,
 )
 # Values that are left out when a configuration is shown.
-ABSENT = {"append": "", "disk": "", "network": "", "console": "sbi", "rng": False, "balloon": False}
+NO_DEVICES = {"disk": "", "network": "", "console": "sbi", "rng": False, "balloon": False}
+ABSENT = {"append": "", "paging": "nested", **NO_DEVICES}
 # What can change while a VM is on.
 LIVE_VM_KEYS = ("weight", "cap", "reservation", "period", "affinity", "vcpus", "autostart", *VM_MEMORY_KEYS)
 
@@ -142,6 +144,7 @@ class VmConfig:
     `on_fault` says what the hypervisor does about an access outside the VM's memory and devices: `crash` the
     VM, `skip` the instruction, or `inject` an access fault into the guest. `append` is the command line of a
     kernel, `network` the name of the virtual switch that its network card is plugged into ("": no card). The
+    `paging` is how the MMU translates: through both tables, or through a shadow of them. The
     console is the hypervisor's (SBI calls) or also a virtio device; `rng` and `balloon` add those devices.
     """
 
@@ -151,6 +154,7 @@ class VmConfig:
     memory: int = 1 << 20
     autostart: bool = False
     on_fault: OnFault = "crash"
+    paging: Paging = "nested"
     append: str = ""
     disk: DiskConfig | None = None
     network: str = ""
@@ -178,6 +182,7 @@ class VmConfig:
             memory=memory,
             autostart=optional(table, path, "autostart", False, boolean),
             on_fault=optional(table, path, "on_fault", "crash", _on_fault),
+            paging=optional(table, path, "paging", "nested", _paging),
             append=optional(table, path, "append", "", command_line),
             disk=optional(table, path, "disk", None, _disk),
             network=card.name,
@@ -206,6 +211,7 @@ class VmConfig:
             "program": self.program,
             "autostart": self.autostart,
             "on_fault": self.on_fault,
+            "paging": self.paging,
             "append": self.append,
             "disk": self.disk.to_value() if self.disk else "",
             "network": CardConfig(self.network, self.link).to_value(),
@@ -334,6 +340,10 @@ def _require_online(host: HostConfig, path: str) -> None:
             raise ConfigError(path, f"names pCPU {pcpu}, and the host has {host.pcpus}, from 0")
     if len(host.offline) == host.pcpus:
         raise ConfigError(path, "names every pCPU; at least one has to stay online")
+
+
+def _paging(value: object, path: str) -> Paging:
+    return one_of(value, path, get_args(Paging))
 
 
 def _on_fault(value: object, path: str) -> OnFault:

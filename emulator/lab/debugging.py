@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emulator.hypervisor.faults import walk_guest
+from emulator.hypervisor.shadow import as_nested
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import Vm
 from emulator.isa.causes import describe
@@ -59,7 +60,7 @@ def _until_stop(lab: Lab, cause: Breakpoint | Watchpoint, vm: Vm, index: int | N
 
 def guest_physical(lab: Lab, vcpu: Vcpu, gva: int) -> int:
     """Return where a vCPU's tables map a GVA now. Raises LabError if they do not."""
-    walk = walk_guest(lab.hypervisor.host, lab.hypervisor.registers(vcpu), gva, ACCESS_LOAD)
+    walk = walk_guest(lab.hypervisor.host, as_nested(vcpu, lab.hypervisor.registers(vcpu)), gva, ACCESS_LOAD)
     if walk.gpa == NO_ADDRESS:
         raise LabError(
             f"{vcpu.vm.name} does not map {gva:#x} now ({describe(walk.cause).name});"

@@ -9,6 +9,7 @@ from emulator.hypervisor import partition
 from emulator.hypervisor.faults import walk_guest
 from emulator.hypervisor.gstage import PTE_R, PTE_W, PTE_X, frame_address
 from emulator.hypervisor.memory.backing import ABSENT
+from emulator.hypervisor.shadow import as_nested
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import Vm
 from emulator.isa.causes import describe
@@ -87,7 +88,7 @@ def _locate(lab: Lab, vcpu: Vcpu | None, at: int, space: AddressSpace) -> tuple[
         if vcpu.vm.frames[(at - RAM_BASE) // PAGE_BYTES] == ABSENT:
             return at, None, "not resident: no frame stands behind this page"
         return at, vcpu.vm.hpa(at), ""
-    found = walk_guest(lab.hypervisor.host, lab.hypervisor.registers(vcpu), at, ACCESS_LOAD)
+    found = walk_guest(lab.hypervisor.host, as_nested(vcpu, lab.hypervisor.registers(vcpu)), at, ACCESS_LOAD)
     gpa = None if found.gpa == NO_ADDRESS else found.gpa
     if found.cause != NO_ADDRESS:
         return gpa, None, describe(found.cause).name
@@ -101,7 +102,7 @@ def walk(lab: Lab, vm: str, index: int, gva: int, access: AccessKind) -> WalkVie
         raise LabError(f"address {gva} is not a 64-bit address", "gva")
     if access not in ACCESSES:
         raise LabError(f"access is {access!r}; must be fetch, load or store", "access")
-    record = lab.hypervisor.registers(vcpu)
+    record = as_nested(vcpu, lab.hypervisor.registers(vcpu))
     found = walk_guest(lab.hypervisor.host, record, gva, ACCESSES[access])
     view = walk_view(lab.hypervisor.partition.gpa, vm, index, record.vsatp, gva, access, found)
     if view["hfn"] is not None:

@@ -563,6 +563,7 @@ class Lab:
             memory=config.memory,
             executable=Executable(0, ()),
             on_fault=config.on_fault,
+            paging=config.paging,
             append=config.append or COMMAND_LINES[config.console],
             disk=disk,
             network=config.network,

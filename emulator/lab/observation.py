@@ -113,6 +113,7 @@ class VmView(VmCounts):
     program: str
     autostart: bool
     on_fault: Literal["crash", "skip", "inject"]
+    paging: Literal["nested", "shadow"]
     weight: int
     cap: int  # percent of one pCPU, 0: none
     reservation_hz: int  # pCPU cycles a second that are guaranteed, 0: none

@@ -139,6 +139,7 @@ def _vm(lab: Lab, vm: Vm) -> VmView:
         "program": config.program,
         "autostart": config.autostart,
         "on_fault": config.on_fault,
+        "paging": config.paging,
         "weight": config.cpu.weight,
         "cap": config.cpu.cap,
         "reservation_hz": config.cpu.reservation,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.core.csr_bits import VS_INTERRUPTS
 from emulator.hypervisor.faults import fetch_instruction
+from emulator.hypervisor.shadow import as_guest
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import HOLDS_MEMORY
 from emulator.isa.causes import describe
@@ -62,7 +63,7 @@ def live_vcpu(lab: Lab, vm_name: str, index: int) -> Vcpu:
 def registers(lab: Lab, vm_name: str, index: int) -> RegistersView:
     """Return a vCPU's registers, with marks on those that changed since they were last shown elsewhere."""
     vcpu = live_vcpu(lab, vm_name, index)
-    record = lab.hypervisor.registers(vcpu)
+    record = as_guest(vcpu, lab.hypervisor.registers(vcpu))
     before = lab.registers_seen.before(vm_name, index, lab.position, _values(record))
     word = fetch_instruction(lab.hypervisor.host, record, record.pc)
     executable = vcpu.vm.settings.executable

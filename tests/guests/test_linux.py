@@ -51,6 +51,23 @@ def test_linux_boots_to_a_shell_within_the_target(make_lab: Callable[..., Lab]):
     assert not vm.faults
 
 
+def test_linux_boots_under_shadow_paging_and_is_told_apart_by_its_counts(
+    engine: Engine, linux_image: bytes
+) -> None:
+    counted = {}
+    for paging in ("nested", "shadow"):
+        vm = {"name": "a", "memory": "32 MiB", "program": "linux", "autostart": True, "paging": paging}
+        config = LabConfig.from_dict({"host": {"pcpus": 1, "memory": "80 MiB"}, "vms": [vm]})
+        lab = Lab(config, {"linux": Program("linux", elf=linux_image)}, 1, engine)
+        _run_to_prompt(lab, "a")
+        _type(lab, "a", "echo answer=$((6*7))", "answer=42\r\n")
+        counted[paging] = lab.observe()["vms"][0]
+    nested, shadow = counted["nested"], counted["shadow"]
+    assert shadow["exits"]["shadow miss"] > 10_000
+    assert shadow["exits_total"] > 3 * nested["exits_total"]
+    assert shadow["translations"]["walk_references"] < nested["translations"]["walk_references"] / 2
+
+
 def test_what_is_typed_reaches_the_shell(make_lab: Callable[..., Lab]):
     lab = make_lab("a")
     _run_to_prompt(lab, "a")

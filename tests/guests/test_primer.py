@@ -55,6 +55,15 @@ def type_(lab: Lab, line: str) -> str:
     return wait(lab, start)
 
 
+def test_it_runs_the_same_under_shadow_paging(boot: Callable[..., Lab]) -> None:
+    shown = []
+    for paging in ("nested", "shadow"):
+        lab = boot(paging=paging)
+        shown.append([lab.console("p"), type_(lab, "ls"), type_(lab, "echo one two")])
+    assert shown[0] == shown[1]
+    assert lab.vm("p").exits["satp access"] > 2
+
+
 def test_it_boots_in_little_memory_and_few_instructions(boot: Callable[..., Lab]) -> None:
     lab = boot(memory="1 MiB")
     assert "SBI console, no disk" in lab.console("p")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from emulator.hypervisor import direct_boot
 from emulator.hypervisor.gstage import table_frames_needed
 from emulator.hypervisor.memory.settings import WHOLE
+from emulator.hypervisor.shadow_tables import frames_needed
 from emulator.hypervisor.vm import ON, Vm, VmSettings
 from emulator.state import PAGE_BYTES, RAM_BASE
 
@@ -72,7 +73,7 @@ def reservation_refusal(hypervisor: Hypervisor, vm: Vm, settings: VmSettings) ->
 
 def _no_room_for_image(hypervisor: Hypervisor, vm: Vm) -> str:
     pages = image_pages(vm)
-    tables = table_frames_needed(RAM_BASE, vm.settings.memory // PAGE_BYTES)
+    tables = tables_of(vm.settings)
     limit = vm.settings.ram.limit // PAGE_BYTES
     if limit and pages > limit:
         return f"it is loaded with {pages} pages and its memory_limit is {limit}; raise the limit"
@@ -87,8 +88,14 @@ def _no_room_for_image(hypervisor: Hypervisor, vm: Vm) -> str:
 
 def reserved_frames(settings: VmSettings) -> int:
     """Return how many frames are kept for a VM that is on: its reservation and its tables."""
-    tables = table_frames_needed(RAM_BASE, settings.memory // PAGE_BYTES)
-    return settings.ram.reservation // PAGE_BYTES + tables
+    return settings.ram.reservation // PAGE_BYTES + tables_of(settings)
+
+
+def tables_of(settings: VmSettings) -> int:
+    """Return how many frames a VM's tables take: of the G-stage, and shadow tables."""
+    pages = settings.memory // PAGE_BYTES
+    shadow = frames_needed(pages) if settings.paging == "shadow" else 0
+    return table_frames_needed(RAM_BASE, pages) + shadow
 
 
 def image_pages(vm: Vm) -> int:
