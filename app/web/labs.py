@@ -18,7 +18,7 @@ blueprint = Blueprint("labs", __name__, url_prefix="/labs/<lab>")
 blueprint.context_processor(lambda: {"schedulers": SCHEDULER_TITLES})
 
 # Each is a view of the worker and a template of the same name.
-PAGES = ("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program")
+PAGES = ("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program", "resources")
 NUMBERS = ("vcpus", "pcpus", "vcpu", "ns", "priority")
 
 

@@ -133,7 +133,6 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "program": _program,
     "programs": _programs,
     "virsh": _virsh,
-    "storage": lambda lab, _: {**lab.storage()},
-    "networks": lambda lab, _: {"networks": lab.networks()},
+    "resources": lambda lab, _: {"storage": lab.storage(), "networks": lab.networks()},
     "metrics": _metrics,
 }

@@ -28,6 +28,7 @@ def fragment(student: Student, path: str) -> str:
         ("listing?vm=a", "addi"),
         ("exits", "a"),
         ("program?vm=a", "loop:"),
+        ("resources", "No VM has a disk."),
         ("config", "256 KiB"),
         ("state", "running"),
     ],
