@@ -7,6 +7,8 @@ what readers have been shown, with the counter of visible changes, goes on: a re
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emulator.errors import VmLabError
@@ -62,3 +64,16 @@ class Checkpoint:
     def release(self) -> None:
         """Let go of the memory; the checkpoint cannot be used any more."""
         self._ram.pages.release()
+
+
+@contextmanager
+def all_or_nothing(lab: Lab) -> Generator[None]:
+    """Take the lab back to where it stood if what is done inside fails. Raises CheckpointError."""
+    before = Checkpoint(lab)
+    try:
+        yield
+    except BaseException:
+        lab.restore(before)
+        raise
+    finally:
+        before.release()

@@ -7,13 +7,15 @@ A *linked* clone shares memory and disk with its source until either writes: bot
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emulator.hypervisor import image, lifecycle
 from emulator.hypervisor.admission import AdmissionError, require_vm
 from emulator.hypervisor.image import ImageError, VmImage
-from emulator.hypervisor.vm import ON, Vm
+from emulator.hypervisor.vm import ON, Vm, VmState
+from emulator.lab.checkpoint import all_or_nothing
 from emulator.lab.config import VmConfig, vm_name
 from emulator.lab.errors import LabError
 
@@ -27,8 +29,10 @@ def clone(lab: Lab, source: Vm, name: object, linked: bool) -> Vm:
     lab.make_room()
     try:
         taken = image.take(lab.hypervisor, source)
-        config = _with_own_volume(lab, source, config)
-        return realize(lab, config, taken if linked else image.copy_of(lab.hypervisor, taken), source)
+        # With overcommit, frames may run out on the way.
+        with all_or_nothing(lab) if lab.hypervisor.pager.settings.on_demand else nullcontext():
+            config = _with_own_volume(lab, source, config)
+            return realize(lab, config, taken if linked else image.copy_of(lab.hypervisor, taken), source)
     except ImageError as error:
         raise LabError(str(error), "vm") from error
 
@@ -56,10 +60,19 @@ def realize(lab: Lab, config: VmConfig, taken: VmImage, source: Vm | None = None
             require_vm(lab.hypervisor, vm, settings)
         image.put_back(lab.hypervisor, vm, replace(taken, settings=settings), _text(source))
     except (ImageError, AdmissionError) as error:
-        lifecycle.undefine(lab.hypervisor, vm)
-        lab.forget(vm.name)
+        drop(lab, vm.name)
         raise LabError(str(error), "vm") from error
     return vm
+
+
+def drop(lab: Lab, name: str) -> None:
+    """Take a VM away again that could not become what it should."""
+    vm = lab.vm(name)
+    lifecycle.unload(lab.hypervisor, vm)
+    vm.lifecycle = VmState.SHUT_OFF
+    lifecycle.undefine(lab.hypervisor, vm)
+    lab.forget(vm.name)
+    lab.hypervisor.next_serial = vm.serial  # as if it had never been
 
 
 def _text(source: Vm | None) -> str:

@@ -26,6 +26,7 @@ from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import HOLDS_MEMORY, CpuSettings, DiskSettings, Vm, VmSettings, VmState
 from emulator.lab import (
     actions,
+    archive,
     conditions,
     inspection,
     listing,
@@ -300,6 +301,14 @@ class Lab:
     def snapshots(self, vm: str) -> list[SnapshotView]:
         """Return a VM's snapshots, oldest first. Raises LabError."""
         return snapshots.views(self, self.vm(vm))
+
+    def export_vm(self, vm: str) -> bytes:
+        """Return a VM as an archive, which the action `import_vm` reads. Raises LabError."""
+        return archive.export_vm(self, self.vm(vm))
+
+    def settings_of(self, config: VmConfig, program: Program) -> VmSettings:
+        """Return what a VM of a configuration is made of when it runs a program."""
+        return replace(self._settings(config), executable=program.executable)
 
     @property
     def past(self) -> Recorder:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from emulator.hypervisor.vm import Vm, VmState
-from emulator.lab import cloning, snapshots
+from emulator.lab import archive, cloning, snapshots
 from emulator.lab.errors import LabError
 from emulator.lab.values import boolean, table_of
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from emulator.lab.lab import Lab
 
 Result = dict[str, Any]
+MAX_IMPORT_CHARACTERS = 16 << 20
 
 
 def _note(lab: Lab, verb: str, text: str, vm: Vm) -> None:
@@ -67,10 +70,25 @@ def _set_template(lab: Lab, arguments: Result) -> Result:
     return {"vm": vm.name, "template": template}
 
 
+def _import(lab: Lab, arguments: Result) -> Result:
+    table_of(arguments, "import_vm", ("archive", "name"))
+    text = arguments.get("archive")
+    if not isinstance(text, str) or len(text) > MAX_IMPORT_CHARACTERS:
+        raise LabError(f"archive must be base64 of at most {MAX_IMPORT_CHARACTERS} characters", "archive")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise LabError(f"archive is no base64: {error}", "archive") from error
+    vm = archive.import_vm(lab, data, arguments.get("name"))
+    _note(lab, "import_vm", f"{vm.name} was imported", vm)
+    return {"vm": vm.name, "state": vm.state.value}
+
+
 SNAPSHOT_VERBS: dict[str, Callable[[Lab, Result], Result]] = {
     "snapshot_create": _create,
     "snapshot_revert": _revert,
     "snapshot_delete": _delete,
     "clone": _clone,
     "set_template": _set_template,
+    "import_vm": _import,
 }

@@ -7,6 +7,7 @@ host frames, which keep one owner each, but of the store behind them: a snapshot
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict
 
@@ -14,6 +15,7 @@ from emulator.hypervisor import image
 from emulator.hypervisor.admission import require_vm
 from emulator.hypervisor.image import ImageError, VmImage
 from emulator.hypervisor.vm import ON, Vm
+from emulator.lab.checkpoint import all_or_nothing
 from emulator.lab.config import VmConfig, vm_name
 from emulator.lab.errors import LabError
 from emulator.lab.programs import Program
@@ -102,7 +104,9 @@ def revert(lab: Lab, vm: Vm, name: object) -> Snapshot:
         require_vm(lab.hypervisor, vm, settings)
     try:
         taken = replace(snapshot.image, settings=settings)
-        image.put_back(lab.hypervisor, vm, taken, f"went back to {snapshot.name}")
+        # With overcommit, frames may run out on the way.
+        with all_or_nothing(lab) if lab.hypervisor.pager.settings.on_demand else nullcontext():
+            image.put_back(lab.hypervisor, vm, taken, f"went back to {snapshot.name}")
     except ImageError as error:
         raise LabError(str(error), "vm") from error
     lab.vm_configs[vm.name] = replace(snapshot.config, name=vm.name)

@@ -1,0 +1,213 @@
+"""A VM in a file: the same VM elsewhere; damage and malice are refused; faults of the disk lose nothing."""
+
+import io
+import json
+import os
+import zipfile
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from emulator.lab import Lab, LabError
+from emulator.lab.archive import import_vm, save
+from emulator.lab.archive_checks import ArchiveError
+from tests.lab.test_snapshots import look
+
+JUNK = [None, -1, 1 << 63, 1 << 64, 1 << 300, "x", [], {}, [[]], True, 0.5, {"base64": "AA=="}, 3, 255]
+
+
+@pytest.fixture
+def lab(full_lab: Callable[[], Lab]) -> Lab:
+    made = full_lab()
+    for name in "abcd":
+        made.apply({"verb": "start", "vm": name})
+    made.advance(300_000)
+    return made
+
+
+def rewrite(data: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
+    """Return an archive with other members, and a manifest that fits them."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {one: archive.read(one) for one in archive.namelist()}
+    manifest = json.loads(members.pop("manifest.json"))
+    change(members)
+    listed = {one: {"bytes": len(text), "sha256": sha256(text).hexdigest()} for one, text in members.items()}
+    manifest["members"] = listed
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("manifest.json", json.dumps(manifest))
+        for one, text in members.items():
+            archive.writestr(one, text)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", list("abcd"))
+def test_an_imported_vm_is_the_vm_that_was_exported(lab: Lab, full_lab: Callable[[], Lab], name: str) -> None:
+    data = lab.export_vm(name)
+    assert lab.export_vm(name) == data
+    other = full_lab()
+    other.advance(5_000_000)
+    other.apply({"verb": "undefine", "vm": name})
+    other.apply({"verb": "import_vm", "archive": b64encode(data).decode()})
+    mine, theirs = look(lab, name), look(other, name)
+    assert mine[:3] == theirs[:3]
+    before = other.vm(name).vcpus[0].retired
+    other.advance(8_000_000)
+    assert other.vm(name).state.value in ("running", "idle")
+    assert other.vm(name).vcpus[0].retired > before
+    assert (
+        Lab.replay(
+            other.config_at_start, other.programs, other.seed, other.log, other.position, other.engine
+        ).state_hash()
+        == other.state_hash()
+    )
+
+
+def test_a_vm_that_is_off_keeps_its_disk(lab: Lab) -> None:
+    lab.vm("a").disk().state.changed[7] = b"z" * 512
+    lab.apply({"verb": "destroy", "vm": "a"})
+    vm = import_vm(lab, lab.export_vm("a"), "copy")
+    assert vm.state.value == "shut off"
+    assert vm.disk().state.changed == {7: b"z" * 512}
+    lab.apply({"verb": "start", "vm": "copy"})
+
+
+@given(data=st.data())
+@settings(
+    max_examples=60,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_whatever_stands_in_an_archive_the_lab_goes_on(lab: Lab, data: Any) -> None:
+    """Change one value of the state anywhere: it is refused by name, or the VM is there and runs."""
+    archive = lab.export_vm("a")
+
+    def change(members: dict[str, bytes]) -> None:
+        state = json.loads(members["state.json"])
+        place: Any = state
+        while True:
+            keys = list(place) if isinstance(place, dict) else range(len(place))
+            key = data.draw(st.sampled_from(sorted(keys)))
+            if isinstance(place[key], dict | list) and place[key] and data.draw(st.integers(0, 5)):
+                place = place[key]
+                continue
+            junk = [
+                None,
+                -1,
+                1 << 63,
+                1 << 64,
+                1 << 300,
+                "x",
+                [],
+                {},
+                [[]],
+                True,
+                0.5,
+                {"base64": "AA=="},
+                3,
+                255,
+            ]
+            place[key] = data.draw(st.sampled_from(junk))
+            break
+        members["state.json"] = json.dumps(state).encode()
+
+    try:
+        vm = import_vm(lab, rewrite(archive, change), "copy")
+    except LabError:
+        assert "copy" not in lab.hypervisor.vms
+        assert "copy" not in lab.vm_configs
+        return
+    lab.advance(lab.position + 60_000)
+    lab.observe()
+    lab.apply({"verb": "console_input", "vm": "copy", "text": "x"}) if lab.is_on(vm) else None
+    if vm.state.value != "shut off":
+        lab.apply({"verb": "destroy", "vm": "copy"})
+    lab.apply({"verb": "undefine", "vm": "copy"})
+
+
+def test_damage_and_malice_are_named(lab: Lab) -> None:
+    good = lab.export_vm("a")
+
+    def state(**changes: Any) -> Callable[[dict[str, bytes]], None]:
+        def change(members: dict[str, bytes]) -> None:
+            members["state.json"] = json.dumps(json.loads(members["state.json"]) | changes).encode()
+
+        return change
+
+    def member(name: str, text: bytes) -> bytes:
+        return rewrite(good, lambda members: members.update({name: text}))
+
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for one in ("manifest.json", "config.json", "program", "state.json", "ram.bin", "clusters.bin"):
+            archive.writestr(one, bytes(1 << 22))
+    flipped = bytearray(good)
+    flipped[len(good) // 2] ^= 0xFF
+    for data, match in [
+        (b"", "no sound zip"),
+        (good[:-40], "no sound zip"),
+        (bytes(flipped), "sound zip|not what manifest"),
+        (bomb.getvalue(), "manifest.json has more than"),
+        (member("../../etc/passwd", b"x"), "has the members"),
+        (member("config.json", b'{"name": "a"}'), "has no program"),
+        (member("config.json", b"[" * 60_000), "is no JSON"),
+        (member("state.json", b"[" * 100_000), "is no JSON"),
+        (member("program", b"nonsense here"), "program:"),
+        (member("ram.bin", b"abc"), "cut off"),
+        (member("ram.bin", b"\xff\xff\xff\xff" + bytes(4096)), "pages ascend"),
+        (rewrite(good, state(vcpus=[])), "has 0 vCPUs"),
+        (rewrite(good, state(lifecycle="flying")), "flying"),
+        (rewrite(good, state(console=3)), "console"),
+    ]:
+        before = lab.state_hash()
+        with pytest.raises(ArchiveError, match=match):
+            import_vm(lab, data, "copy")
+        assert lab.state_hash() == before
+
+
+def test_registers_that_are_the_hypervisors_are_not_taken_from_an_archive(lab: Lab) -> None:
+    def change(members: dict[str, bytes]) -> None:
+        state = json.loads(members["state.json"])
+        state["vcpus"][0]["registers"] |= {
+            "hedeleg": (1 << 64) - 1,
+            "hideleg": (1 << 64) - 1,
+            "hcounteren": 0,
+        }
+        members["state.json"] = json.dumps(state).encode()
+
+    vm = import_vm(lab, rewrite(lab.export_vm("b"), change), "copy")
+    mine, theirs = lab.vm("b").vcpus[0].context, vm.vcpus[0].context
+    assert (theirs.hedeleg, theirs.hideleg) == (mine.hedeleg, mine.hideleg)
+    assert theirs.hgatp == vm.hgatp
+
+
+def test_faults_while_writing_a_file_lose_nothing(tmp_path: Path) -> None:
+    path, old, new = tmp_path / "vm.zip", b"old" * 1000, b"new" * 700_000
+    save(path, old)
+    for failing in range(3):
+        calls = 0
+
+        def full(descriptor: int, data: bytes, failing: int = failing) -> int:
+            nonlocal calls
+            calls += 1
+            if calls > failing:
+                raise OSError(28, "No space left on device")
+            return len(data)
+
+        with pytest.raises(OSError, match="No space"):
+            save(path, new, full)
+        assert path.read_bytes() == old
+        assert [one.name for one in tmp_path.iterdir()] == ["vm.zip"]
+
+    def short(descriptor: int, data: bytes) -> int:
+        return os.write(descriptor, data[:100_001])
+
+    save(path, new, short)
+    assert path.read_bytes() == new
