@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.bench import qemu, vm
+from emulator.bench import keeping, qemu, vm
 from emulator.bench.core import SHORTEST_S
 from emulator.bench.figures import Figure, figure
 from emulator.bench.programs import RAM_BYTES, Program, build_guest
@@ -101,8 +101,17 @@ def _switches(vms: list[Vm]) -> int:
     return sum(one.exits.get("budget", 0) for one in vms)
 
 
+def measure_keeping(measurement: Measurement) -> Iterator[Figure]:
+    """Yield what snapshots, clones and going back cost (`emulator.bench.keeping`)."""
+    yield from keeping.figures_of(measurement.engine, measurement.size, measurement.repeat, measurement.say)
+
+
 # Each yields figures named `hypervisor.<what>`.
-PARTS: tuple[Callable[[Measurement], Iterator[Figure]], ...] = (measure_exits, measure_switches)
+PARTS: tuple[Callable[[Measurement], Iterator[Figure]], ...] = (
+    measure_exits,
+    measure_switches,
+    measure_keeping,
+)
 
 
 def measure(measurement: Measurement) -> Iterator[Figure]:

@@ -57,12 +57,14 @@ class GStage:
     ) -> None:
         """Map pages from `gpa` to frames, in that order; `permissions` are R, W and X bits of an entry."""
         flags = PTE_V | PTE_U | PTE_A | (PTE_D if dirty else 0) | permissions
+        zero = frame_address(0) >> 2 | flags
         done = 0
         while done < len(frames):
             address = gpa + done * PAGE_BYTES
             index = address // PAGE_BYTES % ENTRIES
             count = min(ENTRIES - index, len(frames) - done)
-            entries = array("Q", (frame_address(hfn) >> 2 | flags for hfn in frames[done : done + count]))
+            # An entry is the frame's address shifted right by 2, and flags below it.
+            entries = array("Q", [zero + (hfn << 10) for hfn in frames[done : done + count]])
             self._host.write(self._leaf_table(address) + index * 8, entries.tobytes())
             done += count
         for page in range(len(frames)):

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import heapq
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from math import gcd
 
 from emulator.errors import VmLabError
@@ -24,6 +24,7 @@ FREE, HYPERVISOR, SHARED = 0, 1, 255
 RUN_FRAMES = 16
 ROOT_FRAMES = 4  # a G-stage root is 16 KiB, naturally aligned
 CHANGES_KEPT = 4096
+MANY_FRAMES = 64
 
 
 class OutOfFramesError(VmLabError):
@@ -64,7 +65,7 @@ class Partition:
         """Return `count` frames, now owned by `code`. Raises OutOfFramesError, then nothing has changed."""
         if count > self.free_count:
             raise OutOfFramesError(f"{count} frames are needed and {self.free_count} are free")
-        frames: list[int] = []
+        frames: list[int] = self._take_many(count, code) if count >= MANY_FRAMES else []
         while len(frames) < count:
             hfn = self._order[self._next_rank()]
             if self.codes[hfn] == FREE:
@@ -72,6 +73,22 @@ class Partition:
                 frames.append(hfn)
         self.free_count -= count
         self._note(frames)
+        return frames
+
+    def _take_many(self, count: int, code: int) -> list[int]:
+        """Take frames as one by one and in the same order, as far as that goes without looking twice."""
+        returned = sorted(self._returned)  # which is a heap, too
+        below = bisect_left(returned, self._untouched)
+        order, codes = self._order, self.codes
+        offered = dict.fromkeys(map(order.__getitem__, returned[:below]))
+        frames = [hfn for hfn in offered if not codes[hfn]][:count]
+        full = len(frames) == count
+        self._returned = returned[bisect_right(returned, self._rank[frames[-1]]) if full else below :]
+        fresh = order[self._untouched : self._untouched + count - len(frames)]
+        self._untouched += len(fresh)
+        frames += [hfn for hfn in fresh if not codes[hfn]]
+        for hfn in frames:
+            codes[hfn] = code
         return frames
 
     def _next_rank(self) -> int:
@@ -83,8 +100,10 @@ class Partition:
 
     def place(self, frames: Sequence[int], gpa: int) -> None:
         """Take note that a guest sees these frames, in this order, from a GPA on."""
-        for page, hfn in enumerate(frames):
-            self._guest_page[hfn] = gpa + page * PAGE_BYTES + 1
+        guest_page, mark = self._guest_page, gpa + 1
+        for hfn in frames:
+            guest_page[hfn] = mark
+            mark += PAGE_BYTES
 
     def gpa(self, hfn: int) -> int | None:
         """Return where a guest sees a frame of its RAM; None for any other frame or number."""
@@ -155,6 +174,12 @@ def _scattered(frames: int) -> array[int]:
 
 def _runs(frames: list[int]) -> Iterator[tuple[int, int]]:
     """Yield `(first, count)` for each run of adjacent numbers."""
-    for _, group in groupby(enumerate(frames), lambda pair: pair[1] - pair[0]):
-        run = [hfn for _, hfn in group]
-        yield run[0], len(run)
+    first = after = -1
+    for hfn in frames:
+        if hfn != after:
+            if first >= 0:
+                yield first, after - first
+            first = hfn
+        after = hfn + 1
+    if first >= 0:
+        yield first, after - first

@@ -1,9 +1,12 @@
 """Every frame has exactly one owner, whatever is taken and given back."""
 
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.hypervisor import partition
 from emulator.hypervisor.partition import FREE, ROOT_FRAMES, OutOfFramesError, Partition, ram_code, table_code
 from emulator.hypervisor.trace import Revision
 
@@ -89,3 +92,26 @@ def test_frames_of_a_vm_are_scattered_over_the_host() -> None:
     frames = Partition(2048, Revision()).take(256, 2)
     assert frames != sorted(frames)
     assert max(frames) - min(frames) > 1500
+
+
+def test_taking_many_at_once_gives_the_frames_that_taking_one_by_one_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def history(many: int) -> list[object]:
+        monkeypatch.setattr(partition, "MANY_FRAMES", many)
+        frames, random, held, seen = Partition(2000, Revision()), Random(5), [], []
+        for _ in range(300):
+            choice = random.random()
+            try:
+                if choice < 0.45:
+                    held.append(frames.take(random.randrange(1, 300), 2))
+                elif choice < 0.55:
+                    held.append(frames.take_root(3))
+                elif held:
+                    frames.give_back(held.pop(random.randrange(len(held))))
+            except OutOfFramesError:
+                seen.append("full")
+            seen.append((bytes(frames.codes), [list(one) for one in held]))
+        return seen
+
+    assert history(64) == history(1 << 30)

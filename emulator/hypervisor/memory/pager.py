@@ -98,8 +98,9 @@ class Pager:
         vm.backing.resident = pages
         self._partition.place(vm.frames, RAM_BASE)
         vm.gstage.map(RAM_BASE, vm.frames)
-        for hfn in vm.frames:
-            self.reclaim.came(hfn)
+        if self.reclaim.area.size:
+            for hfn in vm.frames:
+                self.reclaim.came(hfn)
 
     def clear(self, vm: Vm) -> None:
         """Zero a VM's memory before it boots again; with overcommit it gets its frames anew."""
