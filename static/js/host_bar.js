@@ -80,8 +80,8 @@ function drawNote(run, state, events) {
 function reasonOf(reason, { vms = [] }, events) {
   if (reason === "condition met: exit")
     return `Stopped at a VM exit: ${events.findLast((event) => event.kind !== "action")?.text ?? ""}.`;
-  if (reason.startsWith("went back") || reason.startsWith("returned"))
-    return `${BACK[reason] ?? "At another instant"}. What was done later is not part of the lab now.`;
+  if (reason.startsWith("returned")) return "Where you had left it, with all that you had done.";
+  if (reason.startsWith("went back")) return `${BACK[reason] ?? "At an earlier instant"}. Later actions are undone, and kept.`;
   if (reason !== "condition met: instruction") return `Time stopped: ${reason}.`;
   const lines = vms.flatMap((vm) =>
     vm.vcpus
