@@ -19,6 +19,7 @@ from emulator.devices.virt import VIRTIO, VIRTIO_STRIDE
 from emulator.devices.virtio.block import SECTOR_BYTES, BlockState
 from emulator.errors import VmLabError
 from emulator.hypervisor import lifecycle
+from emulator.hypervisor.guest_isa import guest_envcfg
 from emulator.hypervisor.memory import fitting
 from emulator.hypervisor.memory.backing import ABSENT
 from emulator.hypervisor.partition import ram_code
@@ -40,11 +41,11 @@ NOT_KEPT = frozenset(
 )
 TYPES: dict[str, Any] = {"steal": StealTime | None}
 COUNTED = ("run_cycles", "hypervisor_cycles", "ready_cycles", "idle_cycles", "off_cycles")
-# All that a world switch carries, but where its table is and when its time began.
+# All that a world switch carries, but where its table is, when its time began, and what its host lets it use.
 REGISTERS = tuple(
     name
     for name, _ in HART.fields
-    if name not in ("hgatp", "htimedelta")
+    if name not in ("hgatp", "htimedelta", "henvcfg")
     and any(span.start <= HART.offset(name) < span.stop for span in SWITCHED)
 )
 COUNTS = dict(HART.fields)
@@ -274,6 +275,7 @@ def _put_vcpu(hypervisor: Hypervisor, vcpu: Vcpu, state: Plain, now: int) -> boo
     vcpu.deadline = NEVER if deadline is None else max(0, now + deadline)
     _put_registers(vcpu, state["registers"], f"{path}.registers")
     vcpu.context.hgatp = vcpu.vm.hgatp
+    vcpu.context.henvcfg = guest_envcfg(vcpu.vm.isa)
     if vcpu.vm.shadow is not None:
         vcpu.vm.shadow.adopt(vcpu)
     vcpu.set_time_offset(vcpu.vm.time_offset)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
-from emulator.core.csr_bits import ENVCFG_STCE, HEDELEG_WRITABLE, HSTATUS_GVA, SPV, SPVP, VS_INTERRUPTS
+from emulator.core.csr_bits import HEDELEG_WRITABLE, HSTATUS_GVA, SPV, SPVP, VS_INTERRUPTS
 from emulator.devices.plic import MAX_PRIORITY, SOURCES
 from emulator.devices.virt import PLIC, UART, VIRTIO, VIRTIO_STRIDE
 from emulator.devices.virtio.block import SECTOR_BYTES
@@ -92,7 +92,6 @@ def _tame(registers: dict[str, Any]) -> None:
     registers["hstatus"] = SPV | SPVP | registers["hstatus"] & HSTATUS_GVA
     registers["hedeleg"], registers["hideleg"] = HEDELEG_WRITABLE, VS_INTERRUPTS
     registers["hcounteren"], registers["hgeie"] = COUNTERS, 0
-    registers["henvcfg"] = ENVCFG_STCE
     registers["mie"] &= VS_INTERRUPTS
     registers["hvip"] &= VS_INTERRUPTS
     registers["x"][0] = 0
