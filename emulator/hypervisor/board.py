@@ -271,6 +271,13 @@ class VmBoard:
     def _print(self, data: bytes) -> None:
         self._hypervisor.print(self._vm, data)
 
+    def memory_grew(self) -> None:
+        """Let the balloon take the new pages as well; DMA asks the VM each time."""
+        if BALLOON_SLOT in self.virtio:
+            balloon = self.virtio[BALLOON_SLOT].device
+            assert isinstance(balloon, VirtioBalloon)
+            balloon.own(self._pages())
+
     def _pages(self) -> range:
         first = RAM_BASE // PAGE_BYTES
         return range(first, first + self._vm.settings.memory // PAGE_BYTES)

@@ -134,7 +134,10 @@ VM_KEYS = (
 NO_DEVICES = {"disk": "", "network": "", "console": "sbi", "rng": False, "balloon": False}
 ABSENT = {"append": "", "paging": "nested", **NO_DEVICES}
 # What can change while a VM is on.
-LIVE_VM_KEYS = ("weight", "cap", "reservation", "period", "affinity", "vcpus", "autostart", *VM_MEMORY_KEYS)
+LIVE_VM_KEYS = (
+    *("weight", "cap", "reservation", "period", "affinity", "vcpus", "autostart"),
+    *("memory", "memory_limit", "memory_reservation"),
+)
 
 
 @dataclass(frozen=True, slots=True)

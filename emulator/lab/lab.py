@@ -17,7 +17,7 @@ from emulator.hypervisor import lifecycle
 from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.hypervisor import Hypervisor
-from emulator.hypervisor.memory import fitting
+from emulator.hypervisor.memory import fitting, hotadd
 from emulator.hypervisor.network import NetworkError
 from emulator.hypervisor.network.pcap import pcap
 from emulator.hypervisor.network.switch import Switch
@@ -427,12 +427,18 @@ class Lab:
         self.hypervisor.vms.update((one.name, one) for one in vms)
 
     def reconfigure_cpu(self, vm: Vm, config: VmConfig) -> None:
-        """Change what a VM that is on may have of pCPUs and frames, or its vCPUs. Raises AdmissionError."""
+        """Change what a VM that is on may have of pCPUs and frames, or add vCPUs or memory.
+
+        Raises AdmissionError, and then nothing has changed.
+        """
         settings = replace(vm.settings, vcpus=config.vcpus, cpu=self._cpu(config), ram=config.ram.settings())
-        refusal = fitting.reservation_refusal(self.hypervisor, vm, settings)
+        grown = replace(settings, memory=config.memory)
+        refusal = fitting.reservation_refusal(self.hypervisor, vm, grown)
         if refusal:
             raise AdmissionError("memory_reservation", f"cannot change {vm.name}: {refusal}")
+        hotadd.require(self.hypervisor, vm, config.memory)
         self.hypervisor.reconfigure_cpu(vm, settings)
+        hotadd.grow(self.hypervisor, vm, config.memory)
         self.vm_configs[vm.name] = config
 
     def reconfigure_host(self, config: HostConfig) -> None:

@@ -2,7 +2,7 @@
 
 host: {memory: 8 MiB, overcommit: 1.5}
 vms:
-  - {name: a, memory: 8 MiB, memory_reservation: 1 MiB, memory_limit: 4 MiB, program: a.s}
+  - {name: a, memory: 8 MiB, max_memory: 16 MiB, memory_reservation: 1 MiB, memory_limit: 4 MiB, program: a.s}
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HOST_MEMORY_KEYS = (
     *("overcommit", "swap", "swap_policy", "swap_latency", "swap_interval"),
     *("ksm", "ksm_pages", "ksm_interval", "balloon_policy", "balloon_interval"),
 )
-VM_MEMORY_KEYS = ("memory_limit", "memory_reservation")
+VM_MEMORY_KEYS = ("memory_limit", "memory_reservation", "max_memory")
 DEFAULT_INTERVAL_NS, MIN_INTERVAL_NS, MAX_INTERVAL_NS = 10_000_000, 100_000, 10_000_000_000
 DEFAULT_KSM_PAGES, MAX_KSM_PAGES = 100, 100_000
 DEFAULT_LATENCY_NS, MIN_LATENCY_NS, MAX_LATENCY_NS = 100_000, 1_000, 1_000_000_000
@@ -119,10 +119,14 @@ class HostMemoryConfig:
 
 @dataclass(frozen=True, slots=True)
 class RamConfig:
-    """What a VM may have of the host's frames: at most `limit` bytes; `reservation` bytes are kept for it."""
+    """What a VM may have of the host's frames: at most `limit` bytes; `reservation` bytes are kept for it.
+
+    While it is on, its memory can grow to `most` bytes; 0 is as much as it has.
+    """
 
     limit: int = 0
     reservation: int = 0
+    most: int = 0
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], path: str, memory: int) -> RamConfig:
@@ -130,6 +134,7 @@ class RamConfig:
         ram = cls(
             optional(table, path, "memory_limit", 0, frames_of_vm),
             optional(table, path, "memory_reservation", 0, frames_of_vm),
+            optional(table, path, "max_memory", 0, frames_of_vm),
         )
         _require_consistent(memory, ram, path)
         return ram
@@ -139,6 +144,7 @@ class RamConfig:
         return {
             "memory_limit": format_size(self.limit) if self.limit else "none",
             "memory_reservation": format_size(self.reservation) if self.reservation else "none",
+            "max_memory": format_size(self.most) if self.most else "none",
         }
 
     def to_dict(self) -> dict[str, object]:
@@ -148,7 +154,7 @@ class RamConfig:
 
     def settings(self) -> RamSettings:
         """Return the same for the hypervisor."""
-        return RamSettings(self.limit, self.reservation)
+        return RamSettings(self.limit, self.reservation, self.most)
 
 
 def _swap_size(value: object, path: str) -> int:
@@ -206,7 +212,7 @@ def _said(value: object) -> str:
 
 
 def frames_of_vm(value: object, path: str) -> int:
-    """Return a limit or reservation in bytes, 0 for none. Raises ConfigError."""
+    """Return a limit, reservation or greatest size in bytes, 0 for none. Raises ConfigError."""
     return 0 if value in (None, "none", 0) else memory_size(value, path, 4 << 10, MAX_BYTES)
 
 
@@ -216,6 +222,8 @@ def _require_consistent(memory: int, ram: RamConfig, path: str) -> None:
         raise ConfigError(
             f"{path}.memory_reservation", f"is more than the VM's memory, {memory >> 10} KiB; lower it"
         )
+    if ram.most and ram.most < memory:
+        raise ConfigError(f"{path}.max_memory", f"is less than the VM's memory, {memory >> 10} KiB; raise it")
     if ram.limit and ram.reservation > ram.limit:
         raise ConfigError(
             f"{path}.memory_reservation", f"is more than its memory_limit, {ram.limit >> 10} KiB; lower it"

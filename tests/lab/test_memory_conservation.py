@@ -33,7 +33,7 @@ HOST = {
     "balloon_interval": "500 us",
 }
 VMS = [
-    {"name": "a", "memory": "512 KiB", "program": "churn"},
+    {"name": "a", "memory": "512 KiB", "max_memory": "768 KiB", "program": "churn"},
     {"name": "b", "memory": "512 KiB", "program": "churn", "memory_reservation": "128 KiB"},
     {"name": "d", "memory": "512 KiB", "program": "churn"},
     {"name": "c", "memory": "1 MiB", "program": "balloon", "balloon": True, "memory_limit": "256 KiB"},
@@ -55,6 +55,9 @@ LIMIT = st.builds(
     lambda vm, size: {"verb": "set_vm", "vm": vm, "memory_limit": size},
     st.sampled_from("ac"),
     st.sampled_from(["none", "160 KiB", "64 KiB"]),
+)
+GROW = st.builds(
+    lambda pages: {"verb": "set_vm", "vm": "a", "memory": (128 + pages) * PAGE_BYTES}, st.integers(0, 64)
 )
 ON_HOST = st.builds(
     lambda change: {"verb": "set_host", **change},
@@ -127,7 +130,7 @@ def check_guests(lab: Lab) -> None:
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    actions=st.lists(ON_VM | BALLOON | LIMIT | ON_HOST, min_size=6, max_size=14),
+    actions=st.lists(ON_VM | BALLOON | LIMIT | GROW | ON_HOST, min_size=6, max_size=14),
     steps=st.lists(st.integers(1, 1_500_000), min_size=14, max_size=14),
 )
 def test_frames_are_conserved_whatever_happens(

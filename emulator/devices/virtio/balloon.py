@@ -45,6 +45,10 @@ class VirtioBalloon(VirtioDevice):
         self.state = BalloonState()
         self._release = release
 
+    def own(self, owned: range) -> None:
+        """Take pages of these numbers from now on: the guest's memory has grown."""
+        self._owned = owned
+
     def ask(self, pages: int) -> None:
         """Ask the guest for so many pages in all."""
         if pages != self.state.target:

@@ -27,7 +27,7 @@ def refusal(hypervisor: Hypervisor, vm: Vm) -> str:
     if not hypervisor.pager.settings.on_demand:
         return _no_room_for_all(hypervisor, vm)
     return (
-        _beyond_ratio(hypervisor, vm)
+        beyond_ratio(hypervisor, vm, vm.settings.memory)
         or reservation_refusal(hypervisor, vm, vm.settings)
         or _no_room_for_image(hypervisor, vm)
     )
@@ -45,14 +45,15 @@ def _no_room_for_all(hypervisor: Hypervisor, vm: Vm) -> str:
     )
 
 
-def _beyond_ratio(hypervisor: Hypervisor, vm: Vm) -> str:
+def beyond_ratio(hypervisor: Hypervisor, vm: Vm, memory: int) -> str:
+    """Return why a VM cannot have so many bytes of memory beside the others that are on, "" if it can."""
     settings, host = hypervisor.pager.settings, hypervisor.host
     others = sum(one.settings.memory for one in _others(hypervisor, vm))
     allowed = host.memory_bytes * settings.overcommit // WHOLE
-    if others + vm.settings.memory <= allowed:
+    if others + memory <= allowed:
         return ""
     return (
-        f"its {vm.settings.memory // KIBIBYTE} KiB and the {others // KIBIBYTE} KiB of the VMs that are"
+        f"its {memory // KIBIBYTE} KiB and the {others // KIBIBYTE} KiB of the VMs that are"
         f" on are more than the {allowed // KIBIBYTE} KiB that an overcommit ratio of"
         f" {settings.overcommit / WHOLE:g} allows; shut a VM off, or raise host.overcommit"
     )

@@ -88,18 +88,25 @@ class Pager:
 
     def populate(self, vm: Vm) -> None:
         """Give a VM that starts its memory, which can be had: all frames, or with overcommit only tables."""
+        vm.frames = []
+        vm.backing.resident = 0
+        self.extend(vm, vm.settings.memory // PAGE_BYTES)
+
+    def extend(self, vm: Vm, pages: int) -> None:
+        """Give a VM pages behind those it has, which can be had: frames, or with overcommit only tables."""
         assert vm.gstage is not None
-        pages = vm.settings.memory // PAGE_BYTES
+        gpa = RAM_BASE + len(vm.frames) * PAGE_BYTES
         if self.settings.on_demand:
-            vm.frames = [ABSENT] * pages
-            vm.gstage.prepare(RAM_BASE, pages)
+            vm.gstage.prepare(gpa, pages)
+            vm.frames = vm.frames + [ABSENT] * pages
             return
-        vm.frames = self._partition.take(pages, ram_code(vm.index))
-        vm.backing.resident = pages
-        self._partition.place(vm.frames, RAM_BASE)
-        vm.gstage.map(RAM_BASE, vm.frames)
+        frames = self._partition.take(pages, ram_code(vm.index))
+        vm.frames = vm.frames + frames
+        vm.backing.resident += pages
+        self._partition.place(frames, gpa)
+        vm.gstage.map(gpa, frames)
         if self.reclaim.area.size:
-            for hfn in vm.frames:
+            for hfn in frames:
                 self.reclaim.came(hfn)
 
     def clear(self, vm: Vm) -> None:

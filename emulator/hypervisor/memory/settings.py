@@ -39,11 +39,13 @@ class MemorySettings:
 class RamSettings:
     """What a VM may have of the host's frames, in bytes. These can change while it runs.
 
-    It never has more than `limit` at a time (0: no limit); `reservation` is kept for it.
+    It never has more than `limit` at a time (0: no limit); `reservation` is kept for it. Its memory can grow
+    to `most` while it is on (0: it cannot); `most` itself changes only while it is off.
     """
 
     limit: int = 0
     reservation: int = 0
+    most: int = 0
 
 
 NO_LIMITS = RamSettings()
