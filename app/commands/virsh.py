@@ -1,7 +1,8 @@
 """`vmlab virsh`: the host console of a lesson's lab, in a terminal or for a script.
 
 Virtual time stands still while you type; `advance 10ms` lets it pass. `define FILE` reads domain XML from a
-file.
+file. `plan FILE` and `apply FILE` make the lab what a file describes, which holds what stands under `lab:` in
+a lesson; applied twice, the second time does nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from app.commands import Subparsers
 from emulator.errors import VmLabError
@@ -28,8 +29,9 @@ def add_parser(subparsers: Subparsers) -> None:
         "virsh",
         help="type virsh commands at a lesson's host",
         description="Open the host console of a lesson's lab: list, start, dominfo, schedinfo, dumpxml,"
-        " define FILE and the other commands of `help`; `advance TIME` lets virtual time pass. Without"
-        " commands they are read line by line from standard input. Exit status 1: a command failed.",
+        " define FILE and the other commands of `help`; `advance TIME` lets virtual time pass, `plan FILE`"
+        " and `apply FILE` make the lab what a YAML file describes. Without commands they are read line by"
+        " line from standard input. Exit status 1: a command failed.",
     )
     parser.add_argument("lesson", type=Path, help="a lesson's directory")
     parser.add_argument("commands", metavar="COMMAND", nargs="*", help='like "start web" "advance 10ms" list')
@@ -74,6 +76,8 @@ def carry_out(lab: Lab, line: str) -> str:
     try:
         if name == "advance":
             return _advance(lab, rest)
+        if name in ("plan", "apply"):
+            return _provision(lab, rest.strip(), name == "apply")
         if name == "define" and rest and not rest.lstrip().startswith("<"):
             return execute(lab, f"define {_read(rest.strip())}")
     except VmLabError as error:
@@ -89,6 +93,22 @@ def _advance(lab: Lab, text: str) -> str:
     lab.advance(lab.position_at(lab.now_ns + ns))
     still = "" if lab.hypervisor.can_progress() else "; nothing can happen until a VM is started"
     return f"now at {lab.now_ns / 1e6:.3f} ms of virtual time{still}\n\n"
+
+
+def _provision(lab: Lab, path: str, apply: bool) -> str:
+    """Return what it takes to make the lab what a file describes, and do it if `apply`."""
+    from app.lessons.source import TextFile
+    from app.lessons.yaml import parse
+    from emulator.lab.config import LabConfig
+    from emulator.lab.provisioning import plan, provision
+
+    text = _read(path)
+    described: object = parse(TextFile(path, text), text).value
+    table = cast("dict[str, object]", described) if isinstance(described, dict) else {}
+    wanted = LabConfig.from_dict(table["lab"] if "lab" in table else cast("object", described))
+    steps = provision(lab, wanted) if apply else plan(lab.config, wanted)
+    lines = [f"{step.text}\n" for step in steps] or ["nothing to do: the lab is as described\n"]
+    return "".join([*lines, "\n"])
 
 
 def _read(path: str) -> str:

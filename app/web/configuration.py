@@ -17,7 +17,9 @@ from app.lessons.source import TextFile
 from app.lessons.yaml import Document, parse
 from app.web.errors import Problem
 from app.workers.protocol import JsonObject
-from emulator.lab.config import HostConfig, LabConfig, VmConfig
+from emulator.lab import LabError
+from emulator.lab.config import LabConfig
+from emulator.lab.provisioning import Step, plan
 from emulator.lab.values import ConfigError
 
 MAX_TEXT = 64 << 10
@@ -34,20 +36,6 @@ class Wanted:
 
     config: LabConfig
     origins: tuple[str | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One action of a new configuration, and the path of what it changes."""
-
-    path: str
-    action: JsonObject
-
-    def path_of(self, key: str) -> str:
-        """Return the path of the key that a refusal is about, if the action has it."""
-        whole, _, last = self.path.rpartition(".")
-        known = last in self.action and key in self.action and key not in ("vm", "verb")
-        return f"{whole}.{key}" if known else self.path
 
 
 def parse_text(text: object) -> Wanted:
@@ -81,43 +69,41 @@ def parse_fields(fields: Mapping[str, Any], current: JsonObject) -> Wanted:
     host = {**current["host"], **{key: _natural(fields[key]) for key in _HOST_KEYS if key in fields}}
     vms, origins = _edited_vms(fields, current["vms"])
     try:
-        return Wanted(LabConfig.from_dict({"host": host, "vms": vms}), tuple(origins))
+        return Wanted(LabConfig.from_dict({**current, "host": host, "vms": vms}), tuple(origins))
     except ConfigError as error:
         raise Problem(422, str(error), TITLE, where=error.path) from error
 
 
-def changes(current: JsonObject, wanted: Wanted) -> list[Change]:
-    """Return the actions that turn the current configuration into the wanted one.
-
-    VMs go first, are changed last, and the host changes in between, because it may need them to be gone.
-    """
-    now = LabConfig.from_dict(current)
-    before = {vm.name: vm for vm in now.vms}
-    kept = set(wanted.origins)
-    removed = [Change(f"vms.{name}", {"verb": "undefine", "vm": name}) for name in before if name not in kept]
-    host = list(_host_changes(now.host, wanted.config.host))
-    changed: list[Change] = []
-    for index, (origin, vm) in enumerate(zip(wanted.origins, wanted.config.vms, strict=True)):
-        old = before.get(origin) if origin is not None else None
-        changed += _vm_changes(f"vms[{index}]", old, vm)
-    return removed + host + changed
+def changes(current: JsonObject, wanted: Wanted) -> list[Step]:
+    """Return the actions that turn the current configuration into the wanted one; raise a 422 Problem."""
+    try:
+        return plan(LabConfig.from_dict(current), wanted.config, wanted.origins)
+    except LabError as error:
+        raise Problem(422, str(error), TITLE, where=error.path) from error
 
 
 def config_text(config: Mapping[str, Any]) -> str:
-    """Return a configuration as the YAML that `parse_text` reads."""
-    lines = ["host: " + _flow(config["host"]), "vms:" if config["vms"] else "vms: []"]
-    return "\n".join([*lines, *("  - " + _flow(vm) for vm in config["vms"])]) + "\n"
+    """Return a configuration as the YAML that `parse_text` reads: a line for each VM, pool, network, rule."""
+    return "\n".join(line for key, value in config.items() for line in _section(key, value)) + "\n"
 
 
-def _flow(table: Mapping[str, Any]) -> str:
-    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in table.items()) + "}"
+def _section(key: str, value: object) -> Iterator[str]:
+    if not isinstance(value, list) or not value:
+        yield f"{key}: {_flow(cast('object', value))}"
+        return
+    entries = cast("list[object]", value)
+    yield f"{key}:"
+    yield from (f"  - {_flow(entry)}" for entry in entries)
 
 
-def _scalar(value: object) -> str:
+def _flow(value: object) -> str:
     if isinstance(value, dict):
-        return _flow(cast("JsonObject", value))
+        table = cast("JsonObject", value)
+        return "{" + ", ".join(f"{key}: {_flow(entry)}" for key, entry in table.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, cast("list[object]", value))) + "]"
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return json.dumps(text) if re.search(r"[,:#'\"{}\[\]]", text) else text
+    return json.dumps(text) if re.search(r"[,:#'\"{}\[\]<>%&*!|@`]|^[-? ]|^$", text) else text
 
 
 def _parse(text: str) -> Document:
@@ -173,23 +159,3 @@ def _natural(value: object) -> object:
 
 def _true(value: object) -> bool:
     return value in (True, 1, "1", "true", "on")
-
-
-def _host_changes(old: HostConfig, new: HostConfig) -> Iterator[Change]:
-    before, after = old.full_dict(), new.full_dict()
-    changed = {key: value for key, value in after.items() if value != before[key]}
-    for key in changed.keys() & {"clock", "isa"}:
-        problem = f"host.{key} belongs to the lesson and cannot be changed."
-        raise Problem(422, problem, TITLE, where=f"host.{key}")
-    if changed:
-        yield Change("host." + next(iter(changed)), {"verb": "set_host", **changed})
-
-
-def _vm_changes(path: str, old: VmConfig | None, new: VmConfig) -> Iterator[Change]:
-    if old is None:
-        yield Change(path, {"verb": "define", "vm": new.to_dict()})
-        return
-    before, after = old.full_dict(), new.full_dict()
-    changed = {key: value for key, value in after.items() if value != before[key]}
-    if changed:
-        yield Change(f"{path}.{next(iter(changed))}", {"verb": "set_vm", "vm": old.name, **changed})

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from app.lessons import Course, Lesson
-from app.web.configuration import Change, changes, config_text, parse_fields, parse_text
+from app.web.configuration import changes, config_text, parse_fields, parse_text
 from app.web.errors import Problem, busy
 from app.web.store.labs import Beginning, LabRow, LabStore, Reply
 from app.workers.connection import WorkerLost
@@ -26,6 +26,7 @@ from app.workers.control import TRAVELS
 from app.workers.pool import CallFailed, LabUnknown, Overloaded, Pool
 from app.workers.protocol import JsonObject
 from app.workers.record import ProgramText
+from emulator.lab.provisioning import Step
 
 SEED = 1
 FIRST_LOOK_SECONDS = 2.0
@@ -232,7 +233,7 @@ class LabWork:
             return f"error: {asked['failed']}\nerror: {failure.body['message']}\n"
         return asked["done"]
 
-    def _change(self, row: LabRow, change: Change, done: list[JsonObject]) -> None:
+    def _change(self, row: LabRow, change: Step, done: list[JsonObject]) -> None:
         """Apply one step of a new configuration; an error says where, and what was already done."""
         try:
             self._act(row, change.action, None)
