@@ -140,13 +140,22 @@ def computed_access(chance: random.Random, label: int) -> Lines:
     return (*address(chance, 0x7FF), made(row, free_operands(row, chance) | {"rs1": SCRATCH}))
 
 
-# After an AMO: QEMU 7.2 sets A for one that faults, and not D where only the physical address is refused. A
-# load and a store to the same page let the bits be the same again.
-SAME_BITS = (
-    line("lb", rd=0, rs1=SCRATCH, imm=0),
-    line("xori", rd=SCRATCH, rs1=SCRATCH, imm=8),
-    line("sb", rs1=SCRATCH, rs2=0, imm=0),
-)
+# QEMU 7.2 loads for an AMO before it stores: it sets A of an entry that refuses only the store, which is
+# allowed ("updates of the A bit may be performed as a result of speculation", 12.3.1), and not D where only
+# the physical address is refused. A load and a store to the same page let the bits be the same again, if they
+# run in the AMO's mode. A trap leads back to the context's mode: so they follow an AMO in that mode, or come
+# first, twice for a trap on the way.
+TO_CONTEXT = line("ecall")
+OTHER_WORD = line("xori", rd=SCRATCH, rs1=SCRATCH, imm=8)
+TOUCHED = (line("lb", rd=0, rs1=SCRATCH, imm=0), line("sb", rs1=SCRATCH, rs2=0, imm=0))
+
+
+def amo(chance: random.Random, row: Instruction) -> Lines:
+    """An AMO to the address in the scratch register, on a page whose A and D are the same in the end."""
+    access = made(row, free_operands(row, chance) | {"rs1": SCRATCH})
+    if chance.random() < 0.5:
+        return (TO_CONTEXT, access, OTHER_WORD, *TOUCHED)
+    return (OTHER_WORD, *TOUCHED, *TOUCHED, OTHER_WORD, access)
 
 
 def atomic(chance: random.Random, label: int) -> Lines:
@@ -154,8 +163,7 @@ def atomic(chance: random.Random, label: int) -> Lines:
     mask = 0x7F8 if chance.random() < 0.95 else 0x7FF
     place = address(chance, mask)
     if chance.random() < 0.6:
-        row = chance.choice(rows("amo"))
-        return (*place, made(row, free_operands(row, chance) | {"rs1": SCRATCH}), *SAME_BITS)
+        return (*place, *amo(chance, chance.choice(rows("amo"))))
     return (*place, *conditional(chance))
 
 
@@ -178,7 +186,8 @@ def conditional(chance: random.Random) -> Lines:
     if chance.random() < 0.3:
         # Another doubleword of a page that can be written.
         body = [at_address(f"lr.{size}"), line("xori", rd=SCRATCH, rs1=SCRATCH, imm=8), *between, store]
-        return (begin, at_address(f"amoxor.{size}"), *SAME_BITS, unless_trapped(4 * len(body)), *body)
+        first = (TO_CONTEXT, begin, at_address(f"amoxor.{size}"), OTHER_WORD, *TOUCHED)
+        return (*first, unless_trapped(4 * len(body)), *body)
     body = [*between, store, *after]
     return (begin, at_address(f"lr.{size}"), unless_trapped(4 * len(body)), *body)
 

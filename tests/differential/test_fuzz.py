@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ import pytest
 from app.cli import main
 from emulator.core.csr_bits import PTE_A
 from emulator.fuzz import batch as batches
+from emulator.fuzz.atoms import atomic, back_to
 from emulator.fuzz.batch import Batch, Outcome
 from emulator.fuzz.campaign import BATCH, Campaign
 from emulator.fuzz.comparison import Result, compare
@@ -51,6 +53,19 @@ def test_random_programs_agree_with_qemu(ours: Ours, qemu: Qemu) -> None:
     assert not report.failures, f"VMLAB_SEED={SEED}\n" + "\n\n".join(report.failures)
     assert report.total.instructions > 100_000
     assert report.total.explained.keys() <= REASONS.keys()
+
+
+def test_amos_in_other_modes_leave_the_same_bits_of_entries(ours: Ours, qemu: Qemu) -> None:
+    made = batches.make("amo", 6, 24)  # its G-stage lets the guest read what it may not write
+    programs = tuple(replace(each, atoms=_amos_in_other_modes(each.name)) for each in made.programs)
+    result = Campaign(ours, qemu, "amo").compare(Batch(made.world, programs))
+    assert not result.differences
+    assert result.explained["amo-cause"]
+
+
+def _amos_in_other_modes(name: str) -> tuple[Atom, ...]:
+    chance = random.Random(name)
+    return tuple(Atom(label, (back_to, atomic)[label % 2](chance, label)) for label in range(40))
 
 
 class Faulty:
