@@ -2,7 +2,9 @@
 
 Privileged ISA 20240411, chapter 18, "Two-Stage Address Translation". The root has 2048 entries (16 KiB) and
 maps 1 GiB with each; the two levels below have 512. A leaf must have U=1, because every guest access counts
-as a user access. A and D are set from the start. Only 4 KiB leaves are written.
+as a user access. A and D are set from the start. Leaves are of 4 KiB, or of 2 MiB until something is done to
+a page inside: then the leaf is split into a table of 512 that translate as it did, for which a frame was set
+aside when it was made. Leaves of 1 GiB are left out.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ class GStage:
         self._partition = partition
         self._code = table_code(vm_index)
         self.frames = partition.take_root(self._code)
+        self._spare: list[int] = []  # one for each leaf of 2 MiB
         # Told the GPA of each page whose entry changes: whoever has copies of entries.
         self.on_change: Callable[[int], None] | None = None
 
@@ -69,6 +72,23 @@ class GStage:
             done += count
         for page in range(len(frames)):
             self._changed(gpa + page * PAGE_BYTES)
+
+    def map_block(self, gpa: int, first: int) -> None:
+        """Map the 2 MiB from `gpa` by one leaf to 512 adjacent frames; both are at multiples of 2 MiB."""
+        assert gpa % LEAF_TABLE_SPAN == frame_address(first) % LEAF_TABLE_SPAN == 0
+        entry_hpa = self._middle_entry(gpa)
+        assert not self._read(entry_hpa) & PTE_V
+        self._spare += self._partition.take(1, self._code)
+        self.frames.append(self._spare[-1])
+        entry = frame_address(first) >> 2 | PTE_V | PTE_U | PTE_A | PTE_D | READ_WRITE_EXECUTE
+        self._host.write(entry_hpa, struct.pack("<Q", entry))
+        for page in range(ENTRIES):
+            self._changed(gpa + page * PAGE_BYTES)
+
+    @property
+    def blocks(self) -> int:
+        """How many leaves are of 2 MiB."""
+        return len(self._spare)
 
     def prepare(self, gpa: int, pages: int) -> None:
         """Make the tables for so many pages from `gpa`, so that mapping them needs no frame any more."""
@@ -127,7 +147,10 @@ class GStage:
             self.on_change(gpa)
 
     def lookup(self, gpa: int) -> int:
-        """Return the leaf entry for a GPA as it stands in RAM, 0 if there is none."""
+        """Return the leaf entry for a GPA as it stands in RAM, 0 if there is none.
+
+        Inside a leaf of 2 MiB it is the one that would map the page alone.
+        """
         root_index, middle_index, leaf_index = _indices(gpa)
         if root_index >= ENTRIES * 4:
             return 0
@@ -135,14 +158,32 @@ class GStage:
         for index in (middle_index, leaf_index):
             if not table & PTE_V:
                 return 0
+            if table & READ_WRITE_EXECUTE:
+                return table + (leaf_index << 10)
             table = self._read((table >> 10 << 12) + index * 8)
         return table
 
     def _leaf_table(self, gpa: int) -> int:
         """Return the HPA of the last-level table for a GPA, making the tables on the way."""
+        entry_hpa = self._middle_entry(gpa)
+        if self._read(entry_hpa) & READ_WRITE_EXECUTE:
+            self._split(entry_hpa)
+        return self._next_table(entry_hpa)
+
+    def _middle_entry(self, gpa: int) -> int:
+        """Return the HPA of the entry of the middle level for a GPA, making its table."""
         root_index, middle_index, _ = _indices(gpa)
-        middle = self._next_table(frame_address(self.frames[0]) + root_index * 8)
-        return self._next_table(middle + middle_index * 8)
+        return self._next_table(frame_address(self.frames[0]) + root_index * 8) + middle_index * 8
+
+    def _split(self, entry_hpa: int) -> None:
+        """Put a table in place of a leaf of 2 MiB.
+
+        It translates as before, so a fence is due only for what the caller changes in it.
+        """
+        leaf, table = self._read(entry_hpa), frame_address(self._spare.pop())
+        entries = array("Q", [leaf + (index << 10) for index in range(ENTRIES)])
+        self._host.write(table, entries.tobytes())
+        self._host.write(entry_hpa, struct.pack("<Q", table >> 2 | PTE_V))
 
     def _next_table(self, entry_hpa: int) -> int:
         entry = self._read(entry_hpa)

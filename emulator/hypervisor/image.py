@@ -216,6 +216,8 @@ def _can_stay(hypervisor: Hypervisor, vm: Vm, image: VmImage) -> bool:
         return False
     if image.settings.paging != "nested" or vm.shadow is not None:
         return False
+    if image.settings.ram.page != vm.settings.ram.page:
+        return False
     codes, own = hypervisor.partition.codes, ram_code(vm.index)
     return not hypervisor.pager.settings.on_demand and all(codes[hfn] == own for hfn in vm.frames)
 

@@ -125,6 +125,18 @@ class Partition:
             "a G-stage root needs 4 adjacent free frames at a multiple of 16 KiB and there are none"
         )
 
+    def take_block(self, count: int, code: int) -> list[int]:
+        """Return the lowest `count` adjacent free frames from a multiple of `count` on, or []."""
+        for first in range(0, len(self.codes) - count + 1, count):
+            if not any(self.codes[first : first + count]):
+                frames = list(range(first, first + count))
+                for hfn in frames:
+                    self.codes[hfn] = code
+                self.free_count -= count
+                self._note(frames)
+                return frames
+        return []
+
     def give_back(self, frames: Iterable[int]) -> None:
         """Make frames free; their contents have been zeroed by the caller."""
         frames = list(frames)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from emulator.hypervisor.gstage import LEAF_TABLE_SPAN as BLOCK_BYTES
 from emulator.hypervisor.memory.ballooning import BALLOON_POLICIES, BalloonPolicy
 from emulator.hypervisor.memory.replacement import REPLACEMENTS, Clock
 from emulator.hypervisor.memory.settings import MemorySettings, RamSettings
@@ -32,7 +33,7 @@ HOST_MEMORY_KEYS = (
     *("overcommit", "swap", "swap_policy", "swap_latency", "swap_interval"),
     *("ksm", "ksm_pages", "ksm_interval", "balloon_policy", "balloon_interval"),
 )
-VM_MEMORY_KEYS = ("memory_limit", "memory_reservation", "max_memory")
+VM_MEMORY_KEYS = ("memory_limit", "memory_reservation", "max_memory", "pages")
 DEFAULT_INTERVAL_NS, MIN_INTERVAL_NS, MAX_INTERVAL_NS = 10_000_000, 100_000, 10_000_000_000
 DEFAULT_KSM_PAGES, MAX_KSM_PAGES = 100, 100_000
 DEFAULT_LATENCY_NS, MIN_LATENCY_NS, MAX_LATENCY_NS = 100_000, 1_000, 1_000_000_000
@@ -121,12 +122,14 @@ class HostMemoryConfig:
 class RamConfig:
     """What a VM may have of the host's frames: at most `limit` bytes; `reservation` bytes are kept for it.
 
-    While it is on, its memory can grow to `most` bytes; 0 is as much as it has.
+    While it is on, its memory can grow to `most` bytes; 0 is as much as it has. `page` is the size of the
+    leaves that its G-stage table has where it can.
     """
 
     limit: int = 0
     reservation: int = 0
     most: int = 0
+    page: int = PAGE_BYTES
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], path: str, memory: int) -> RamConfig:
@@ -135,7 +138,12 @@ class RamConfig:
             optional(table, path, "memory_limit", 0, frames_of_vm),
             optional(table, path, "memory_reservation", 0, frames_of_vm),
             optional(table, path, "max_memory", 0, frames_of_vm),
+            optional(table, path, "pages", PAGE_BYTES, _page_size),
         )
+        if ram.page != PAGE_BYTES and table.get("paging") == "shadow":
+            raise ConfigError(
+                f"{path}.pages", "needs paging: nested; with shadow paging no hart walks the G-stage table"
+            )
         _require_consistent(memory, ram, path)
         return ram
 
@@ -145,6 +153,7 @@ class RamConfig:
             "memory_limit": format_size(self.limit) if self.limit else "none",
             "memory_reservation": format_size(self.reservation) if self.reservation else "none",
             "max_memory": format_size(self.most) if self.most else "none",
+            "pages": format_size(self.page),
         }
 
     def to_dict(self) -> dict[str, object]:
@@ -154,7 +163,7 @@ class RamConfig:
 
     def settings(self) -> RamSettings:
         """Return the same for the hypervisor."""
-        return RamSettings(self.limit, self.reservation, self.most)
+        return RamSettings(self.limit, self.reservation, self.most, self.page)
 
 
 def _swap_size(value: object, path: str) -> int:
@@ -214,6 +223,10 @@ def _said(value: object) -> str:
 def frames_of_vm(value: object, path: str) -> int:
     """Return a limit, reservation or greatest size in bytes, 0 for none. Raises ConfigError."""
     return 0 if value in (None, "none", 0) else memory_size(value, path, 4 << 10, MAX_BYTES)
+
+
+def _page_size(value: object, path: str) -> int:
+    return BLOCK_BYTES if one_of(value, path, ["4 KiB", "2 MiB"]) == "2 MiB" else PAGE_BYTES
 
 
 def _require_consistent(memory: int, ram: RamConfig, path: str) -> None:

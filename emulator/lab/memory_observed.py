@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from emulator.hypervisor.gstage import ENTRIES
 from emulator.hypervisor.memory.daemon import balloon_of
 from emulator.hypervisor.vm import Vm
 from emulator.state import PAGE_BYTES
@@ -41,6 +42,7 @@ class VmMemoryView(TypedDict):
     resident: int  # with a frame of their own
     shared: int  # with a frame that others have, too
     swapped: int
+    huge: int  # of all, those in leaves of 2 MiB
     balloon: int  # given up by the guest
     balloon_target: int
     working_set: int  # used in the last interval, where the host looks (`swap_policy` lru or working-set)
@@ -81,6 +83,7 @@ def vm_memory(vm: Vm) -> VmMemoryView:
         "resident": backing.resident,
         "shared": len(backing.shared),
         "swapped": len(backing.swapped),
+        "huge": vm.gstage.blocks * ENTRIES if vm.gstage else 0,
         "balloon": len(balloon.state.pages) if balloon and vm.frames else 0,
         "balloon_target": balloon.state.target if balloon and vm.frames else 0,
         "working_set": backing.used,

@@ -26,6 +26,11 @@ def refusal(hypervisor: Hypervisor, vm: Vm) -> str:
     """Return why a VM cannot start: what it needs, what there is, and what helps. "" if it can."""
     if not hypervisor.pager.settings.on_demand:
         return _no_room_for_all(hypervisor, vm)
+    if vm.settings.ram.page != PAGE_BYTES:
+        return (
+            "its pages are of 2 MiB, for which its memory has to be given at the start, and this host gives a"
+            f" frame at a first touch; give {vm.name} pages of 4 KiB, or set host.overcommit to off"
+        )
     return (
         beyond_ratio(hypervisor, vm, vm.settings.memory)
         or reservation_refusal(hypervisor, vm, vm.settings)

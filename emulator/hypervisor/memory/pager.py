@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from emulator.hypervisor import lifecycle
-from emulator.hypervisor.gstage import frame_address
+from emulator.hypervisor.gstage import ENTRIES, frame_address
+from emulator.hypervisor.gstage import LEAF_TABLE_SPAN as BLOCK_BYTES
 from emulator.hypervisor.memory.backing import ABSENT
 from emulator.hypervisor.memory.ksm import Ksm
 from emulator.hypervisor.memory.reclaim import Reclaim
@@ -100,14 +101,36 @@ class Pager:
             vm.gstage.prepare(gpa, pages)
             vm.frames = vm.frames + [ABSENT] * pages
             return
-        frames = self._partition.take(pages, ram_code(vm.index))
+        frames = self._map_new(vm, gpa, pages)
         vm.frames = vm.frames + frames
         vm.backing.resident += pages
         self._partition.place(frames, gpa)
-        vm.gstage.map(gpa, frames)
         if self.reclaim.area.size:
             for hfn in frames:
                 self.reclaim.came(hfn)
+
+    def _map_new(self, vm: Vm, gpa: int, pages: int) -> list[int]:
+        """Map so many pages from a GPA, by leaves of 2 MiB where the VM wants and can have them."""
+        assert vm.gstage is not None
+        code, end = ram_code(vm.index), gpa + pages * PAGE_BYTES
+        if vm.settings.ram.page == PAGE_BYTES:
+            frames = self._partition.take(pages, code)
+            vm.gstage.map(gpa, frames)
+            return frames
+        # All blocks before anything else, which would break up what is left.
+        wanted = range(-(-gpa // BLOCK_BYTES) * BLOCK_BYTES, end - BLOCK_BYTES + 1, BLOCK_BYTES)
+        blocks = {at: self._partition.take_block(ENTRIES, code) for at in wanted}
+        frames: list[int] = []
+        while (at := gpa + len(frames) * PAGE_BYTES) < end:
+            block = blocks.get(at)
+            if block:
+                vm.gstage.map_block(at, block[0])
+            else:
+                count = (min(end, at // BLOCK_BYTES * BLOCK_BYTES + BLOCK_BYTES) - at) // PAGE_BYTES
+                block = self._partition.take(count, code)
+                vm.gstage.map(at, block)
+            frames += block
+        return frames
 
     def clear(self, vm: Vm) -> None:
         """Zero a VM's memory before it boots again; with overcommit it gets its frames anew."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emulator.state import PAGE_BYTES
+
 WHOLE = 100
 
 
@@ -40,12 +42,14 @@ class RamSettings:
     """What a VM may have of the host's frames, in bytes. These can change while it runs.
 
     It never has more than `limit` at a time (0: no limit); `reservation` is kept for it. Its memory can grow
-    to `most` while it is on (0: it cannot); `most` itself changes only while it is off.
+    to `most` while it is on (0: it cannot). With a `page` of 2 MiB its G-stage table has leaves of that size
+    where it can. These two change only while it is off.
     """
 
     limit: int = 0
     reservation: int = 0
     most: int = 0
+    page: int = PAGE_BYTES
 
 
 NO_LIMITS = RamSettings()
