@@ -107,7 +107,9 @@ class Workbench:
         panel = self.page.locator(f"#console-{vm}")
         if not panel.locator("details.twin[open]").count():
             panel.locator("details.twin > summary").click()
-        return panel.locator(".console-text").inner_text()
+        text = panel.locator(".console-text")  # filled once the twin has opened
+        expect(text).not_to_be_empty()
+        return text.inner_text()
 
     def source(self, vm: str) -> str:
         """The program of a VM, as the editor has it."""
