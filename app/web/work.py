@@ -75,7 +75,9 @@ class LabWork:
     def control(self, row: LabRow, fields: JsonObject) -> JsonObject:
         """Run, pause, step, go back; raise like Pool.call."""
         if fields.get("verb") not in TRAVELS:
-            return self._pool.call(row.id, "control", fields)
+            reply = self._pool.call(row.id, "control", fields)
+            self._pool.flush_positions()  # what is shown to stand still must still be there after a crash
+            return reply
         with self._pool.lock(row.id):
             return self._travel(self._labs.find(row.id, row.student) or row, fields)
 

@@ -86,9 +86,9 @@ class SessionHost:
             self._give_up(message.lab, message.kind in ("open", "apply", "control"))
             self._refuse(message, {"fault": "bug", "message": "an internal error; it is in the server's log"})
         else:
+            self._save(self._seats.get(message.lab))  # before the reply: who has it may rely on it
             if message.call:
                 self._send(Message("reply", message.lab, message.call, body))
-        self._save(self._seats.get(message.lab))
 
     def work(self) -> float:
         """Give the next lab that can run a slice; return the seconds until there is more to do.

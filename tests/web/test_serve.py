@@ -151,6 +151,16 @@ def test_what_was_acknowledged_survives_kill_9_of_the_server(server: Server) -> 
     )
 
 
+def test_the_instant_of_a_pause_survives_kill_9_of_the_server(server: Server) -> None:
+    lab = server.open_lab()
+    server.json("POST", f"{lab}/actions", {"verb": "start", "vm": "a"})
+    server.json("POST", f"{lab}/control", {"verb": "run", "speed": "max"})
+    wait_until(lambda: server.json("GET", f"{lab}/state")["position"] > 100_000)
+    paused = server.json("POST", f"{lab}/control", {"verb": "pause"})["position"]
+    server.restart()
+    assert server.json("GET", f"{lab}/state")["position"] == paused
+
+
 def test_the_supervisor_replaces_a_killed_web_process(server: Server) -> None:
     lab = server.open_lab()
     server.json("POST", f"{lab}/actions", {"verb": "start", "vm": "a"})
