@@ -70,8 +70,7 @@ class GStage:
             entries = array("Q", [zero + (hfn << 10) for hfn in frames[done : done + count]])
             self._host.write(self._leaf_table(address) + index * 8, entries.tobytes())
             done += count
-        for page in range(len(frames)):
-            self._changed(gpa + page * PAGE_BYTES)
+        self._changed_from(gpa, len(frames))
 
     def map_block(self, gpa: int, first: int) -> None:
         """Map the 2 MiB from `gpa` by one leaf to 512 adjacent frames; both are at multiples of 2 MiB."""
@@ -82,8 +81,7 @@ class GStage:
         self.frames.append(self._spare[-1])
         entry = frame_address(first) >> 2 | PTE_V | PTE_U | PTE_A | PTE_D | READ_WRITE_EXECUTE
         self._host.write(entry_hpa, struct.pack("<Q", entry))
-        for page in range(ENTRIES):
-            self._changed(gpa + page * PAGE_BYTES)
+        self._changed_from(gpa, ENTRIES)
 
     @property
     def blocks(self) -> int:
@@ -141,6 +139,11 @@ class GStage:
     def _leaf_entry(self, gpa: int) -> int:
         """Return the HPA of the last-level entry for a GPA."""
         return self._leaf_table(gpa) + gpa // PAGE_BYTES % ENTRIES * 8
+
+    def _changed_from(self, gpa: int, pages: int) -> None:
+        if self.on_change is not None:
+            for page in range(pages):
+                self.on_change(gpa + page * PAGE_BYTES)
 
     def _changed(self, gpa: int) -> None:
         if self.on_change is not None:

@@ -167,8 +167,8 @@ def require_fits(hypervisor: Hypervisor, vm: Vm, image: VmImage) -> None:
     before, vm.settings = vm.settings, image.settings
     try:
         refusal = fitting.refusal(hypervisor, vm)
-        needed = sum(1 for slot in image.pages.slots if slot)
         if not refusal and hypervisor.pager.settings.on_demand:
+            needed = sum(1 for slot in image.pages.slots if slot)
             have = hypervisor.pager.obtainable(vm) + vm.backing.resident
             if needed > have:
                 refusal = f"its memory takes {needed} host frames and {have} can be had; shut a VM off"
