@@ -1,8 +1,9 @@
 """What it costs to keep, put back and clone a running VM, of `vmlab bench hypervisor`.
 
 The VM has written all of its memory and runs on: `snapshot` keeps it, `linked_clone` makes another VM of it,
-`restore` takes it back after it has written a sixteenth of its memory again. Each is wall time of one
-operation, the best of several. `snapshot_*.kept` is the memory that a snapshot then holds beside the VM.
+`restore` takes it back after it has written a sixteenth of its memory again. Each is the median of several:
+wall time, and CPU time. `snapshot_*.kept` is the memory that a snapshot then holds beside the VM, and
+`linked_clone_*.kept` what a clone has added when it and its source have written so much again.
 
 Where QEMU is installed it does savevm and loadvm of a machine of the same size, whose memory is full as well,
 to an image file in a temporary directory.
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import TypeVar
 
 from emulator.bench import qemu
@@ -34,6 +36,7 @@ from emulator.machine.host import Host
 T = TypeVar("T")
 SIZES = {"s": (16,), "m": (16, 64, 256)}
 MEBIBYTE = 1 << 20
+LEAST = 5  # operations of each kind
 SPARE_BYTES = 4 * MEBIBYTE
 PEER = "QEMU savevm, loadvm"
 # Writes every page but the first 16 once, then a sixteenth of them again and again.
@@ -57,32 +60,48 @@ WRITER = """
 
 
 @dataclass(frozen=True)
-class Times:
-    """Milliseconds of each operation, and bytes that a snapshot holds beside its VM in the end."""
+class Cost:
+    """Milliseconds of one operation."""
 
-    snapshot: float
-    linked_clone: float
-    restore: float
-    kept: int
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Times:
+    """What each operation costs; bytes that a snapshot holds, and those that a clone added."""
+
+    snapshot: Cost
+    linked_clone: Cost
+    restore: Cost
+    snapshot_kept: int
+    clone_kept: int
 
 
 def measure_size(engine: Engine, mebibytes: int, repeat: int) -> Times:
     """Return what it costs to keep a VM of this size."""
     hypervisor, vm = _written_vm(engine, mebibytes * MEBIBYTE)
     rewriting = mebibytes * MEBIBYTE // 16 // 4096 * 8
-    snapshots: list[float] = []
-    clones: list[float] = []
-    restores: list[float] = []
-    kept = 0
-    for number in range(repeat):
+    snapshots: list[Cost] = []
+    clones: list[Cost] = []
+    restores: list[Cost] = []
+    snapshot_kept = clone_kept = 0
+    for _ in range(repeat):
+        before = hypervisor.host.store_bytes
+        clones.append(_timed(lambda: _clone(hypervisor, vm, "clone"))[1])
+        hypervisor.run_to(hypervisor.position + 2 * rewriting)
+        clone_kept = hypervisor.host.store_bytes - before
+        _drop(hypervisor, hypervisor.vms["clone"])
         taken, spent = _timed(lambda: image.take(hypervisor, vm))
         snapshots.append(spent)
-        clones.append(_timed(lambda number=number: _clone(hypervisor, vm, f"clone-{number}"))[1])
-        _drop(hypervisor, hypervisor.vms[f"clone-{number}"])
         hypervisor.run_to(hypervisor.position + rewriting)
-        kept = image.sizes(taken)[0]
+        snapshot_kept = image.sizes(taken)[0]
         restores.append(_timed(lambda taken=taken: image.put_back(hypervisor, vm, taken, "went back"))[1])
-    return Times(min(snapshots), min(clones), min(restores), kept)
+    return Times(_median(snapshots), _median(clones), _median(restores), snapshot_kept, clone_kept)
+
+
+def _median(costs: list[Cost]) -> Cost:
+    return Cost(median(one.wall for one in costs), median(one.cpu for one in costs))
 
 
 def _written_vm(engine: Engine, size: int) -> tuple[Hypervisor, Vm]:
@@ -110,24 +129,27 @@ def _drop(hypervisor: Hypervisor, vm: Vm) -> None:
     lifecycle.undefine(hypervisor, vm)
 
 
-def _timed(act: Callable[[], T]) -> tuple[T, float]:
-    started = time.perf_counter()
+def _timed(act: Callable[[], T]) -> tuple[T, Cost]:
+    wall, cpu = time.perf_counter(), time.process_time()
     result = act()
-    return result, (time.perf_counter() - started) * 1000
+    return result, Cost((time.perf_counter() - wall) * 1000, (time.process_time() - cpu) * 1000)
 
 
 def figures_of(engine: Engine, size: str, repeat: int, say: Callable[[str], None]) -> Iterator[Figure]:
-    """Yield `hypervisor.{snapshot,linked_clone,restore}_<n>MiB.ms` and `hypervisor.snapshot_<n>MiB.kept`."""
+    """Yield `hypervisor.<what>_<n>MiB.ms`, `.cpu_ms` and, but for restore, `.kept`."""
     peer = qemu.version()
     for mebibytes in SIZES[size]:
         say(f"hypervisor: a VM of {mebibytes} MiB")
-        times = measure_size(engine, mebibytes, repeat)
+        times = measure_size(engine, mebibytes, max(repeat, LEAST))
         saved, loaded = savevm_loadvm(mebibytes) if peer else (None, None)
-        name = f"_{mebibytes}MiB"
-        yield figure(f"hypervisor.snapshot{name}.ms", times.snapshot, "ms", peer, saved)
-        yield figure(f"hypervisor.linked_clone{name}.ms", times.linked_clone, "ms")
-        yield figure(f"hypervisor.restore{name}.ms", times.restore, "ms", peer, loaded)
-        yield figure(f"hypervisor.snapshot{name}.kept", times.kept / MEBIBYTE, "MiB")
+        peers = {"snapshot": saved, "linked_clone": None, "restore": loaded}
+        for what, theirs in peers.items():
+            cost: Cost = getattr(times, what)
+            name = f"hypervisor.{what}_{mebibytes}MiB"
+            yield figure(f"{name}.ms", cost.wall, "ms", peer, theirs)
+            yield figure(f"{name}.cpu_ms", cost.cpu, "ms")
+        yield figure(f"hypervisor.snapshot_{mebibytes}MiB.kept", times.snapshot_kept / MEBIBYTE, "MiB")
+        yield figure(f"hypervisor.linked_clone_{mebibytes}MiB.kept", times.clone_kept / MEBIBYTE, "MiB")
 
 
 def savevm_loadvm(mebibytes: int) -> tuple[float, float]:

@@ -60,15 +60,14 @@ class GStage:
     ) -> None:
         """Map pages from `gpa` to frames, in that order; `permissions` are R, W and X bits of an entry."""
         flags = PTE_V | PTE_U | PTE_A | (PTE_D if dirty else 0) | permissions
-        zero = frame_address(0) >> 2 | flags
+        entries = _leaves(frames, frame_address(0) >> 2 | flags)
         done = 0
         while done < len(frames):
             address = gpa + done * PAGE_BYTES
             index = address // PAGE_BYTES % ENTRIES
             count = min(ENTRIES - index, len(frames) - done)
-            # An entry is the frame's address shifted right by 2, and flags below it.
-            entries = array("Q", [zero + (hfn << 10) for hfn in frames[done : done + count]])
-            self._host.write(self._leaf_table(address) + index * 8, entries.tobytes())
+            table = entries[done * 8 : (done + count) * 8]
+            self._host.write(self._leaf_table(address) + index * 8, table)
             done += count
         self._changed_from(gpa, len(frames))
 
@@ -199,6 +198,17 @@ class GStage:
 
     def _read(self, hpa: int) -> int:
         return int.from_bytes(self._host.read(hpa, 8), "little")
+
+
+def _leaves(frames: Sequence[int], zero: int) -> bytes:
+    """Return entries for frames; `zero` is the one for frame 0.
+
+    An entry is the frame's address shifted right by 2, and flags below it. All are computed at once, as one
+    long number: no entry is so large that it would reach into the next.
+    """
+    numbers = int.from_bytes(array("Q", frames).tobytes(), "little")
+    zeros = int.from_bytes(zero.to_bytes(8, "little") * len(frames), "little")
+    return ((numbers << 10) + zeros).to_bytes(8 * len(frames), "little")
 
 
 def _indices(gpa: int) -> tuple[int, int, int]:

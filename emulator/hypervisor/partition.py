@@ -9,11 +9,10 @@ fixed.
 
 from __future__ import annotations
 
-import heapq
 from array import array
-from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from math import gcd
 
 from emulator.errors import VmLabError
@@ -24,7 +23,6 @@ FREE, HYPERVISOR, SHARED = 0, 1, 255
 RUN_FRAMES = 16
 ROOT_FRAMES = 4  # a G-stage root is 16 KiB, naturally aligned
 CHANGES_KEPT = 4096
-MANY_FRAMES = 64
 
 
 class OutOfFramesError(VmLabError):
@@ -41,6 +39,36 @@ def table_code(vm_index: int) -> int:
     return 3 + 2 * vm_index
 
 
+@dataclass(frozen=True)
+class _Order:
+    """The fixed order in which frames are handed out: frames by rank, and ranks by frame.
+
+    `numbers` are 0, 1, 2, ... as 32-bit words, to compare with.
+    """
+
+    frames: array[int]
+    ranks: array[int]
+    numbers: bytes
+
+    def stretches(self, numbers: Iterable[int]) -> list[tuple[int, int]]:
+        """Return `(first, count)` of adjacent numbers that follow each other, in the order given.
+
+        Frames come in runs, so a whole run is compared at once before numbers are looked at one by one.
+        """
+        found: list[tuple[int, int]] = []
+        words = array("I", numbers)
+        at, end, run, given = 0, len(words), RUN_FRAMES, words.tobytes()
+        while at < end:
+            first, start = words[at], at
+            number = first
+            while at < end and words[at] == number:
+                whole = given[at * 4 : (at + run) * 4] == self.numbers[number * 4 : (number + run) * 4]
+                length = min(run, end - at) if whole else 1
+                at, number = at + length, number + length
+            found.append((first, at - start))
+        return found
+
+
 class Partition:
     """The frame allocator."""
 
@@ -50,60 +78,56 @@ class Partition:
         self.free_count = frames
         self._revision = revision
         self._guest_page = array("Q", bytes(8 * frames))  # GPA of a guest RAM frame, plus 1
-        # Ranks are places in the order of allocation. A rank may be offered twice, or be that of a frame
-        # taken as part of a root; only the frame's code says whether it is free.
-        self._order = _scattered(frames)
-        self._rank = array("I", bytes(4 * frames))
-        for rank, hfn in enumerate(self._order):
-            self._rank[hfn] = rank
-        self._untouched = 0  # the first rank that was never handed out
-        self._returned: list[int] = []  # a heap of ranks
+        self._order = _order_of(frames)
+        self._free = bytearray(b"\1" * frames)  # by rank
+        self._lowest = 0  # no rank below it is free
         self._changes: deque[tuple[int, int, int, int]] = deque(maxlen=CHANGES_KEPT)
         self._forgotten = 0
 
-    def take(self, count: int, code: int) -> list[int]:
-        """Return `count` frames, now owned by `code`. Raises OutOfFramesError, then nothing has changed."""
+    def take(self, count: int, code: int, gpa: int | None = None) -> list[int]:
+        """Return `count` frames, now owned by `code`, which a guest sees from `gpa` on, if given.
+
+        Raises OutOfFramesError, then nothing has changed.
+        """
         if count > self.free_count:
             raise OutOfFramesError(f"{count} frames are needed and {self.free_count} are free")
-        frames: list[int] = self._take_many(count, code) if count >= MANY_FRAMES else []
+        frames: list[int] = []
+        free, first = self._free, self._lowest
         while len(frames) < count:
-            hfn = self._order[self._next_rank()]
-            if self.codes[hfn] == FREE:
-                self.codes[hfn] = code
-                frames.append(hfn)
+            first = free.find(1, first)
+            end = free.find(0, first, first + count - len(frames))
+            if end < 0:
+                end = min(len(free), first + count - len(frames))
+            frames += self._order.frames[first:end]
+            free[first:end] = bytes(end - first)
+            first = end
+        self._lowest = first
         self.free_count -= count
-        self._note(frames)
+        stretches = self._order.stretches(frames)
+        if gpa is not None:
+            self._place(stretches, gpa)
+        self._own(stretches, code)
         return frames
 
-    def _take_many(self, count: int, code: int) -> list[int]:
-        """Take frames as one by one and in the same order, as far as that goes without looking twice."""
-        returned = sorted(self._returned)  # which is a heap, too
-        below = bisect_left(returned, self._untouched)
-        order, codes = self._order, self.codes
-        offered = dict.fromkeys(map(order.__getitem__, returned[:below]))
-        frames = [hfn for hfn in offered if not codes[hfn]][:count]
-        full = len(frames) == count
-        self._returned = returned[bisect_right(returned, self._rank[frames[-1]]) if full else below :]
-        fresh = order[self._untouched : self._untouched + count - len(frames)]
-        self._untouched += len(fresh)
-        frames += [hfn for hfn in fresh if not codes[hfn]]
+    def _take_here(self, first: int, count: int, code: int) -> list[int]:
+        """Return adjacent frames, which are free."""
+        frames = list(range(first, first + count))
         for hfn in frames:
-            codes[hfn] = code
+            self._free[self._order.ranks[hfn]] = 0
+        self.free_count -= count
+        self._own([(first, count)], code)
         return frames
-
-    def _next_rank(self) -> int:
-        """Remove and return the lowest rank that may be free."""
-        if self._returned and self._returned[0] < self._untouched:
-            return heapq.heappop(self._returned)
-        self._untouched += 1
-        return self._untouched - 1
 
     def place(self, frames: Sequence[int], gpa: int) -> None:
         """Take note that a guest sees these frames, in this order, from a GPA on."""
-        guest_page, mark = self._guest_page, gpa + 1
-        for hfn in frames:
-            guest_page[hfn] = mark
-            mark += PAGE_BYTES
+        self._place(self._order.stretches(frames), gpa)
+
+    def _place(self, stretches: list[tuple[int, int]], gpa: int) -> None:
+        total, at = sum(count for _, count in stretches), 0
+        marks = array("Q", range(gpa + 1, gpa + 1 + total * PAGE_BYTES, PAGE_BYTES))
+        for first, count in stretches:
+            self._guest_page[first : first + count] = marks[at : at + count]
+            at += count
 
     def gpa(self, hfn: int) -> int | None:
         """Return where a guest sees a frame of its RAM; None for any other frame or number."""
@@ -115,12 +139,7 @@ class Partition:
         """Return 4 adjacent frames aligned to 16 KiB, from the top of RAM. Raises OutOfFramesError."""
         for first in range(len(self.codes) // ROOT_FRAMES * ROOT_FRAMES - ROOT_FRAMES, -1, -ROOT_FRAMES):
             if not any(self.codes[first : first + ROOT_FRAMES]):
-                frames = list(range(first, first + ROOT_FRAMES))
-                for hfn in frames:
-                    self.codes[hfn] = code
-                self.free_count -= ROOT_FRAMES
-                self._note(frames)
-                return frames
+                return self._take_here(first, ROOT_FRAMES, code)
         raise OutOfFramesError(
             "a G-stage root needs 4 adjacent free frames at a multiple of 16 KiB and there are none"
         )
@@ -129,32 +148,30 @@ class Partition:
         """Return the lowest `count` adjacent free frames from a multiple of `count` on, or []."""
         for first in range(0, len(self.codes) - count + 1, count):
             if not any(self.codes[first : first + count]):
-                frames = list(range(first, first + count))
-                for hfn in frames:
-                    self.codes[hfn] = code
-                self.free_count -= count
-                self._note(frames)
-                return frames
+                return self._take_here(first, count, code)
         return []
 
     def give_back(self, frames: Iterable[int]) -> None:
         """Make frames free; their contents have been zeroed by the caller."""
         frames = list(frames)
-        for hfn in frames:
-            assert self.codes[hfn] != FREE
-            self.codes[hfn] = FREE
-            self._guest_page[hfn] = 0
-            heapq.heappush(self._returned, self._rank[hfn])
+        stretches = self._order.stretches(frames)
+        for first, count in stretches:
+            assert self.codes.find(FREE, first, first + count) < 0
+            self._guest_page[first : first + count] = array("Q", bytes(8 * count))
+        returned = sorted(map(self._order.ranks.__getitem__, frames))
+        for first, count in self._order.stretches(returned):
+            self._free[first : first + count] = b"\1" * count
+        self._lowest = min([self._lowest, *returned[:1]])
         self.free_count += len(frames)
-        self._note(frames)
+        self._own(stretches, FREE)
 
     def hand_over(self, frames: list[int], code: int) -> None:
         """Give frames that are owned another owner, with what they hold."""
-        for hfn in frames:
-            assert self.codes[hfn] != FREE
-            self.codes[hfn] = code
-            self._guest_page[hfn] = 0
-        self._note(frames)
+        stretches = self._order.stretches(frames)
+        for first, count in stretches:
+            assert self.codes.find(FREE, first, first + count) < 0
+            self._guest_page[first : first + count] = array("Q", bytes(8 * count))
+        self._own(stretches, code)
 
     def owned_by(self, code: int) -> list[int]:
         """Return the frames with a code, in order of HFN."""
@@ -166,32 +183,38 @@ class Partition:
             return None
         return [(first, count, code) for number, first, count, code in self._changes if number > revision]
 
-    def _note(self, frames: list[int]) -> None:
+    def _own(self, stretches: list[tuple[int, int]], code: int) -> None:
+        """Set the owner of frames, and note that it changed."""
         number = self._revision.advance()
-        for first, count in _runs(sorted(frames)):
+        for first, count in _joined(sorted(stretches)):
+            self.codes[first : first + count] = bytes([code]) * count
             if len(self._changes) == CHANGES_KEPT:
                 self._forgotten = self._changes[0][0]
-            self._changes.append((number, first, count, self.codes[first]))
+            self._changes.append((number, first, count, code))
 
 
-def _scattered(frames: int) -> array[int]:
-    """Return all HFNs in the order of allocation: runs of 16, each about 0.618 of the host after the last."""
+def _order_of(frames: int) -> _Order:
+    """Return the order of allocation: runs of 16, each about 0.618 of the host after the last."""
     runs = -(-frames // RUN_FRAMES)
     stride = max(1, round(runs * 0.618))
     while gcd(stride, runs) != 1:
         stride += 1
-    order = (index * stride % runs * RUN_FRAMES for index in range(runs))
-    return array("I", (hfn for first in order for hfn in range(first, min(first + RUN_FRAMES, frames))))
+    firsts = (index * stride % runs * RUN_FRAMES for index in range(runs))
+    order = array("I", (hfn for at in firsts for hfn in range(at, min(at + RUN_FRAMES, frames))))
+    ranks = array("I", bytes(4 * frames))
+    for rank, hfn in enumerate(order):
+        ranks[hfn] = rank
+    return _Order(order, ranks, array("I", range(frames)).tobytes())
 
 
-def _runs(frames: list[int]) -> Iterator[tuple[int, int]]:
-    """Yield `(first, count)` for each run of adjacent numbers."""
+def _joined(stretches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield stretches in order, those that touch as one."""
     first = after = -1
-    for hfn in frames:
-        if hfn != after:
+    for start, count in stretches:
+        if start != after:
             if first >= 0:
                 yield first, after - first
-            first = hfn
-        after = hfn + 1
+            first = start
+        after = start + count
     if first >= 0:
         yield first, after - first

@@ -1,12 +1,9 @@
 """Every frame has exactly one owner, whatever is taken and given back."""
 
-from random import Random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.hypervisor import partition
 from emulator.hypervisor.partition import FREE, ROOT_FRAMES, OutOfFramesError, Partition, ram_code, table_code
 from emulator.hypervisor.trace import Revision
 
@@ -94,24 +91,20 @@ def test_frames_of_a_vm_are_scattered_over_the_host() -> None:
     assert max(frames) - min(frames) > 1500
 
 
-def test_taking_many_at_once_gives_the_frames_that_taking_one_by_one_gives(
-    monkeypatch: pytest.MonkeyPatch,
+@given(frames=st.integers(1, 300), steps=STEPS)
+@settings(max_examples=100, deadline=None)
+def test_the_free_frames_that_come_first_in_a_fixed_order_are_taken(
+    frames: int, steps: list[tuple[str, int]]
 ) -> None:
-    def history(many: int) -> list[object]:
-        monkeypatch.setattr(partition, "MANY_FRAMES", many)
-        frames, random, held, seen = Partition(2000, Revision()), Random(5), [], []
-        for _ in range(300):
-            choice = random.random()
-            try:
-                if choice < 0.45:
-                    held.append(frames.take(random.randrange(1, 300), 2))
-                elif choice < 0.55:
-                    held.append(frames.take_root(3))
-                elif held:
-                    frames.give_back(held.pop(random.randrange(len(held))))
-            except OutOfFramesError:
-                seen.append("full")
-            seen.append((bytes(frames.codes), [list(one) for one in held]))
-        return seen
-
-    assert history(64) == history(1 << 30)
+    order = Partition(frames, Revision()).take(frames, 2)
+    partition = Partition(frames, Revision())
+    held: list[list[int]] = []
+    for verb, number in steps:
+        if verb == "give" and held:
+            partition.give_back(held.pop(number % len(held)))
+        elif verb == "take" and number <= partition.free_count:
+            free = [hfn for hfn in order if partition.codes[hfn] == FREE]
+            held.append(partition.take(number, 2, gpa=0x8000_0000))
+            assert held[-1] == free[:number]
+            seen = [partition.gpa(hfn) for hfn in held[-1]]
+            assert seen == [0x8000_0000 + 4096 * page for page in range(number)]

@@ -104,7 +104,6 @@ class Pager:
         frames = self._map_new(vm, gpa, pages)
         vm.frames = vm.frames + frames
         vm.backing.resident += pages
-        self._partition.place(frames, gpa)
         if self.reclaim.area.size:
             for hfn in frames:
                 self.reclaim.came(hfn)
@@ -114,7 +113,7 @@ class Pager:
         assert vm.gstage is not None
         code, end = ram_code(vm.index), gpa + pages * PAGE_BYTES
         if vm.settings.ram.page == PAGE_BYTES:
-            frames = self._partition.take(pages, code)
+            frames = self._partition.take(pages, code, gpa)
             vm.gstage.map(gpa, frames)
             return frames
         # All blocks before anything else, which would break up what is left.
@@ -125,9 +124,10 @@ class Pager:
             block = blocks.get(at)
             if block:
                 vm.gstage.map_block(at, block[0])
+                self._partition.place(block, at)
             else:
                 count = (min(end, at // BLOCK_BYTES * BLOCK_BYTES + BLOCK_BYTES) - at) // PAGE_BYTES
-                block = self._partition.take(count, code)
+                block = self._partition.take(count, code, at)
                 vm.gstage.map(at, block)
             frames += block
         return frames
@@ -191,9 +191,8 @@ class Pager:
     def _give(self, vm: Vm, page: int) -> int:
         """Put a frame behind a page, with what was swapped out or zeros; there is one to be had."""
         assert vm.gstage is not None
-        frames = self._partition.take(1, ram_code(vm.index))
         gpa, backing = RAM_BASE + page * PAGE_BYTES, vm.backing
-        self._partition.place(frames, gpa)
+        frames = self._partition.take(1, ram_code(vm.index), gpa)
         slot = backing.swapped.pop(page, None)
         if slot is None:
             backing.given += 1
