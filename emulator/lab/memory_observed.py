@@ -43,6 +43,7 @@ class VmMemoryView(TypedDict):
     shared: int  # with a frame that others have, too
     swapped: int
     huge: int  # of all, those in leaves of 2 MiB
+    has_balloon: bool  # whether it can be asked for memory now
     balloon: int  # given up by the guest
     balloon_target: int
     working_set: int  # used in the last interval, where the host looks (`swap_policy` lru or working-set)
@@ -84,6 +85,7 @@ def vm_memory(vm: Vm) -> VmMemoryView:
         "shared": len(backing.shared),
         "swapped": len(backing.swapped),
         "huge": vm.gstage.blocks * ENTRIES if vm.gstage else 0,
+        "has_balloon": bool(balloon and vm.frames),
         "balloon": len(balloon.state.pages) if balloon and vm.frames else 0,
         "balloon_target": balloon.state.target if balloon and vm.frames else 0,
         "working_set": backing.used,

@@ -19,7 +19,8 @@ export function startExits(lab) {
   let stale = true;
   filter.addEventListener("change", redraw);
   lab.on("state", (state) => {
-    fillTable(document.getElementById("exits-table"), state.vms);
+    fillTable(document.getElementById("exits-table"), state.vms, state.host.clock_hz);
+    fillTranslations(document.getElementById("translations-table"), state.vms);
     const total = state.vms.reduce((sum, vm) => sum + vm.exits_total, 0);
     setText(document.getElementById("exits-count"), total ? numbers.count(total) : "");
     showFaults(state.vms);
@@ -34,29 +35,70 @@ export function startExits(lab) {
   startExplaining(lab);
 }
 
-function fillTable(body, vms) {
-  const rows = vms.flatMap((vm) =>
-    Object.entries(vm.exits).map(([reason, count]) => ({ vm, reason, count })),
-  );
-  const most = Math.max(1, ...rows.map((row) => row.count));
+/** The exits of a VM by reason, and its world switches, each with the cycles that were charged for it. */
+function costs(vm) {
+  const rows = Object.entries(vm.exits).map(([reason, count]) => ({
+    vm,
+    reason,
+    count,
+    cycles: vm.exit_cycles[reason],
+  }));
+  const switches = { vm, reason: "world switch", count: vm.switches, cycles: vm.switch_cycles, other: true };
+  return vm.switches ? [...rows, switches] : rows;
+}
+
+function fillTable(body, vms, hz) {
+  const rows = vms.flatMap(costs);
+  const most = Math.max(1, ...rows.map((row) => row.cycles));
+  const time = (cycles) => numbers.time(numbers.nanoseconds(cycles, hz));
   body.closest("table").hidden = rows.length === 0;
   document.getElementById("no-exits").hidden = rows.length > 0;
-  const key = JSON.stringify(rows.map((row) => [row.vm.name, row.reason, row.count]));
+  const key = JSON.stringify(rows.map((row) => [row.vm.name, row.reason, row.count, row.cycles]));
   if (body.dataset.key === key) return;
   body.dataset.key = key;
   body.replaceChildren(
-    ...rows.map(({ vm, reason, count }) =>
+    ...rows.map(({ vm, reason, count, cycles, other }) =>
       h(
         "tr",
-        { class: `vm-${vmClass(vm.index)}` },
+        { class: `vm-${vmClass(vm.index)}${other ? " quiet" : ""}` },
         h("td", {}, badge(vm.index), " ", vm.name),
         h("th", { scope: "row" }, reason),
         h("td", { class: "number", title: numbers.exact(count) }, numbers.count(count)),
+        h("td", { class: "number", title: `${numbers.exact(cycles)} cycles` }, time(cycles)),
+        h("td", { class: "number", title: `${numbers.three(cycles / count)} cycles` }, time(cycles / count)),
         h(
           "td",
           { class: "wide" },
-          h("span", { class: "bar", style: `width: ${((100 * count) / most).toFixed(1)}%` }),
+          h("span", { class: "bar", style: `width: ${((100 * cycles) / most).toFixed(1)}%` }),
         ),
+      ),
+    ),
+  );
+}
+
+/** What the TLBs did not have, and what the MMU read for it, so that nested and shadow paging can be compared. */
+function fillTranslations(body, vms) {
+  const rows = vms.map((vm) => {
+    const { itlb_misses, dtlb_misses, walk_references, tlb_flushes } = vm.translations;
+    return [vm, itlb_misses + dtlb_misses, walk_references, tlb_flushes];
+  });
+  const counted = rows.filter(([, misses, references]) => misses || references);
+  document.getElementById("translations").hidden = counted.length === 0;
+  const key = JSON.stringify(counted.map(([vm, ...counts]) => [vm.name, vm.paging, ...counts]));
+  if (body.dataset.key === key) return;
+  body.dataset.key = key;
+  const number = (value) => h("td", { class: "number", title: numbers.exact(value) }, numbers.count(value));
+  body.replaceChildren(
+    ...counted.map(([vm, misses, references, flushes]) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, badge(vm.index), " ", vm.name),
+        h("td", {}, vm.paging),
+        number(misses),
+        number(references),
+        h("td", { class: "number" }, misses ? numbers.three(references / misses) : "\u2013"),
+        number(flushes),
       ),
     ),
   );

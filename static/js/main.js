@@ -9,6 +9,7 @@ import { startHostBar } from "./host_bar.js";
 import { startHostConsole } from "./host_console.js";
 import { Lab } from "./lab.js";
 import { startLanes } from "./lanes_readout.js";
+import { startMemory } from "./memory.js";
 import { startProgram } from "./program.js";
 import { startSeparator } from "./separator.js";
 import { startShortcuts } from "./shortcuts.js";
@@ -26,6 +27,7 @@ function startWorkbench(bench) {
   startConsoles(lab);
   startExits(lab);
   startProgram(lab);
+  startMemory(lab);
   startHostConsole(lab);
   startConfiguration(lab);
   startTabs(document.getElementById("dock-tabs"));

@@ -138,7 +138,7 @@ class Workbench:
         self.open("exits")
         rows = self.page.locator("#exits-table tr").all()
         cells = [[cell.strip() for cell in row.locator("td, th").all_inner_texts()] for row in rows]
-        exact = [digits(row.locator("td.number").get_attribute("title")) for row in rows]
+        exact = [digits(row.locator("td.number").first.get_attribute("title")) for row in rows]
         return {line[1]: count for line, count in zip(cells, exact, strict=True) if line[0].split()[-1] == vm}
 
     def fault(self) -> Locator:
