@@ -6,6 +6,12 @@ import { build } from "esbuild";
 const outdir = process.argv[2];
 if (!outdir) throw new Error("usage: node build.mjs OUTDIR");
 
+// The engine's worker and the service worker stand alone: no chunk is shared with the page.
+const alone = { bundle: true, format: "esm", target: ["es2022"], minify: true, sourcemap: true, charset: "utf8", logLevel: "warning" };
+const PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json"];
+
+await build({ ...alone, entryPoints: { worker: "js/engine/worker.js" }, outdir: `${outdir}/engine` });
+for (const name of PYODIDE) cpSync(`node_modules/pyodide/${name}`, `${outdir}/engine/pyodide/${name}`);
 await build({
   entryPoints: ["js/main.js", "css/main.css"],
   outbase: ".",

@@ -1,41 +1,21 @@
-"""A lab's configuration as a student edits it: YAML text or form fields in, ordinary lab actions out.
-
-The text is what stands under `lab:` in a lesson. It is validated as a whole before anything is changed;
-errors carry the path (`vms[1].memory`) and, for text, line and column.
-"""
+"""A lab's configuration as YAML text, as it stands under `lab:` in a lesson; errors have line and column."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
+from app.desk.configuration import TITLE, Wanted
+from app.desk.problem import Problem
 from app.lessons import LessonError
 from app.lessons.source import TextFile
 from app.lessons.yaml import Document, parse
-from app.web.errors import Problem
 from app.workers.protocol import JsonObject
-from emulator.lab import LabError
 from emulator.lab.config import LabConfig
-from emulator.lab.provisioning import Step, plan
 from emulator.lab.values import ConfigError
 
 MAX_TEXT = 64 << 10
-TITLE = "This configuration is not valid"
 _NAME = "configuration"
-_CPU_KEYS = "weight|cap|reservation|period|affinity"
-_FIELD = re.compile(rf"vms-([0-9]{{1,3}})-(name|memory|vcpus|program|autostart|on_fault|{_CPU_KEYS}|delete)")
-_HOST_KEYS = ("pcpus", "memory", "clock", "timeslice", "scheduler", "period", "offline")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A valid configuration. `origins[i]` is the VM that `config.vms[i]` is today, None for a new one."""
-
-    config: LabConfig
-    origins: tuple[str | None, ...]
 
 
 def parse_text(text: object) -> Wanted:
@@ -52,58 +32,6 @@ def parse_text(text: object) -> Wanted:
     except ConfigError as error:
         raise _located(document, error) from error
     return Wanted(config, tuple(vm.name for vm in config.vms))
-
-
-def parse_fields(fields: Mapping[str, Any], current: JsonObject) -> Wanted:
-    """Return the current configuration changed by form fields; raise a 422 Problem."""
-    unknown = [key for key in fields if key not in _HOST_KEYS and not _FIELD.fullmatch(key)]
-    if unknown:
-        raise Problem(
-            422,
-            f"{unknown[0][:60]!r} is not a field of the configuration; expected {', '.join(_HOST_KEYS)},"
-            " vms-<i>-name, vms-<i>-memory, vms-<i>-vcpus, vms-<i>-program, vms-<i>-weight, vms-<i>-cap,"
-            " vms-<i>-reservation, vms-<i>-period, vms-<i>-affinity, vms-<i>-delete",
-            TITLE,
-            where=unknown[0][:60],
-        )
-    host = {**current["host"], **{key: _natural(fields[key]) for key in _HOST_KEYS if key in fields}}
-    vms, origins = _edited_vms(fields, current["vms"])
-    try:
-        return Wanted(LabConfig.from_dict({**current, "host": host, "vms": vms}), tuple(origins))
-    except ConfigError as error:
-        raise Problem(422, str(error), TITLE, where=error.path) from error
-
-
-def changes(current: JsonObject, wanted: Wanted) -> list[Step]:
-    """Return the actions that turn the current configuration into the wanted one; raise a 422 Problem."""
-    try:
-        return plan(LabConfig.from_dict(current), wanted.config, wanted.origins)
-    except LabError as error:
-        raise Problem(422, str(error), TITLE, where=error.path) from error
-
-
-def config_text(config: Mapping[str, Any]) -> str:
-    """Return a configuration as the YAML that `parse_text` reads: a line for each VM, pool, network, rule."""
-    return "\n".join(line for key, value in config.items() for line in _section(key, value)) + "\n"
-
-
-def _section(key: str, value: object) -> Iterator[str]:
-    if not isinstance(value, list) or not value:
-        yield f"{key}: {_flow(cast('object', value))}"
-        return
-    entries = cast("list[object]", value)
-    yield f"{key}:"
-    yield from (f"  - {_flow(entry)}" for entry in entries)
-
-
-def _flow(value: object) -> str:
-    if isinstance(value, dict):
-        table = cast("JsonObject", value)
-        return "{" + ", ".join(f"{key}: {_flow(entry)}" for key, entry in table.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, cast("list[object]", value))) + "]"
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return json.dumps(text) if re.search(r"[,:#'\"{}\[\]<>%&*!|@`]|^[-? ]|^$", text) else text
 
 
 def _parse(text: str) -> Document:
@@ -124,38 +52,3 @@ def _located(document: Document, error: ConfigError) -> Problem:
 def _problem(message: str, line: int, column: int, where: str) -> Problem:
     diagnostic = {"line": line, "column": column, "length": 1, "message": message, "hint": ""}
     return Problem(422, f"{_NAME}:{line}: {message}", TITLE, where, diagnostics=[diagnostic])
-
-
-def _edited_vms(
-    fields: Mapping[str, Any], vms: Sequence[JsonObject]
-) -> tuple[list[JsonObject], list[str | None]]:
-    edits: dict[int, JsonObject] = {}
-    for key, value in fields.items():
-        match = _FIELD.fullmatch(key)
-        if match:
-            edits.setdefault(int(match[1]), {})[match[2]] = value
-    result: list[JsonObject] = []
-    origins: list[str | None] = []
-    for index in sorted({*range(len(vms)), *edits}):
-        edit = dict(edits.get(index, {}))
-        if _true(edit.pop("delete", None)):
-            continue
-        old = vms[index] if index < len(vms) else None
-        fallback = {"program": vms[0]["program"]} if vms else {}
-        result.append({**(old or fallback), **{key: _natural(value) for key, value in edit.items()}})
-        origins.append(old["name"] if old else None)
-    return result, origins
-
-
-def _natural(value: object) -> object:
-    """Return a form's text as the number or truth value that it reads as."""
-    if isinstance(value, str):
-        text = value.strip()
-        if re.fullmatch(r"[0-9]{1,18}", text):
-            return int(text)
-        return {"true": True, "false": False, "on": True}.get(text, text)
-    return value
-
-
-def _true(value: object) -> bool:
-    return value in (True, 1, "1", "true", "on")

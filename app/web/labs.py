@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest
 
+from app.desk.requests import PAGES, with_numbers
 from app.web.context import context, own_lab
 from app.web.forms import Fields, read_fields, reply_form, take_request_id, text_field
 from app.web.store import LabRow
@@ -17,10 +18,6 @@ blueprint = Blueprint("labs", __name__, url_prefix="/labs/<lab>")
 
 blueprint.context_processor(lambda: {"schedulers": SCHEDULER_TITLES})
 
-# Each is a view of the worker and a template of the same name.
-PAGES = ("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program", "resources")
-NUMBERS = ("vcpus", "pcpus", "vcpu", "ns", "priority")
-
 
 @blueprint.post("/actions")
 def act(lab: str) -> ResponseReturnValue:
@@ -29,14 +26,14 @@ def act(lab: str) -> ResponseReturnValue:
     text_field(fields, "verb")
     if fields["verb"] == "answer":
         raise BadRequest("Send answers to /labs/<lab>/answers.")
-    return _done(row, context().work.act(row, _numbers(fields), request_id))
+    return _done(row, context().work.act(row, with_numbers(fields), request_id))
 
 
 @blueprint.post("/control")
 def control(lab: str) -> ResponseReturnValue:
     """Run, pause, step, change the speed."""
     row, fields, _ = _receive(lab)
-    return _done(row, context().work.control(row, _numbers(fields)))
+    return _done(row, context().work.control(row, with_numbers(fields)))
 
 
 @blueprint.post("/program")
@@ -97,6 +94,14 @@ def answer(lab: str) -> ResponseReturnValue:
     return _done(row, given, "labs/_answer.html", "answer")
 
 
+@blueprint.get("/answers")
+def verdict(lab: str) -> ResponseReturnValue:
+    """Show what the recorded answer to a question was worth: an answer given offline is judged so."""
+    row = own_lab(lab)
+    given = context().work.given(row, request.args.get("question", ""))
+    return _show(row, "labs/_answer.html", "answer", given)
+
+
 @blueprint.get("/metrics")
 def metrics(lab: str) -> ResponseReturnValue:
     """Return what the lab measures now, for Prometheus."""
@@ -134,14 +139,6 @@ def _receive(lab: str, cost: float = 1.0) -> tuple[LabRow, Fields, str | None]:
     context().posts.spend(row.student, cost)
     fields = read_fields(request)
     return row, fields, take_request_id(fields)
-
-
-def _numbers(fields: Fields) -> Fields:
-    """Return the fields with a form's numbers as numbers."""
-    return {
-        key: int(value) if key in NUMBERS and isinstance(value, str) and value.isdecimal() else value
-        for key, value in fields.items()
-    }
 
 
 def _show(row: LabRow, template: str, name: str, value: Any) -> ResponseReturnValue:

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from app.lessons import Lesson, LessonError
 from app.web.context import context, current_student, student_or_guest
+from app.web.engine import engine_text
 from app.web.errors import not_found
 from app.web.labs import lab_view
 from app.web.store.labs import Progress
@@ -70,6 +71,7 @@ def show(lesson_id: str) -> ResponseReturnValue:
         results=labs.last_results(row.id),
         answers=_still_answers(lesson, labs.answers(row.id)),
         choices=choices(),
+        engine=engine_text(row.lesson_version),
     )
 
 

@@ -13,12 +13,17 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
-from app.web.errors import Problem
+from app.desk.problem import Problem
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none';"
     " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+# The engine's worker: what runs there reaches the engine's files and nothing else. `{origin}` is this server.
+ENGINE_POLICY = (
+    "default-src 'none'; script-src {origin}/static/engine/ 'wasm-unsafe-eval';"
+    " connect-src {origin}/static/engine/ {origin}/engine/"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -51,6 +56,9 @@ def refuse_cross_site() -> None:
 
 def set_headers(response: Response) -> Response:
     """Set the security headers, and how long a response may be kept."""
+    if request.path.startswith("/static/engine/"):
+        policy = ENGINE_POLICY.format(origin=request.host_url.rstrip("/"))
+        response.headers["Content-Security-Policy"] = policy
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if request.endpoint == "static":

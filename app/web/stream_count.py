@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from app.web.errors import Problem
+from app.desk.problem import Problem
 
 
 class StreamCount:

@@ -17,9 +17,11 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from app.desk.configuration import changes, config_text, parse_fields
+from app.desk.problem import Problem
 from app.lessons import Course, Lesson
-from app.web.configuration import changes, config_text, parse_fields, parse_text
-from app.web.errors import Problem, busy
+from app.web.configuration import parse_text
+from app.web.errors import busy
 from app.web.store.labs import Beginning, LabRow, LabStore, Reply
 from app.workers.connection import WorkerLost
 from app.workers.control import TRAVELS
@@ -131,6 +133,18 @@ class LabWork:
         verdict = self.verdict(self._lesson(row), question, value)
         self.act(row, {"verb": "answer", "question": question, "value": value}, request_id)
         return {"question": question, "value": value, "verdict": verdict}
+
+    def given(self, row: LabRow, question: str) -> JsonObject:
+        """Return the answer that is on record and its verdict; raise Problem or LessonError."""
+        answers = self._labs.answers(row.id)
+        if question not in answers:
+            raise Problem(404, "This question has not been answered yet.")
+        value = answers[question]
+        return {
+            "question": question,
+            "value": value,
+            "verdict": self.verdict(self._lesson(row), question, value),
+        }
 
     def verdict(self, lesson: Lesson, question: str, value: Any) -> JsonObject:
         """Return what an answer was worth; raise LessonError if it is no answer."""

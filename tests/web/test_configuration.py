@@ -2,8 +2,9 @@
 
 import pytest
 
-from app.web.configuration import changes, config_text, parse_fields, parse_text
-from app.web.errors import Problem
+from app.desk.configuration import changes, config_text, parse_fields
+from app.desk.problem import Problem
+from app.web.configuration import parse_text
 from emulator.lab.config import LabConfig
 from tests.web.conftest import Student
 

@@ -9,8 +9,8 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.desk.problem import Problem
 from app.web.context import Context
-from app.web.errors import Problem
 from app.web.security import Limiter
 from tests.web.conftest import SAME_SITE, Student
 

@@ -1,0 +1,58 @@
+// The Web Worker in which a lab runs: Pyodide, the core as WebAssembly, and one lab behind a desk (app/desk).
+// Its policy (app/web/security.py) lets it reach the engine's files and nothing else. Messages are plain data:
+//   in   load {base, archives, bytes} · open {record} · request {id, ...} · follow/ready/leave {stream} · line {id, hashed}
+//   out  progress {text, share} · loaded · opened · reply {id, ...} · publish {stream, events} · moved · failed {message}
+import { startPython } from "./python.js";
+
+const LONGEST_WAIT_MS = 1000;
+
+let python = null;
+let desk = null;
+let moved = false;
+let timer = 0;
+const again = new MessageChannel();
+again.port1.onmessage = turn;
+
+const say = (kind, fields = {}) => postMessage({ kind, ...fields });
+
+const HANDLERS = {
+  async load({ base, archives, bytes }) {
+    python = await startPython(base, archives, bytes, (text, share) => say("progress", { text, share }));
+    say("loaded");
+  },
+  open({ record }) {
+    desk?.destroy();
+    moved = false;
+    desk = python.openDesk(record, (stream, events) => say("publish", { stream, events: JSON.parse(events) }));
+    say("opened");
+  },
+  request: ({ id, request }) => say("reply", { id, answer: JSON.parse(desk.handle(JSON.stringify(request))) }),
+  line: ({ id, hashed }) => say("reply", { id, answer: JSON.parse(desk.line(hashed)) }),
+  follow: ({ stream }) => desk?.follow(stream),
+  ready: ({ stream }) => desk?.ready(stream),
+  leave: ({ stream }) => desk?.leave(stream),
+};
+
+/** Let the lab work for a moment, then look at the messages that came meanwhile. */
+function turn() {
+  clearTimeout(timer);
+  timer = 0;
+  const wait = desk.work() * 1000;
+  if (!moved && desk.has_moved()) {
+    moved = true;
+    say("moved");
+  }
+  if (wait <= 0) again.port2.postMessage(null);
+  else timer = setTimeout(turn, Math.min(wait, LONGEST_WAIT_MS));
+}
+
+onmessage = async ({ data }) => {
+  const idle = timer !== 0 || !desk;
+  try {
+    await HANDLERS[data.kind](data);
+  } catch (error) {
+    say("failed", { message: String(error?.message ?? error), id: data.id });
+    return;
+  }
+  if (desk && idle) turn();
+};

@@ -1,0 +1,146 @@
+"""A lab is worked with through its desk, as the page in a browser does, and its history can be repeated."""
+
+import json
+from typing import Any
+
+import pytest
+
+from app.desk.desk import Desk
+from app.desk.requests import Answer, Form, Request
+from app.workers.record import LabBuilder, LabRecord, ProgramText
+from emulator.build.engine import load_engine
+from emulator.lab import Lab
+
+COUNT = "_start: li t0, 0\nloop: addi t0, t0, 1\n j loop\n"
+CONFIG: dict[str, Any] = {
+    "host": {"pcpus": 1, "memory": "4 MiB"},
+    "vms": [{"name": "a", "program": "count.s", "memory": "256 KiB"}],
+}
+RECORD = LabRecord("lab", "none", CONFIG, (ProgramText("count.s", source=COUNT),), seed=1)
+
+
+class Page:
+    """A page with a clock of its own, in front of a desk."""
+
+    def __init__(self, record: LabRecord = RECORD) -> None:
+        self.seconds = 0.0
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.desk = Desk(record, LabBuilder(load_engine()), self.tick, self.take)
+
+    def tick(self) -> float:
+        self.seconds += 0.0005
+        return self.seconds
+
+    def take(self, stream: str, events: list[tuple[str, str]]) -> None:
+        self.events += [(name, json.loads(text)) for name, text in events]
+        self.desk.ready(stream)
+
+    def get(self, path: str, form: Form = "json", **query: str) -> Answer:
+        return self.desk.handle(Request("GET", path, query, form=form))
+
+    def post(self, path: str, form: Form = "json", **fields: Any) -> Answer:
+        return self.desk.handle(Request("POST", path, fields=fields, form=form))
+
+    def run(self, rounds: int) -> None:
+        for _ in range(rounds):
+            self.desk.work()
+
+
+@pytest.fixture
+def page() -> Page:
+    return Page()
+
+
+def replayed(line: dict[str, Any]) -> str:
+    """Return the hash of a line of history, repeated from the beginning."""
+    lab = LabBuilder(load_engine())(RECORD)
+    again = Lab.replay(
+        lab.config, {"count.s": lab.program("a")}, 1, line["log"], line["position"], load_engine()
+    )
+    return again.state_hash()
+
+
+def test_what_was_done_in_a_browser_can_be_repeated_from_its_log(page: Page) -> None:
+    assert page.post("actions", verb="start", vm="a").status == 200
+    page.post("control", verb="run", speed="max")
+    page.run(20)
+    page.post("control", verb="pause")
+    line = page.desk.line(hashed=True)
+    assert line["position"] > 0
+    assert [entry["action"]["verb"] for entry in line["log"]] == ["start"]
+    assert line["hash"] == replayed(line)
+
+
+def test_a_stream_gets_everything_first_and_then_what_changed(page: Page) -> None:
+    page.desk.follow("s")
+    page.run(3)
+    assert [name for name, _ in page.events] == ["frames", "lanes", "console", "events", "state"]
+    assert page.events[0][1]["full"]
+
+
+def test_a_lab_is_taken_to_where_it_was_elsewhere(page: Page) -> None:
+    page.post("actions", verb="start", vm="a")
+    page.post("control", verb="run", speed="max")
+    page.run(20)
+    page.post("control", verb="pause")
+    line = page.desk.line(hashed=True)
+    other = Page(
+        LabRecord(
+            "lab",
+            "none",
+            CONFIG,
+            RECORD.programs,
+            1,
+            log=tuple(line["log"]),
+            position=line["position"],
+            mode=line["mode"],
+        )
+    )
+    assert other.desk.line()["position"] == line["position"]  # it says where it is going
+    other.run(100)
+    assert other.desk.line(hashed=True)["hash"] == line["hash"]
+
+
+def test_a_wrong_program_is_refused_with_the_place_of_the_error(page: Page) -> None:
+    answer = page.post("program", vm="a", source="_start:\n  adi t0, t0, 1\n")
+    error = json.loads(answer.text)["error"]
+    assert (answer.status, error["title"]) == (422, "This program does not assemble")
+    assert error["diagnostics"][0]["line"] == 2
+    assert page.desk.line()["log"] == []
+
+
+def test_the_configuration_form_changes_the_lab(page: Page) -> None:
+    shown = page.get("config", "fragment")
+    assert 'hx-post="/labs/lab/config"' in shown.text
+    answer = page.post("config", "fragment", **{"vms-1-name": "b", "vms-1-memory": "1 MiB"})
+    assert (answer.status, 'value="b"' in answer.text) == (200, True)
+    refused = page.post("config", "fragment", **{"vms-0-memory": "1 bit"})
+    assert (refused.status, 'data-where="' in refused.text) == (422, True)
+
+
+def test_the_host_console_and_the_views_answer(page: Page) -> None:
+    printed = json.loads(page.post("virsh", line="start a").text)
+    assert "started" in printed["output"]
+    assert json.loads(page.get("program", vm="a").text)["source"] == COUNT
+    assert page.get("registers", vm="a", vcpu="0").status == 200
+    assert page.get("frame", hfn="99999999").status == 422
+    assert page.get("secret").status == 404
+    assert page.post("secret").status == 405
+
+
+def test_answers_and_checks_wait_for_the_server(page: Page) -> None:
+    answer = page.post("answers", "fragment", question="frames-of-a", value="256")
+    assert "judged when this browser is connected" in answer.text
+    assert "graded when connected" in page.post("check", "fragment").text
+    assert page.desk.line()["log"][0]["action"] == {
+        "verb": "answer",
+        "question": "frames-of-a",
+        "value": "256",
+    }
+
+
+def test_starting_over_begins_a_new_generation(page: Page) -> None:
+    page.post("actions", verb="start", vm="a")
+    assert page.post("reset").status == 200
+    line = page.desk.line()
+    assert (line["generation"], line["log"], line["position"]) == (2, [], 0)
