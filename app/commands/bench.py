@@ -56,12 +56,14 @@ def run_core(args: argparse.Namespace) -> int:
 
 def run_hypervisor(args: argparse.Namespace) -> int:
     """Measure what exits and world switches cost."""
+    from app.guests import images
     from emulator.bench.figures import as_json, as_table
     from emulator.bench.hypervisor import Measurement, measure
     from emulator.build.cache import cache_directory
     from emulator.build.engine import load_engine
 
-    measurement = Measurement(load_engine(), args.size, max(1, args.repeat), cache_directory(), say)
+    linux = images.image_path("linux")
+    measurement = Measurement(load_engine(), args.size, max(1, args.repeat), cache_directory(), say, linux)
     figures = list(measure(measurement))
     print(as_json(figures) if args.json else as_table(figures))
     return 0

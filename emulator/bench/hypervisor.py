@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.bench import keeping, qemu, vm
+from emulator.bench import keeping, qemu, recording, vm
 from emulator.bench.core import SHORTEST_S
 from emulator.bench.figures import Figure, figure
 from emulator.bench.programs import RAM_BYTES, Program, build_guest
@@ -44,6 +44,7 @@ class Measurement:
     repeat: int
     cache: Path
     say: Say
+    linux: Path  # where its image is, if it is built
 
 
 def exit_program(kind: str) -> Program:
@@ -106,11 +107,19 @@ def measure_keeping(measurement: Measurement) -> Iterator[Figure]:
     yield from keeping.figures_of(measurement.engine, measurement.size, measurement.repeat, measurement.say)
 
 
+def measure_recording(measurement: Measurement) -> Iterator[Figure]:
+    """Yield what recording costs (`emulator.bench.recording`)."""
+    yield from recording.figures_of(
+        measurement.engine, measurement.size, measurement.repeat, measurement.linux, measurement.say
+    )
+
+
 # Each yields figures named `hypervisor.<what>`.
 PARTS: tuple[Callable[[Measurement], Iterator[Figure]], ...] = (
     measure_exits,
     measure_switches,
     measure_keeping,
+    measure_recording,
 )
 
 

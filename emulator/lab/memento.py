@@ -25,6 +25,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
 from emulator.errors import VmLabError
+from emulator.lab.attributes import attributes, set_attributes
 
 PLAIN = frozenset({int, float, bool, str, bytes, type(None), range, type, FunctionType})
 LARGE = 512  # elements from which on an unchanged container is worth being found
@@ -185,10 +186,7 @@ def _take_stateful(one: Any) -> Taken:
 
 
 def _take_instance(one: Any) -> Taken:
-    content = {name: getattr(one, name) for name in _slots(_class_of(one)) if hasattr(one, name)}
-    attributes = getattr(one, "__dict__", None)
-    if attributes is not None:
-        content.update(attributes)
+    content = attributes(one)
     return content, content.values()
 
 
@@ -211,16 +209,6 @@ def _with_attributes(take: Callable[[Any], Taken]) -> Callable[[Any], Taken]:
         return (content, attributes), [*children, *more]
 
     return taken
-
-
-@cache
-def _slots(kind: type) -> tuple[str, ...]:
-    """Return the names of all slots of a class."""
-    names: list[str] = []
-    for base in kind.__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        names += [slots] if isinstance(slots, str) else slots
-    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
 
 
 # Putting back.
@@ -248,23 +236,10 @@ def _put_stateful(one: Any, content: Any) -> None:
     one.setstate(content)
 
 
-def _put_instance(one: Any, content: dict[str, Any]) -> None:
-    slots = _slots(_class_of(one))
-    attributes = getattr(one, "__dict__", None)
-    if attributes is not None:
-        attributes.clear()
-        attributes.update(content if not slots else {k: v for k, v in content.items() if k not in slots})
-    for name in slots:
-        if name in content:
-            object.__setattr__(one, name, content[name])
-        elif hasattr(one, name):
-            object.__delattr__(one, name)
-
-
 def _also_attributes(put: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     def put_both(one: Any, content: tuple[Any, dict[str, Any]]) -> None:
         put(one, content[0])
-        _put_instance(one, content[1])
+        set_attributes(one, content[1])
 
     return put_both
 
@@ -286,7 +261,7 @@ _PUT_BACK: dict[Kind, Callable[[Any, Any], None]] = {
     "buffer": _put_list,
     "record": _put_record,
     "stateful": _put_stateful,
-    "instance": _put_instance,
+    "instance": set_attributes,
 }
 for _name in ("list", "table", "queue", "buffer"):
     _TAKE[f"{_name} instance"] = _with_attributes(_TAKE[_name])

@@ -42,7 +42,7 @@ def test_two_vms_that_compute_take_turns(
     cache: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hypervisor, "SWITCH_CYCLES", {"s": 100_000})
-    (found,) = hypervisor.measure_switches(Measurement(engine, "s", 1, cache, silent))
+    (found,) = hypervisor.measure_switches(Measurement(engine, "s", 1, cache, silent, cache / "none"))
     assert found.name == "hypervisor.world_switches_per_s"
     assert found.value > 0
 
@@ -55,4 +55,5 @@ def test_figures_have_the_agreed_names(
     assert cli.main(["bench", "hypervisor", "--size", "s", "--repeat", "1", "--json"]) == 0
     found = {row["name"]: row["value"] for row in json.loads(capsys.readouterr().out)}
     assert {f"hypervisor.exits_per_s.{kind}" for kind in KINDS} < set(found)
-    assert all(value > 0 for value in found.values())
+    assert "hypervisor.recording_overhead" in found
+    assert all(value > 0 for name, value in found.items() if "recording_overhead" not in name)
