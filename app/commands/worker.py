@@ -16,6 +16,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add `vmlab worker`, unlisted: nobody types it."""
     parser = subparsers.add_parser("worker")
     parser.add_argument("--lessons", type=Path, required=True)
+    parser.add_argument("--editions", type=Path, help="versions of lessons that labs began with")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -29,21 +30,30 @@ def main(args: argparse.Namespace) -> int:
     engine = load_engine()
     gc.collect()
     gc.freeze()  # the compiler's million objects stay for ever: walking them would stop every lab for 80 ms
-    serve(LabBuilder(engine), examiner(args.lessons), requests, replies)
+    serve(LabBuilder(engine), examiner(args.lessons, args.editions), requests, replies)
     return 0
 
 
-def examiner(lessons: Path) -> "Callable[[str, Lab], dict[str, Any]]":
-    """Return what grades a lab by the lesson of a given id, as that lesson is on disk when first needed."""
+def examiner(lessons: Path, editions: Path | None = None) -> "Callable[[str, Lab, Any], dict[str, Any]]":
+    """Return what grades a lab by its lesson: the version that the request names, if that was kept.
+
+    Else by the lesson as it is on disk when first needed.
+    """
     from functools import cache
 
     from app.grading import grade, grade_predictions
-    from app.lessons import load_course
+    from app.lessons import Lesson, load_course
+    from app.lessons.editions import Editions
 
     course = cache(lambda: load_course(lessons))
+    kept = Editions(editions) if editions else None
 
-    def examine(lesson_id: str, lab: "Lab") -> dict[str, Any]:
-        lesson = course().lesson(lesson_id)
+    def find(lesson_id: str, version: str) -> Lesson:
+        found = next((lesson for lesson in course().lessons if lesson.version == version), None)
+        return found or (kept and kept.read(version)) or course().lesson(lesson_id)
+
+    def examine(lesson_id: str, lab: "Lab", asked: Any) -> dict[str, Any]:
+        lesson = find(lesson_id, str(asked.get("version", ""))).drawn(lab.seed)
         answers = lab.observe(None)["answers"]
         results = grade(lesson, lab, answers)
         return {

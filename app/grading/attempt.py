@@ -16,10 +16,10 @@ Progress = Callable[[str, float], None]
 class Attempt:
     """A lab of a lesson and what was answered so far."""
 
-    def __init__(self, lesson: Lesson, engine: Any, seed: int = 0) -> None:
+    def __init__(self, lesson: Lesson, engine: Any) -> None:
         """Build the lab; raise LabError if it cannot be built."""
         self.lesson = lesson
-        self.lab = Lab(lesson.lab_config, dict(lesson.programs), seed, engine)
+        self.lab = Lab(lesson.lab_config, dict(lesson.programs), lesson.seed, engine)
         self._sources = {vm.name: lesson.programs[vm.program].source or "" for vm in lesson.lab_config.vms}
 
     @property

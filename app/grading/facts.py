@@ -1,7 +1,6 @@
 """What checks may ask about a lab. The words and their types are those of `app.lessons.facts`."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
 
 class Fault(TypedDict):
@@ -48,8 +47,3 @@ class Facts(Protocol):
     def pcpus(self) -> int: ...
     def correct(self, question: str) -> bool: ...
     def time_ms(self) -> float: ...
-
-
-def look_up(facts: Facts, function: str, arguments: Mapping[str, Any]) -> Any:
-    """Return the value of a function of the vocabulary."""
-    return getattr(facts, function)(**arguments)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from app.grading.evaluate import Evaluator, NoValue
 from app.grading.facts import Facts
 from app.grading.wording import actual, expected
 from app.lessons.errors import LessonError
+from app.lessons.evaluate import Evaluator, NoValue
 from app.lessons.model import Check, Lesson
 
 

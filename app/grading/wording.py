@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import cast
 
-from app.grading.evaluate import Evaluator, NoValue
+from app.lessons.evaluate import Evaluator, NoValue
 from app.lessons.expression import Binary, Call, Expression, Index, Literal, Member, Name, Node, Unary
 from app.lessons.facts import FUNCTIONS
 from app.lessons.typecheck import bind

@@ -4,8 +4,9 @@ Lesson files are hostile input: everything here is bounded in size and depth, an
 becomes a `LessonError` that names its file, line and remedy.
 """
 
+from app.lessons.course import Course, load_course
 from app.lessons.errors import GuestMissing, LessonError, LessonErrors
-from app.lessons.load import Course, load_course, load_lesson
+from app.lessons.load import load_lesson
 from app.lessons.model import Block, Check, Choice, Lesson, Program, Question, Step, Verdict
 
 __all__ = [

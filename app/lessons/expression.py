@@ -7,7 +7,8 @@ filter map`. Added: named arguments (`exits("a", reason="sbi")`). Left out: maps
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 MAXIMUM_LENGTH = 2_000
 MAXIMUM_DEPTH = 25
@@ -107,10 +108,15 @@ class Conditional(Node):
 
 @dataclass(frozen=True)
 class Expression:
-    """A parsed expression."""
+    """A parsed expression; `names` are the values of its free names, a lesson's parameters."""
 
     text: str
     root: Node
+    names: Mapping[str, str | int] = field(default_factory=lambda: dict[str, str | int]())
+
+    def bound(self, names: Mapping[str, str | int]) -> "Expression":
+        """Return the expression with the values of its free names."""
+        return replace(self, names=names)
 
     def source(self, node: Node) -> str:
         """Return the text of one node on one line."""

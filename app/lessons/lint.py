@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from app.lessons.course import lesson_directories
 from app.lessons.errors import LessonError, LessonErrors
-from app.lessons.load import lesson_directories, load_lesson
+from app.lessons.load import load_lesson
 from app.lessons.model import Lesson
 from app.lessons.script import Answer, Script
 

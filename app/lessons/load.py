@@ -1,137 +1,114 @@
-"""Reads a lesson's directory into a `Lesson`, and a directory of lessons into a `Course`.
+"""Reads a lesson's directory into a `Lesson`.
 
-lessons/NN-slug/lesson.md, guest/*.s, guest/*.elf, solution/actions.yaml, wrong/*.yaml
+lessons/NN-slug/lesson.md, guest/*.s, guest/*.c, guest/*.elf, solution/actions.yaml, wrong/*.yaml
 """
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
 
-from app.guests import compiler, images
+from app.guests import images
 from app.guests.errors import GuestError
 from app.lessons.errors import GuestMissing, LessonError, LessonErrors, nearest
-from app.lessons.expression import ExpressionError
+from app.lessons.expression import Expression, ExpressionError
 from app.lessons.expression import parse as parse_expression
+from app.lessons.files import LESSON, SOLUTION, LessonFiles, read_files
+from app.lessons.front import params_lines, read_parameters, split_front_matter
 from app.lessons.markdown import Body, render_body
-from app.lessons.model import Check, CheckTable, FrontMatter, Lesson, Program
-from app.lessons.programs import program_errors
+from app.lessons.model import Check, CheckTable, FrontMatter, Lesson, Partial, Program
+from app.lessons.params import ParamError, Parameters, Value, plain
+from app.lessons.programs import Programs, program_errors
 from app.lessons.script import Script, read_script
-from app.lessons.source import MAXIMUM_ELF, TextFile, display_name, read_bytes, read_text
+from app.lessons.source import TextFile
+from app.lessons.substitute import substitute
 from app.lessons.typecheck import check_expression
 from app.lessons.validation import describe
 from app.lessons.yaml import Document
-from app.lessons.yaml import parse as parse_yaml
 from emulator.lab.config import LabConfig
 from emulator.lab.values import ConfigError
 
-_SLUG = re.compile(r"([0-9]{1,3})-([a-z0-9]+(?:-[a-z0-9]+)*)")
-_PROGRAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.(s|elf|c|h)")
-_COMPILER_MESSAGE = re.compile(r"([^\s:]+):(\d+):(\d+): (?:fatal )?error: (.*)")
-_SCRIPT = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.yaml")
-_MAXIMUM_FILES = 100
+SLUG = re.compile(r"([0-9]{1,3})-([a-z0-9]+(?:-[a-z0-9]+)*)")
+DRAWS_KEPT = 32
 
 
-@dataclass(frozen=True)
-class Course:
-    """Lessons in order, and by slug the errors of those that could not be read."""
+def load_lesson(directory: Path | str, seed: int = 0) -> Lesson:
+    """Read one lesson, drawn for a seed; raise LessonErrors with every fault that was found."""
+    root = Path(directory).absolute()
+    match = SLUG.fullmatch(root.name)
+    if not match or not root.is_dir():
+        what = "is not a directory" if match else "is not named like 01-first-steps (number, hyphen, words)"
+        name = f"{root.parent.name}/{root.name}"
+        raise LessonErrors([LessonError(name, 0, 0, f"{what}; give a lesson's directory")])
+    files = read_files(root)
+    programs = Programs(files)
 
-    lessons: tuple[Lesson, ...]
-    broken: Mapping[str, LessonErrors]
+    @lru_cache(maxsize=DRAWS_KEPT)
+    def draw(other: int) -> Lesson:
+        return _Builder(files, programs, other, draw).build()
 
-    def lesson(self, name: str) -> Lesson:
-        """Return a lesson by its id or slug; raise KeyError if there is none."""
-        for lesson in self.lessons:
-            if name in (lesson.id, lesson.slug):
-                return lesson
-        raise KeyError(name)
-
-
-def lesson_directories(directory: Path) -> list[Path]:
-    """Return the directories of a course that hold a lesson, in order; raise LessonError if there is none."""
-    if not directory.is_dir():
-        raise LessonError(
-            str(directory), 0, 0, "is not a directory; give the directory that holds NN-slug directories"
-        )
-    found = [path for path in directory.iterdir() if path.is_dir() and _SLUG.fullmatch(path.name)]
-    if not found:
-        raise LessonError(
-            str(directory), 0, 0, "holds no lesson; a lesson is a directory named like 01-first-steps"
-        )
-    return sorted(found, key=lambda path: (int(path.name.split("-")[0]), path.name))
+    return draw(seed)
 
 
-def load_course(directory: Path | str) -> Course:
-    """Read every lesson of a directory; a lesson with errors is put aside, not raised.
+class _Builder:
+    """Makes a lesson of its files for one seed, and collects the faults of all parts."""
 
-    Raise LessonError if there is no lesson at all.
-    """
-    lessons: dict[str, Lesson] = {}
-    broken: dict[str, LessonErrors] = {}
-    for path in lesson_directories(Path(directory)):
+    def __init__(self, files: LessonFiles, programs: Programs, seed: int, redraw: Any) -> None:
+        self.errors = list(files.errors)
+        self._files = files
+        self._programs = programs
+        self._seed = seed
+        self._redraw = redraw
+        self._parameters = Parameters({})
+        self._values: dict[str, Value] = {}
+        self._images = b""
+
+    def build(self) -> Lesson:
+        """Return the lesson; raise LessonErrors."""
+        file = self._text(LESSON) if LESSON in self._files.contents else None
+        if file is not None:
+            self._draw(file)
+            if not self._drawn:
+                raise LessonErrors(self.errors)
+        programs, found = self._programs.drawn(self._values)
+        self.errors += found
+        scripts = {name: self._script(path) for name, path in self._script_files()}
+        lesson = self._lesson(file, programs, scripts) if file is not None else None
+        if self.errors or lesson is None:
+            raise LessonErrors(self.errors)
+        return lesson
+
+    def _draw(self, file: TextFile) -> None:
+        """Draw the parameters' values; the rest of the lesson is read with them."""
+        self._parameters, found = read_parameters(file)
+        self._drawn = not found
+        self.errors += found
         try:
-            lesson = load_lesson(path)
-        except LessonErrors as errors:
-            broken[path.name] = errors
-            continue
-        if lesson.id in lessons:
-            message = f"id '{lesson.id}' is already that of {lessons[lesson.id].slug}; choose another"
-            broken[path.name] = LessonErrors(
-                [LessonError(f"{path.parent.name}/{path.name}/lesson.md", 1, 0, message)]
-            )
-            continue
-        lessons[lesson.id] = lesson
-    return Course(tuple(lessons.values()), broken)
+            self._values = self._parameters.draw(self._seed) if self._drawn else {}
+        except ParamError as error:
+            self._drawn = False
+            line = min(params_lines(file), default=1)
+            self.errors.append(file.error(line, f"params: {error.message}"))
 
-
-def load_lesson(directory: Path | str) -> Lesson:
-    """Read one lesson; raise LessonErrors with every fault that was found."""
-    loader = _Loader(Path(directory).absolute())
-    lesson = loader.load()
-    if loader.errors or lesson is None:
-        raise LessonErrors(loader.errors)
-    return lesson
-
-
-class _Loader:
-    """Reads the parts of one lesson and collects the faults of all of them."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.errors: list[LessonError] = []
-        self._hash = hashlib.sha256()
-
-    def load(self) -> Lesson | None:
-        match = _SLUG.fullmatch(self.root.name)
-        if not match or not self.root.is_dir():
-            name = f"{self.root.parent.name}/{self.root.name}"
-            what = (
-                "is not a directory" if match else "is not named like 01-first-steps (number, hyphen, words)"
-            )
-            self.errors.append(LessonError(name, 0, 0, f"{what}; give a lesson's directory"))
-            return None
-        programs = self._programs()
-        scripts = {name: self._script(path, name != "solution") for name, path in self._script_files()}
-        file = self._text(self.root / "lesson.md")
-        if file is None:
-            return None
-        self._hash.update(file.text.encode())
-        return self._lesson(file, int(match[1]), programs, scripts)
+    def _substituted(self, file: TextFile, keep: range = range(0)) -> TextFile:
+        changed, found = substitute(file, self._values, keep)
+        self.errors += found
+        return changed
 
     def _lesson(
         self,
         file: TextFile,
-        number: int,
         programs: dict[str, Program],
         scripts: Mapping[str, Script | None],
     ) -> Lesson | None:
         sources = {
             program.name: program.source for program in programs.values() if program.source is not None
         }
+        file = self._substituted(file, params_lines(file))
         try:
             document, body_text, body_line = split_front_matter(file)
         except LessonError as error:
@@ -150,13 +127,13 @@ class _Loader:
         self._check_scripts(front, body, scripts)
         return Lesson(
             id=front.id,
-            slug=self.root.name,
-            number=number,
+            slug=self._files.root.name,
+            number=int(self._files.root.name.split("-")[0]),
             title=front.title,
             summary=front.summary,
             minutes=front.minutes,
             objectives=tuple(front.objectives),
-            version=self._hash.hexdigest()[:16],
+            version=self._version(),
             steps=tuple(body.steps),
             questions=body.questions,
             lab_config=config,
@@ -165,91 +142,41 @@ class _Loader:
             checks=checks,
             solution=scripts.get("solution"),
             wrong={name: script for name, script in scripts.items() if script and name != "solution"},
+            prerequisites=tuple(front.prerequisites),
+            parameters=self._parameters,
+            params=self._values,
+            seed=self._seed,
+            files=self._files.contents,
+            redraw=self._redraw,
         )
 
-    def _text(self, path: Path) -> TextFile | None:
+    def _text(self, name: str) -> TextFile | None:
         try:
-            return read_text(path, self.root)
+            return self._files.text(name)
         except LessonError as error:
             self.errors.append(error)
             return None
 
-    def _files(self, folder: str, pattern: re.Pattern[str], example: str) -> Iterator[Path]:
-        """Yield the files of a folder in order of name; a file with another kind of name is an error."""
-        directory = self.root / folder
-        paths = sorted(directory.iterdir()) if directory.is_dir() else []
-        if len(paths) > _MAXIMUM_FILES:
-            name = display_name(directory, self.root)
-            self.errors.append(
-                LessonError(name, 0, 0, f"holds {len(paths)} files; at most {_MAXIMUM_FILES} are read")
-            )
-        for path in paths[:_MAXIMUM_FILES]:
-            if pattern.fullmatch(path.name):
-                yield path
-            else:
-                name = display_name(path, self.root)
-                self.errors.append(
-                    LessonError(name, 0, 0, f"cannot be used; name it like {example}, in lower case")
-                )
+    def _script_files(self) -> list[tuple[str, str]]:
+        solution = [("solution", SOLUTION)] if SOLUTION in self._files.contents else []
+        return solution + [(Path(name).stem, name) for name in self._files.names("wrong")]
 
-    def _programs(self) -> dict[str, Program]:
-        programs: dict[str, Program] = {}
-        for path in self._files("guest", _PROGRAM, "hello.s, hello.c or hello.elf"):
-            if path.suffix == ".h":
-                continue
-            try:
-                program = self._program(path)
-            except LessonError as error:
-                self.errors.append(error)
-                continue
-            programs[program.name] = program
-            self.errors += program_errors(program, display_name(path, self.root))
-        return programs
-
-    def _program(self, path: Path) -> Program:
-        if path.suffix == ".s":
-            text = read_text(path, self.root).text
-            self._hash.update(f"\0{path.name}\0{text}".encode())
-            return Program(path.name, source=text)
-        is_c = path.suffix == ".c"
-        data = self._compiled(path) if is_c else read_bytes(path, self.root, MAXIMUM_ELF)
-        self._hash.update(f"\0{path.name}\0".encode() + data)
-        return Program(path.name, elf=data)
-
-    def _compiled(self, path: Path) -> bytes:
-        """Compile a C program together with the headers beside it; raise LessonError."""
-        sources = {
-            each.name: read_text(each, self.root).text.encode()
-            for each in [path, *sorted(path.parent.glob("*.h"))]
-        }
+    def _script(self, name: str) -> Script | None:
+        file = self._text(name)
+        if file is None:
+            return None
         try:
-            return compiler.compile_cached(path.name, sources)
-        except GuestError as error:
-            found = _COMPILER_MESSAGE.search(str(error))
-            if found is None:
-                raise LessonError(display_name(path, self.root), 0, 0, str(error)) from error
-            file, line, column, message = found.groups()
-            where = display_name(path.with_name(file), self.root)
-            raise LessonError(where, int(line), int(column), message) from error
-
-    def _script_files(self) -> list[tuple[str, Path]]:
-        solution = self.root / "solution" / "actions.yaml"
-        scripts = [("solution", solution)] if solution.exists() else []
-        wrong = self._files("wrong", _SCRIPT, "too-early.yaml")
-        return scripts + [(path.stem, path) for path in wrong]
-
-    def _script(self, path: Path, wrong: bool) -> Script | None:
-        try:
-            file = read_text(path, self.root)
-            self._hash.update(f"\0{path.name}\0{file.text}".encode())
-            return read_script(file, wrong)
+            return read_script(self._substituted(file), name != SOLUTION)
         except LessonError as error:
             self.errors.append(error)
             return None
 
     def _front_matter(self, document: Document) -> FrontMatter | None:
         try:
-            return FrontMatter.model_validate(document.value)
+            table = {
+                key: value for key, value in document.value.items() if key not in ("params", "constraints")
+            }
+            return FrontMatter.model_validate(table)
         except ValidationError as error:
             self.errors += describe(error, document, FrontMatter)
             return None
@@ -262,7 +189,7 @@ class _Loader:
             at = document.error(("lab", "vms", index, "program"), f"vms[{index}].program: {error}")
             self.errors.append(GuestMissing(at.file, at.line, at.column, at.message))
             return
-        self._hash.update(f"\0{name}\0".encode() + data)
+        self._images += hashlib.sha256(data).digest()
         programs[name] = Program(name, elf=data)
         self.errors += program_errors(programs[name], name)
 
@@ -301,19 +228,71 @@ class _Loader:
             check = self._check(document, index, table, vms, questions)
             if check:
                 checks.append(check)
+        self._check_relations(document, front)
         return tuple(checks)
+
+    def _version(self) -> str:
+        """Return what names this version of the lesson: its files, and the guests built on this machine."""
+        return hashlib.sha256(self._files.digest.encode() + self._images).hexdigest()[:16]
 
     def _check(
         self, document: Document, index: int, table: CheckTable, vms: set[str], questions: set[str]
     ) -> Check | None:
+        known = (vms, questions)
+        expression = self._expression(document, ("checks", index, "expect"), table.expect, known)
+        partial = [
+            Partial(found, part.points, part.say)
+            for number, part in enumerate(table.partial)
+            if (
+                found := self._expression(
+                    document, ("checks", index, "partial", number, "expect"), part.expect, known
+                )
+            )
+        ]
+        if expression is None:
+            return None
+        return Check(
+            table.id,
+            table.title,
+            table.points,
+            expression,
+            table.why,
+            table.help,
+            tuple(partial),
+            tuple(table.needs),
+            table.hidden,
+            table.tries,
+            table.declines,
+        )
+
+    def _expression(
+        self, document: Document, path: tuple[str | int, ...], text: str, known: tuple[set[str], set[str]]
+    ) -> Expression | None:
+        """Parse and type-check one condition, with the values of the parameters as its names."""
         try:
-            expression = parse_expression(table.expect)
-            check_expression(expression, vms, questions)
+            expression = parse_expression(text).bound(plain(self._values))
+            check_expression(expression, *known)
         except ExpressionError as error:
             message = f"expect, character {error.column}: {error.message}"
-            self.errors.append(document.error(("checks", index, "expect"), message))
+            self.errors.append(document.error(path, message))
             return None
-        return Check(table.id, table.title, table.points, expression, table.why, table.help)
+        return expression
+
+    def _check_relations(self, document: Document, front: FrontMatter) -> None:
+        """Note checks that need an unknown or later check, and parts that earn no less than the whole."""
+        above: list[str] = []
+        for index, table in enumerate(front.checks):
+            for number, need in enumerate(table.needs):
+                if need not in above:
+                    hint = nearest(need, above) if above else "; this is the first"
+                    message = f"needs: there is no check '{need}' above this one{hint}"
+                    self.errors.append(document.error(("checks", index, "needs", number), message))
+            for number, part in enumerate(table.partial):
+                if part.points >= table.points:
+                    message = f"partial: {part.points} points; must be fewer than the check's {table.points}"
+                    path = ("checks", index, "partial", number, "points")
+                    self.errors.append(document.error(path, message))
+            above.append(table.id)
 
     def _check_scripts(self, front: FrontMatter, body: Body, scripts: Mapping[str, Script | None]) -> None:
         known = {check.id for check in front.checks} | set(body.questions)
@@ -322,20 +301,6 @@ class _Loader:
                 word = script.caught_by
                 message = f"caught_by: there is no check or question '{word}'{nearest(word, known)}"
                 self.errors.append(LessonError(script.file, 1, 0, message))
-
-
-def split_front_matter(file: TextFile) -> tuple[Document, str, int]:
-    """Return the front matter, the body's text and the line it begins at; raise LessonError."""
-    lines = file.text.split("\n")
-    if lines[0].rstrip() != "---":
-        raise file.error(1, "a lesson begins with front matter; write a line '---' first")
-    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), 0)
-    if not end:
-        raise file.error(1, "the front matter has no end; close it with a second line '---'")
-    document = parse_yaml(file, "\n".join(lines[1:end]), 2)
-    if not isinstance(document.value, dict):
-        raise file.error(2, "the front matter must be 'key: value' lines")
-    return document, "\n".join(lines[end + 1 :]), end + 2
 
 
 def config_path(path: str) -> tuple[str | int, ...]:

@@ -1,14 +1,16 @@
 """What a lesson is: the keys of its front matter and blocks (pydantic), and the loaded lesson."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from app.lessons.errors import LessonError
 from app.lessons.expression import Expression
+from app.lessons.params import Name, Parameters, ParamTable, Value
 from app.lessons.script import Script
+from app.lessons.table import Table
 from emulator.lab.config import LabConfig
 from emulator.lab.programs import Program
 
@@ -24,10 +26,25 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-class Table(BaseModel):
-    """A mapping of a lesson file: frozen, unknown keys rejected, no silent conversions."""
+ChoiceText = Annotated[Line, BeforeValidator(_as_text)]
+Condition = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+Points = Annotated[int, Field(ge=1, le=100)]
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+class PartialTable(Table):
+    """What earns a part of a check's points when its `expect` does not hold."""
+
+    expect: Condition
+    points: Points
+    say: Line
+
+
+class DeclineTable(Table):
+    """How a check loses worth: after so many failed tries each further one costs `by`, down to `least`."""
+
+    after: Annotated[int, Field(ge=1, le=100)]
+    by: Points = 1
+    least: Annotated[int, Field(ge=0, le=100)] = 1
 
 
 class CheckTable(Table):
@@ -35,8 +52,13 @@ class CheckTable(Table):
 
     id: Identifier
     title: Line
-    points: Annotated[int, Field(ge=1, le=100)] = 1
-    expect: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+    points: Points = 1
+    expect: Condition
+    partial: list[PartialTable] = Field(default_factory=list[PartialTable], max_length=5)
+    needs: list[Identifier] = Field(default_factory=list[Identifier], max_length=10)
+    hidden: bool = False
+    tries: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    declines: DeclineTable | None = None
     why: Prose
     help: Prose
 
@@ -50,15 +72,18 @@ class FrontMatter(Table):
     summary: Line
     minutes: Annotated[int, Field(ge=1, le=600)]
     objectives: Annotated[list[Line], Field(min_length=1, max_length=12)]
+    prerequisites: list[Identifier] = Field(default_factory=list[Identifier], max_length=12)
+    params: dict[Name, ParamTable] = Field(default_factory=dict[Name, ParamTable], max_length=40)
+    constraints: list[Condition] = Field(default_factory=list[Condition], max_length=20)
     lab: dict[str, object]
-    checks: Annotated[list[CheckTable], Field(max_length=50)] = []
+    checks: list[CheckTable] = Field(default_factory=list[CheckTable], max_length=50)
 
 
 class PredictTable(Table):
     """The keys of a `predict` block. With `choices` the answer is one of their keys, else a number."""
 
     question: Prose
-    choices: Annotated[dict[str, Annotated[Line, BeforeValidator(_as_text)]], Field(max_length=10)] = {}
+    choices: dict[str, ChoiceText] = Field(default_factory=dict[str, ChoiceText], max_length=10)
     unit: Annotated[str, StringConstraints(max_length=30)] = ""
     answer: str | int | float
     tolerance: Annotated[float, Field(ge=0, strict=False)] = 0
@@ -149,8 +174,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Partial:
+    """What earns a part of a check's points, and what is said then."""
+
+    expect: Expression
+    points: int
+    say: str
+
+
+@dataclass(frozen=True)
 class Check:
-    """Something that must be true of the lab's state or history, and what to say when it is not."""
+    """Something that must be true of the lab's state or history, and what to say when it is not.
+
+    It is looked at when the checks that it `needs` have passed. Of a `hidden` one only the title is shown
+    until it passes. `tries` and `declines` say how often it may fail, and what that costs.
+    """
 
     id: str
     title: str
@@ -158,11 +196,16 @@ class Check:
     expect: Expression
     why: str
     help: str
+    partial: tuple[Partial, ...] = ()
+    needs: tuple[str, ...] = ()
+    hidden: bool = False
+    tries: int | None = None
+    declines: DeclineTable | None = None
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A loaded lesson. `solution` and `wrong` are private."""
+    """A loaded lesson, drawn for one seed. `solution`, `wrong`, `checks` and `files` are private."""
 
     id: str
     slug: str
@@ -180,6 +223,20 @@ class Lesson:
     checks: tuple[Check, ...]
     solution: Script | None
     wrong: Mapping[str, Script]
+    prerequisites: tuple[str, ...] = ()
+    parameters: Parameters = field(default_factory=lambda: Parameters({}))
+    params: Mapping[str, Value] = field(default_factory=lambda: dict[str, Value]())
+    seed: int = 0
+    files: Mapping[str, bytes] = field(default_factory=lambda: dict[str, bytes]())
+    redraw: "Callable[[int], Lesson] | None" = field(default=None, compare=False, repr=False)
+
+    def drawn(self, seed: int) -> "Lesson":
+        """Return this version of the lesson as the student with a seed has it; raise LessonErrors."""
+        if seed == self.seed:
+            return self
+        if self.redraw is None or not self.parameters.items:
+            return replace(self, seed=seed)
+        return self.redraw(seed)
 
     def question(self, question_id: str) -> Question:
         """Return a question; raise LessonError if the lesson has none of that id."""

@@ -1,7 +1,8 @@
 """Reads the text files of a lesson: bounded, UTF-8, without characters that hide what a reader sees."""
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.lessons.errors import LessonError
@@ -14,15 +15,39 @@ _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u20
 
 
 @dataclass(frozen=True)
+class Shift:
+    """A value in a line: it stands at `start` to `end`, and in the file its name at `was_at` to `was_end`."""
+
+    start: int
+    end: int
+    was_at: int
+    was_end: int
+
+
+@dataclass(frozen=True)
 class TextFile:
-    """A text file of a lesson: `name` as errors show it, and its text with `\\n` line ends."""
+    """A text file of a lesson: `name` as errors show it, and its text with `\\n` line ends.
+
+    `shifts` says, by line, where values have taken the place of parameters' names.
+    """
 
     name: str
     text: str
+    shifts: Mapping[int, tuple[Shift, ...]] = field(default_factory=lambda: dict[int, tuple[Shift, ...]]())
 
     def error(self, line: int, message: str, column: int = 0) -> LessonError:
-        """Return an error at a line of this file."""
-        return LessonError(self.name, line, column, message)
+        """Return an error at a line of this file, and a column of its text as it is here."""
+        return LessonError(self.name, line, self.column(line, column), message)
+
+    def column(self, line: int, column: int) -> int:
+        """Return where a column of this text stands in the file as the author wrote it."""
+        found = column
+        for shift in self.shifts.get(line, ()) if column else ():
+            if column - 1 >= shift.end:
+                found = column - shift.end + shift.was_end
+            elif column - 1 >= shift.start:
+                found = shift.was_at + 1
+        return found
 
 
 def display_name(path: Path, root: Path) -> str:
@@ -51,8 +76,11 @@ def read_bytes(path: Path, root: Path, limit: int) -> bytes:
 
 def read_text(path: Path, root: Path) -> TextFile:
     """Return a text file; raise LessonError at the line where it is not plain UTF-8 text."""
-    name = display_name(path, root)
-    data = read_bytes(path, root, MAXIMUM_TEXT)
+    return as_text(display_name(path, root), read_bytes(path, root, MAXIMUM_TEXT))
+
+
+def as_text(name: str, data: bytes) -> TextFile:
+    """Return the text of a file's bytes; raise LessonError at the line where it is not plain UTF-8 text."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -40,9 +40,18 @@ _NUMBERS = ("int", "double")
 
 def check_expression(expression: Expression, vms: Collection[str], questions: Collection[str]) -> None:
     """Raise ExpressionError unless it is a yes/no question about these VMs and predict-questions."""
-    found = _Checker(vms, questions).type_of(expression.root, {})
+    found = _Checker(vms, questions).type_of(expression.root, _types(expression))
     if found != BOOL:
         raise ExpressionError(1, f"gives {_a(found)}; a check must be true or false, e.g. compare it with ==")
+
+
+def type_of_names(expression: Expression) -> Type:
+    """Return the type of an expression over its names alone; raise ExpressionError."""
+    return _Checker((), (), {}).type_of(expression.root, _types(expression))
+
+
+def _types(expression: Expression) -> Scope:
+    return {name: TEXT if isinstance(value, str) else INT for name, value in expression.names.items()}
 
 
 def _a(found: Type) -> str:
@@ -52,9 +61,15 @@ def _a(found: Type) -> str:
 class _Checker:
     """One method per kind of node; each returns the node's type or raises ExpressionError at its column."""
 
-    def __init__(self, vms: Collection[str], questions: Collection[str]) -> None:
+    def __init__(
+        self,
+        vms: Collection[str],
+        questions: Collection[str],
+        functions: Mapping[str, Function] = FUNCTIONS,
+    ) -> None:
         self._vms = vms
         self._questions = questions
+        self._functions = functions
 
     def type_of(self, node: Node, scope: Scope) -> Type:
         match node:
@@ -105,8 +120,8 @@ class _Checker:
             return scope[node.name]
         hint = (
             f"; write {node.name}(...)"
-            if node.name in FUNCTIONS
-            else nearest(node.name, {*scope, *FUNCTIONS})
+            if node.name in self._functions
+            else nearest(node.name, {*scope, *self._functions})
         )
         raise ExpressionError(node.start + 1, f"unknown name '{node.name}'{hint}")
 
@@ -197,10 +212,10 @@ class _Checker:
         return then
 
     def _function(self, node: Call, scope: Scope) -> Type:
-        function = FUNCTIONS.get(node.name)
+        function = self._functions.get(node.name)
         if function is None:
             raise ExpressionError(
-                node.start + 1, f"unknown function '{node.name}'{nearest(node.name, FUNCTIONS)}"
+                node.start + 1, f"unknown function '{node.name}'{nearest(node.name, self._functions)}"
             )
         given = bind(function, node)
         for parameter in function.parameters:

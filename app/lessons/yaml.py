@@ -79,7 +79,7 @@ def parse(file: TextFile, text: str, first_line: int = 1) -> Document:
         mark = cast(Any, error).problem_mark or cast(Any, error).context_mark
         line, column = (mark.line + first_line, mark.column + 1) if mark else (first_line, 0)
         problem: object = cast(Any, error).problem or "not YAML"
-        raise LessonError(file.name, line, column, f"not valid YAML: {_explain(problem)}") from error
+        raise file.error(line, f"not valid YAML: {_explain(problem)}", column) from error
     except YAMLError as error:
         raise LessonError(file.name, first_line, 0, f"not valid YAML: {shown(error, 120)}") from error
     return reader.document
@@ -115,7 +115,7 @@ class _Reader:
 
     def _error(self, event: Any, message: str) -> LessonError:
         mark = event.start_mark
-        return LessonError(self.document.file.name, mark.line + self._first_line, mark.column + 1, message)
+        return self.document.file.error(mark.line + self._first_line, message, mark.column + 1)
 
     def _reject_extras(self, event: Any) -> None:
         if event.anchor is not None:
@@ -174,7 +174,8 @@ class _Reader:
 
     def _note(self, path: Path, event: Any) -> None:
         mark = event.start_mark
-        self.document.places[path] = Place(mark.line + self._first_line, mark.column + 1)
+        line = mark.line + self._first_line
+        self.document.places[path] = Place(line, self.document.file.column(line, mark.column + 1))
 
 
 def _explain(problem: object) -> str:

@@ -9,6 +9,8 @@ from typing import cast
 from flask import Response, current_app, g, request
 
 from app.lessons import Course, load_course
+from app.lessons.editions import Editions
+from app.web.course_secret import course_secret
 from app.web.errors import not_found
 from app.web.security import Limiter
 from app.web.settings import Settings
@@ -58,7 +60,7 @@ def build_context(settings: Settings) -> Context:
         students=StudentStore(database, time.time),
         labs=labs,
         pool=pool,
-        work=LabWork(course, labs, pool),
+        work=LabWork(course, labs, pool, Editions(settings.editions), course_secret(settings.data)),
         posts=Limiter(settings.posts_per_second, settings.posts_at_once, time.monotonic),
         guests=Limiter(rate=5, burst=400, clock=time.monotonic),
         streams=StreamCount(settings.max_streams, settings.max_streams_per_student),

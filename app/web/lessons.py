@@ -57,6 +57,7 @@ def show(lesson_id: str) -> ResponseReturnValue:
     lesson = find_lesson(lesson_id)
     work, labs = context().work, context().labs
     row = work.lab_of(student_or_guest(), lesson)
+    newest, lesson = lesson.version, work.lesson_of(row)
     observation = work.first_look(row)
     return render_template(
         "lessons/lesson.html",
@@ -64,7 +65,7 @@ def show(lesson_id: str) -> ResponseReturnValue:
         lab={
             **lab_view(row),
             "config_text": lesson.lab_text,
-            "outdated": row.lesson_version != lesson.version,
+            "outdated": row.lesson_version != newest,
             "programs": work.programs(row, lesson),
         },
         observation=observation,

@@ -28,6 +28,11 @@ class Settings:
     posts_at_once: float = 80.0
     secure_cookies: bool = False
 
+    @property
+    def editions(self) -> Path:
+        """Return where the versions of lessons are kept that labs began with."""
+        return self.data / "editions"
+
 
 def default_settings(data: Path, lessons: Path | None = None, workers: int | None = None) -> Settings:
     """Return the settings of a server on this machine: a worker per CPU."""
@@ -36,5 +41,14 @@ def default_settings(data: Path, lessons: Path | None = None, workers: int | Non
         data=data,
         lessons=where,
         workers=workers or os.cpu_count() or 1,
-        worker_command=(sys.executable, "-m", "app.cli", "worker", "--lessons", str(where)),
+        worker_command=(
+            sys.executable,
+            "-m",
+            "app.cli",
+            "worker",
+            "--lessons",
+            str(where),
+            "--editions",
+            str(data / "editions"),
+        ),
     )

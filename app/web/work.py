@@ -20,6 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from app.desk.configuration import changes, config_text, parse_fields
 from app.desk.problem import Problem
 from app.lessons import Course, Lesson
+from app.lessons.editions import Editions
+from app.lessons.seeds import student_seed
 from app.web.configuration import parse_text
 from app.web.errors import busy
 from app.web.store.labs import Beginning, LabRow, LabStore, Reply
@@ -30,7 +32,8 @@ from app.workers.protocol import JsonObject
 from app.workers.record import ProgramText
 from emulator.lab.provisioning import Step
 
-SEED = 1
+NEIGHBOURS = 8
+TURNS = 16
 FIRST_LOOK_SECONDS = 2.0
 TRAVEL_SECONDS = 60.0
 
@@ -38,9 +41,11 @@ TRAVEL_SECONDS = 60.0
 class LabWork:
     """Labs as the page works with them."""
 
-    def __init__(self, course: Course, labs: LabStore, pool: Pool) -> None:
-        """Work with the labs of `labs` on the workers of `pool`."""
+    def __init__(self, course: Course, labs: LabStore, pool: Pool, editions: Editions, secret: bytes) -> None:
+        """Work with the labs of `labs` on the workers of `pool`; `secret` decides what students draw."""
         self._course = course
+        self._editions = editions
+        self._secret = secret
         self._labs = labs
         self._pool = pool
 
@@ -49,7 +54,39 @@ class LabWork:
     def lab_of(self, student: str, lesson: Lesson) -> LabRow:
         """Return the student's lab for a lesson, created if this is the first visit."""
         found = self._labs.of_lesson(student, lesson.id)
-        return found or self._labs.create(student, beginning(lesson))
+        return found or self._labs.create(student, self._begin(lesson, self._seed(student, lesson)))
+
+    def lesson_of(self, row: LabRow) -> Lesson:
+        """Return the version of the lesson that a lab began with, with the student's own numbers.
+
+        A version that was not kept is replaced by the lesson as it is now; raise a 409 Problem without one.
+        """
+        kept = self._editions.read(row.lesson_version)
+        try:
+            now = self._course.lesson(row.lesson)
+        except KeyError:
+            if kept is None:
+                raise Problem(
+                    409, f"The lesson {row.lesson!r} is not part of this course any more."
+                ) from None
+            return kept.drawn(row.seed)
+        return (now if kept is None or now.version == row.lesson_version else kept).drawn(row.seed)
+
+    def _seed(self, student: str, lesson: Lesson) -> int:
+        """Return a student's seed, whose numbers none of those has who began just before."""
+        drawn = lesson.parameters.draw
+        near = [drawn(seed) for seed in self._labs.newest_seeds(lesson.id, NEIGHBOURS)]
+        seeds = [student_seed(self._secret, student, lesson.id, turn) for turn in range(TURNS)]
+        if not lesson.parameters.items:
+            return seeds[0]
+        return next((seed for seed in seeds if drawn(seed) not in near), seeds[0])
+
+    def _begin(self, lesson: Lesson, seed: int) -> Beginning:
+        try:
+            self._editions.keep(lesson)
+        except OSError as error:
+            raise busy("The lesson could not be kept for this lab.") from error
+        return beginning(lesson.drawn(seed))
 
     def first_look(self, row: LabRow) -> JsonObject | None:
         """Return the whole observation, None if it cannot be had at once."""
@@ -122,7 +159,7 @@ class LabWork:
 
     def check(self, row: LabRow) -> JsonObject:
         """Grade the lab as it stands now and keep the results."""
-        results = self._pool.call(row.id, "examine")
+        results = self._pool.call(row.id, "examine", {"version": row.lesson_version})
         checks = results["checks"]
         passed = sum(1 for check in checks if check["passed"])
         self._labs.save_results(row, results["position"], passed, len(checks), results)
@@ -130,7 +167,7 @@ class LabWork:
 
     def answer(self, row: LabRow, question: str, value: Any, request_id: str | None) -> JsonObject:
         """Record the answer to a question of the lesson, and return the verdict."""
-        verdict = self.verdict(self._lesson(row), question, value)
+        verdict = self.verdict(self.lesson_of(row), question, value)
         self.act(row, {"verb": "answer", "question": question, "value": value}, request_id)
         return {"question": question, "value": value, "verdict": verdict}
 
@@ -215,7 +252,7 @@ class LabWork:
 
     def _restart(self, row: LabRow, key: Key | None) -> JsonObject:
         reply: JsonObject = {"seq": 0, "position": 0, "result": {}}
-        start = beginning(self._lesson(row))
+        start = self._begin(self._lesson(row), row.seed)
         self._labs.restart(row.id, start, None if key is None else key.reply(reply))
         self._pool.discard(row.id)
         return {**reply, "state": self._state(row)}
@@ -296,4 +333,4 @@ def digest(body: Mapping[str, Any]) -> str:
 def beginning(lesson: Lesson) -> Beginning:
     """Return what a new lab of a lesson starts from."""
     programs = tuple(ProgramText(p.name, p.source, p.elf) for p in lesson.programs.values())
-    return Beginning(lesson.id, lesson.version, SEED, lesson.lab_config.to_dict(), programs)
+    return Beginning(lesson.id, lesson.version, lesson.seed, lesson.lab_config.to_dict(), programs)

@@ -30,7 +30,7 @@ KEEP_SECONDS = 600.0
 MAX_LABS = 200
 IDLE_SECONDS = 60.0
 
-Examine = Callable[[str, Lab], JsonObject]
+Examine = Callable[[str, Lab, Any], JsonObject]
 
 
 class Refusal(Exception):
@@ -147,7 +147,7 @@ class SessionHost:
                 return inspect(self._standing(seat).lab, str(message.body["view"]), message.body["args"])
             case "examine":
                 session = self._standing(seat)
-                return self._examine(session.lesson, session.lab)
+                return self._examine(session.lesson, session.lab, message.body)
             case _:
                 raise Refusal("bug", f"unknown request {message.kind!r}")
         return {}

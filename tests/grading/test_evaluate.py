@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from app.grading.evaluate import Evaluator, NoValue
+from app.lessons.evaluate import Evaluator, NoValue
 from app.lessons.expression import parse
 from app.lessons.typecheck import check_expression
 from tests.grading.conftest import RecordedFacts
@@ -93,12 +93,11 @@ def test_an_expression_is_bounded_in_time_and_memory(text: str, facts: RecordedF
 
 
 def test_every_function_of_the_vocabulary_has_its_fact(facts: RecordedFacts) -> None:
-    from app.grading.facts import look_up
     from app.lessons.facts import FUNCTIONS
 
     for function in FUNCTIONS.values():
         required = {item.name: "a" for item in function.parameters if not item.optional}
-        found = look_up(facts, function.name, required)
+        found = getattr(facts, function.name)(**required)
         kinds = {"text": str, "int": int, "double": float, "bool": bool, "list": list, "frames": dict}
         assert isinstance(found, kinds[function.result.name]), function.name
 

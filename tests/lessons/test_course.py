@@ -8,8 +8,8 @@ import pytest
 from app.grading import grade, grade_predictions
 from app.grading.attempt import Attempt
 from app.lessons import GuestMissing, Lesson, LessonErrors, load_lesson
+from app.lessons.course import lesson_directories
 from app.lessons.lint import lint_course
-from app.lessons.load import lesson_directories
 from app.paths import lessons_dir
 from tests.conftest import lack
 

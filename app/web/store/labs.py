@@ -30,6 +30,7 @@ class LabRow:
     lesson: str
     lesson_version: str
     generation: int
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,14 @@ class LabStore:
     def of_lesson(self, student: str, lesson: str) -> LabRow | None:
         """Return the student's lab for a lesson."""
         return self._find(schema.lab.c.lesson == lesson, schema.lab.c.student == student)
+
+    def newest_seeds(self, lesson: str, count: int) -> list[int]:
+        """Return the seeds of the labs of a lesson that were begun last."""
+        columns = schema.lab.c
+        newest = select(columns.seed).where(columns.lesson == lesson)
+        with self._database.read() as connection:
+            rows = connection.execute(newest.order_by(columns.created_at.desc()).limit(count)).scalars()
+            return list(rows)
 
     def create(self, student: str, beginning: Beginning) -> LabRow:
         """Return the student's lab for a lesson, created now unless another request was faster."""
@@ -258,7 +267,12 @@ class LabStore:
     def _find(self, *conditions: Any) -> LabRow | None:
         columns = schema.lab.c
         query = select(
-            columns.id, columns.student, columns.lesson, columns.lesson_version, columns.generation
+            columns.id,
+            columns.student,
+            columns.lesson,
+            columns.lesson_version,
+            columns.generation,
+            columns.seed,
         ).where(*conditions)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
