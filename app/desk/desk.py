@@ -35,7 +35,7 @@ class Desk:
         """Take the lab of `record` in; `work` then brings it to where it was. Raise Problem."""
         self._build = build
         self._publish = publish
-        self._host = SessionHost(self._built, lambda _slug, _lab: {}, clock, self._take)
+        self._host = SessionHost(self._built, lambda _slug, _lab, _asked: {}, clock, self._take)
         self._fragments = Fragments(
             {"id": record.lab, "lesson": record.lesson, "url": f"/labs/{record.lab}"},
         )
