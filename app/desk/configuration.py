@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from app.desk.config_fields import HOST_FIELDS, VM_FIELDS
+from app.desk.config_form import edited
 from app.desk.problem import Problem
 from app.workers.protocol import JsonObject
 from emulator.lab import LabError
@@ -19,9 +21,7 @@ from emulator.lab.provisioning import Step, plan
 from emulator.lab.values import ConfigError
 
 TITLE = "This configuration is not valid"
-_CPU_KEYS = "weight|cap|reservation|period|affinity"
-_FIELD = re.compile(rf"vms-([0-9]{{1,3}})-(name|memory|vcpus|program|autostart|on_fault|{_CPU_KEYS}|delete)")
-_HOST_KEYS = ("pcpus", "memory", "clock", "timeslice", "scheduler", "period", "offline")
+_FIELD = re.compile(rf"vms-([0-9]{{1,3}})-({'|'.join(VM_FIELDS)}|delete)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,18 @@ class Wanted:
 
 def parse_fields(fields: Mapping[str, Any], current: JsonObject) -> Wanted:
     """Return the current configuration changed by form fields; raise a 422 Problem."""
-    unknown = [key for key in fields if key not in _HOST_KEYS and not _FIELD.fullmatch(key)]
+    unknown = [key for key in fields if key not in HOST_FIELDS and not _FIELD.fullmatch(key)]
     if unknown:
         raise Problem(
             422,
-            f"{unknown[0][:60]!r} is not a field of the configuration; expected {', '.join(_HOST_KEYS)},"
-            " vms-<i>-name, vms-<i>-memory, vms-<i>-vcpus, vms-<i>-program, vms-<i>-weight, vms-<i>-cap,"
-            " vms-<i>-reservation, vms-<i>-period, vms-<i>-affinity, vms-<i>-delete",
+            f"{unknown[0][:60]!r} is not a field of the configuration; expected {', '.join(HOST_FIELDS)},"
+            f" vms-<i>-delete, and vms-<i>- with {', '.join(VM_FIELDS)}",
             TITLE,
             where=unknown[0][:60],
         )
-    host = {**current["host"], **{key: _natural(fields[key]) for key in _HOST_KEYS if key in fields}}
+    host = edited(
+        current["host"], {key: value for key, value in fields.items() if key in HOST_FIELDS}, HOST_FIELDS
+    )
     vms, origins = _edited_vms(fields, current["vms"])
     try:
         return Wanted(LabConfig.from_dict({**current, "host": host, "vms": vms}), tuple(origins))
@@ -100,19 +101,9 @@ def _edited_vms(
             continue
         old = vms[index] if index < len(vms) else None
         fallback = {"program": vms[0]["program"]} if vms else {}
-        result.append({**(old or fallback), **{key: _natural(value) for key, value in edit.items()}})
+        result.append(edited(old or fallback, edit, VM_FIELDS))
         origins.append(old["name"] if old else None)
     return result, origins
-
-
-def _natural(value: object) -> object:
-    """Return a form's text as the number or truth value that it reads as."""
-    if isinstance(value, str):
-        text = value.strip()
-        if re.fullmatch(r"[0-9]{1,18}", text):
-            return int(text)
-        return {"true": True, "false": False, "on": True}.get(text, text)
-    return value
 
 
 def _true(value: object) -> bool:

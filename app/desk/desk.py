@@ -140,6 +140,8 @@ class Desk:
         return self._acted(request, action)
 
     def _configure(self, request: Request) -> Answer:
+        if "text" in request.fields:
+            raise Problem(405, "A configuration as text needs the server; use the fields.")
         current = self._call("config")
         done: list[JsonObject] = []
         for change in changes(current, parse_fields(request.fields, current)):

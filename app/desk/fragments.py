@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.lab.cpu import SCHEDULER_TITLES
+from app.desk.config_fields import form_context
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,7 +26,7 @@ class Fragments:
         if self._environment is None:
             self._environment = _environment()
         request = {"path": f"{self._lab['url']}/{path}"}
-        known = {"lab": self._lab, "request": request, "schedulers": SCHEDULER_TITLES}
+        known = {"lab": self._lab, "request": request, **form_context()}
         return self._environment.get_template(template).render(**known, **values)
 
 

@@ -33,10 +33,10 @@ def reply_form(request: Request) -> Form:
     return "page"
 
 
-def read_fields(request: Request) -> Fields:
-    """Return the fields of a body; raise BadRequest or UnsupportedMediaType."""
+def read_fields(request: Request, most: int = MAX_FIELDS) -> Fields:
+    """Return the fields of a body, at most so many; raise BadRequest or UnsupportedMediaType."""
     if request.is_json:
-        return _json_fields(request.get_data())
+        return _json_fields(request.get_data(), most)
     if (
         request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data")
         or not request.content_length
@@ -44,7 +44,9 @@ def read_fields(request: Request) -> Fields:
         if request.files:
             raise BadRequest("Files are not accepted here.")
         lists = {key: request.form.getlist(key) for key in request.form}
-        return _checked({key: values[0] if len(values) == 1 else values for key, values in lists.items()})
+        return _checked(
+            {key: values[0] if len(values) == 1 else values for key, values in lists.items()}, most
+        )
     raise UnsupportedMediaType("Send a form or a JSON object (Content-Type: application/json).")
 
 
@@ -66,23 +68,23 @@ def text_field(fields: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _json_fields(data: bytes) -> Fields:
+def _json_fields(data: bytes, most: int) -> Fields:
     try:
         value = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise BadRequest("The body is not valid JSON, or nested too deeply.") from error
     if not isinstance(value, dict):
         raise BadRequest("The body must be a JSON object.")
-    return _checked(cast("Fields", value))
+    return _checked(cast("Fields", value), most)
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _checked(fields: Fields) -> Fields:
-    if len(fields) > MAX_FIELDS:
-        raise BadRequest(f"The body has more than {MAX_FIELDS} fields.")
+def _checked(fields: Fields, most: int) -> Fields:
+    if len(fields) > most:
+        raise BadRequest(f"The body has more than {most} fields.")
     for key, value in fields.items():
         _check_scalar(key, key)
         values = cast("list[Any]", value) if isinstance(value, list) else [value]

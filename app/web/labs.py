@@ -8,15 +8,15 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest
 
+from app.desk.config_fields import MOST, form_context
 from app.desk.requests import PAGES, with_numbers
 from app.web.context import context, own_lab
-from app.web.forms import Fields, read_fields, reply_form, take_request_id, text_field
+from app.web.forms import MAX_FIELDS, Fields, read_fields, reply_form, take_request_id, text_field
 from app.web.store import LabRow
-from emulator.lab.cpu import SCHEDULER_TITLES
 
 blueprint = Blueprint("labs", __name__, url_prefix="/labs/<lab>")
 
-blueprint.context_processor(lambda: {"schedulers": SCHEDULER_TITLES})
+blueprint.context_processor(form_context)
 
 
 @blueprint.post("/actions")
@@ -56,7 +56,7 @@ def virsh(lab: str) -> ResponseReturnValue:
 @blueprint.post("/config")
 def configure(lab: str) -> ResponseReturnValue:
     """Change the configuration."""
-    row, fields, request_id = _receive(lab, cost=4)
+    row, fields, request_id = _receive(lab, cost=4, most=MOST)
     changed = context().work.configure(row, fields, request_id)
     return _done(row, changed, "labs/_config.html", "config")
 
@@ -133,11 +133,11 @@ def inspect(lab: str, view: str) -> ResponseReturnValue:
     return _show(row, f"labs/_{view}.html", view, context().work.inspect(row, view, request.args.to_dict()))
 
 
-def _receive(lab: str, cost: float = 1.0) -> tuple[LabRow, Fields, str | None]:
+def _receive(lab: str, cost: float = 1.0, most: int = MAX_FIELDS) -> tuple[LabRow, Fields, str | None]:
     """Return the lab, the fields of the body, and its request_id."""
     row = own_lab(lab)
     context().posts.spend(row.student, cost)
-    fields = read_fields(request)
+    fields = read_fields(request, most)
     return row, fields, take_request_id(fields)
 
 

@@ -129,6 +129,19 @@ def link_to_dict(link: LinkSettings) -> dict[str, object]:
     return values
 
 
+def full_link(link: LinkSettings) -> dict[str, object]:
+    """Return every key."""
+    values: dict[str, object] = {
+        "vlan": link.vlan,
+        "trunk": [],
+        "rate": 0,
+        "latency": 0,
+        "loss": 0,
+        "link": "up",
+    }
+    return {**values, **link_to_dict(link)}
+
+
 def read_networks(table: Mapping[str, object]) -> tuple[NetworkConfig, ...]:
     """Return what stands under `networks:`; raise ConfigError."""
     networks = read_list(table, "", "networks", MAX_NETWORKS, NetworkConfig.from_dict)

@@ -8,15 +8,15 @@ anything is done.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from emulator.hypervisor.network import NetworkSettings
 from emulator.lab.config import HostConfig, LabConfig, VmConfig
 from emulator.lab.errors import LabError
-from emulator.lab.network_config import NetworkConfig
+from emulator.lab.network_config import NetworkConfig, full_link
 from emulator.lab.quantities import format_size
-from emulator.lab.storage_config import PoolConfig, VolumeConfig
+from emulator.lab.storage_config import PoolConfig, VolumeConfig, full_limits
 
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab
@@ -98,10 +98,27 @@ def _vm(path: str, old: VmConfig | None, new: VmConfig) -> Iterator[Step]:
     if old is None:
         yield _step(path, "define", f"+ vm {new.name}", vm=new.to_dict())
         return
+    for step in _live(path, old, new):
+        yield step
+        limits = step.action["verb"] == "disk_limits"
+        old = replace(old, disk=new.disk) if limits else replace(old, link=new.link)
     changed, shown = _differences(old.full_dict(), new.full_dict())
     if changed:
         action = {"verb": "set_vm", "vm": old.name, **changed}
         yield Step(f"{path}.{next(iter(changed))}", action, f"~ vm {old.name}: {shown}")
+
+
+def _live(path: str, old: VmConfig, new: VmConfig) -> Iterator[Step]:
+    """Yield what changes of disk and network card while a VM is on: the disk's limits, the card's link."""
+    before, after = old.disk, new.disk
+    if before and after and before != after and replace(before, limits=after.limits) == after:
+        limits = full_limits(after.limits)
+        yield _step(
+            f"{path}.disk", "disk_limits", f"~ vm {old.name}: limits of its disk", vm=old.name, **limits
+        )
+    if old.network and old.network == new.network and old.link != new.link:
+        link = full_link(new.link)
+        yield _step(f"{path}.network", "net_link", f"~ vm {old.name}: its link", vm=old.name, **link)
 
 
 def _networks(now: LabConfig, wanted: LabConfig) -> Iterator[Step]:

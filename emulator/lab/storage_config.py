@@ -106,6 +106,12 @@ def limits_to_dict(limits: DiskLimits) -> dict[str, object]:
     return values
 
 
+def full_limits(limits: DiskLimits) -> dict[str, object]:
+    """Return every key."""
+    values = {"iops": limits.iops, "bandwidth": limits.bandwidth, "latency": limits.latency_ns}
+    return {**values, "cache": limits.cache, **limits_to_dict(limits)}
+
+
 @dataclass(frozen=True, slots=True)
 class VolumeConfig:
     """A volume; `capacity` is 0 for an overlay that has its backing's."""

@@ -7,41 +7,56 @@ import { badge } from "./frame_readout.js";
 /** @param {import("./lab.js").Lab} lab */
 export function startConfiguration(lab) {
   const place = document.getElementById("config");
+  const open = new Set();
   let edited = false;
-  let shown = "";
+  let known = "";
   place.addEventListener("input", () => (edited = true));
+  place.addEventListener("toggle", ({ target }) => open[target.open ? "add" : "delete"](target.id), true);
   place.addEventListener("htmx:after:swap", () => {
     edited = markWrong(place);
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     drawBadges(place, lab);
   });
   place.addEventListener("click", (event) => {
     if (event.target.closest("#config-add")) addRow(place);
-    event.target.closest("[data-remove-row]")?.closest("tr").remove();
+    const gone = event.target.closest("[data-remove-row]")?.closest("tr").dataset.index;
+    for (const row of gone ? place.querySelectorAll(`tr[data-index="${gone}"]`) : []) row.remove();
   });
-  lab.on("state", ({ host, vms }) => {
-    const now = JSON.stringify([
-      host.pcpus.length,
-      host.memory_bytes,
-      host.timeslice_ns,
-      [host.scheduler, host.period_ns, host.pcpus.map((pcpu) => pcpu.online)],
-      vms.map((vm) => [vm.name, vm.index, vm.memory_bytes, vm.vcpus.length, vm.program]),
-      vms.map((vm) => [vm.weight, vm.cap, vm.reservation_hz, vm.affinity]),
-    ]);
-    if (shown && now !== shown && !edited && place.querySelector("form")) htmx.trigger(place, "refresh");
-    shown = now;
+  const refresh = () => !edited && place.querySelector("form") && htmx.trigger(place, "refresh");
+  document.getElementById("panel-config").addEventListener("shown", refresh);
+  lab.on("state", (state) => {
+    const now = signature(state);
+    if (known && now !== known) refresh();
+    known = now;
   });
 }
 
+/** What of a state the form shows: if it changes, the form is asked for again. */
+function signature({ host, vms }) {
+  const { overcommit, swap_pages, swap_policy, ksm, balloon_policy } = host.memory;
+  return JSON.stringify([
+    [host.pcpus.length, host.memory_bytes, host.timeslice_ns, host.costs, host.vmid],
+    [host.scheduler, host.period_ns, host.pcpus.map((pcpu) => pcpu.online)],
+    [overcommit, swap_pages, swap_policy, ksm, balloon_policy],
+    vms.map((vm) => [vm.name, vm.index, vm.memory_bytes, vm.vcpus.length, vm.program]),
+    vms.map((vm) => [vm.weight, vm.cap, vm.reservation_hz, vm.affinity]),
+    vms.map((vm) => [vm.paging, vm.on_fault, vm.autostart, vm.memory.limit, vm.memory.reservation]),
+  ]);
+}
+
+/** Add a row to every table of VMs. */
 function addRow(place) {
-  const used = [...place.querySelectorAll("#config-vms [name$='-name']")].map((input) =>
-    Number(input.name.split("-")[1]),
-  );
+  const used = [...place.querySelectorAll("#config-vms tr")].map((row) => Number(row.dataset.index));
   const index = Math.max(-1, ...used) + 1;
-  const row = document.getElementById("config-vm").content.firstElementChild.cloneNode(true);
-  for (const input of row.querySelectorAll("[name]")) input.name = input.name.replace("NEW", index);
+  for (const template of place.querySelectorAll("template[data-into]")) {
+    const row = template.content.firstElementChild.cloneNode(true);
+    row.dataset.index = index;
+    for (const input of row.querySelectorAll("[name]")) input.name = input.name.replace("NEW", index);
+    document.getElementById(template.dataset.into).append(row);
+  }
+  const row = document.getElementById("config-vms").lastElementChild;
   const programs = document.getElementById("workbench").dataset.programs.split(" ").filter(Boolean);
-  row.querySelector("select").append(...programs.map((name) => h("option", {}, name)));
-  document.getElementById("config-vms").append(row);
+  row.querySelector("[name$='-program']").append(...programs.map((name) => h("option", {}, name)));
   row.querySelector("input").focus();
 }
 
@@ -52,17 +67,31 @@ function drawBadges(place, lab) {
   }
 }
 
-/** Mark the field that an error is about (`vms[0].memory`, `host.timeslice`); return whether there is an error. */
+/** The field that an error is about: `vms[0].disk.iops`, `host.timeslice`, `vms[0].disk` (its first field). */
+function fieldOf(place, where) {
+  const name = where
+    .replace(/^vms\[(\d+)\]/, "vms-$1")
+    .replace(/^host\./, "")
+    .replaceAll(".", "-");
+  if (!name) return null;
+  const form = place.querySelector("#config-form");
+  return form.elements[name] ?? form.querySelector(`[name^="${CSS.escape(name)}-"]`);
+}
+
+/** Mark the field that an error is about, with the sentence beside it; return whether there is an error. */
 function markWrong(place) {
   for (const field of place.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
-  const message = place.querySelector("#config-error .message");
-  const where = message?.dataset.where ?? "";
-  const name = where.replace(/^vms\[(\d+)\]\.(\w+)$/, "vms-$1-$2").replace(/^host\./, "");
-  const field = name && place.querySelector(`[name="${CSS.escape(name)}"]`);
-  if (field) {
-    field.setAttribute("aria-invalid", "true");
-    field.closest("details")?.setAttribute("open", "");
-    field.setAttribute("aria-describedby", "config-error");
-  }
-  return Boolean(message);
+  document.getElementById("config-wrong")?.remove();
+  const message = place.querySelector("#config-error .message, #config-text-error .message");
+  if (!message) return false;
+  const inText = message.closest("#config-text-error");
+  const field = inText ? document.getElementById("config-yaml") : fieldOf(place, message.dataset.where ?? "");
+  if (!field) return true;
+  field.setAttribute("aria-invalid", "true");
+  for (let part = field.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+  if (inText) return true;
+  const said = (message.querySelector("p") ?? message).textContent.replace(`${message.dataset.where} `, "");
+  field.after(h("span", { class: "wrong", id: "config-wrong" }, said));
+  field.setAttribute("aria-describedby", "config-wrong");
+  return true;
 }

@@ -86,7 +86,7 @@ function fresh(vm) {
       { method: "post", action: `${url}/actions`, dataset: { ask: "" }, hidden: true },
       h("input", { type: "hidden", name: "verb", value: "set_balloon" }),
       h("input", { type: "hidden", name: "vm", value: vm.name }),
-      h("label", { for: id }, `Balloon of VM ${vm.name}`),
+      h("label", { for: id }, "Ask for a balloon of", h("span", { class: "unseen" }, ` (VM ${vm.name})`)),
       h("input", { id, name: "target", type: "text", placeholder: "256 KiB", required: true, size: 9 }),
       h("button", { type: "submit", class: "small" }, "Ask the guest"),
       slot("asked", "quiet"),

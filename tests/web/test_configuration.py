@@ -2,10 +2,11 @@
 
 import pytest
 
+from app.desk.config_fields import HOST_FIELDS, VM_FIELDS, form_values
 from app.desk.configuration import changes, config_text, parse_fields
 from app.desk.problem import Problem
 from app.web.configuration import parse_text
-from emulator.lab.config import LabConfig
+from emulator.lab.config import HOST_KEYS, VM_KEYS, LabConfig
 from tests.web.conftest import Student
 
 CONFIG = {
@@ -136,3 +137,81 @@ def test_a_vm_can_be_added_and_deleted(student: Student) -> None:
     fields = {"vms-2-name": "c", "vms-2-memory": "256 KiB", "vms-2-vcpus": "1", "vms-2-program": "hello.s"}
     assert [vm["name"] for vm in student.done("config", **fields)["vms"]] == ["a", "b", "c"]
     assert [vm["name"] for vm in student.done("config", **{"vms-0-delete": "1"})["vms"]] == ["b", "c"]
+
+
+def test_every_key_of_host_and_vm_has_a_field() -> None:
+    elsewhere = {"isa", "costs"}
+    assert {key for key in HOST_KEYS if key not in HOST_FIELDS} == elsewhere
+    assert {key for key in VM_KEYS if key not in VM_FIELDS} == {"disk", "network"}
+
+
+def test_memory_and_devices_go_there_and_back_as_fields() -> None:
+    fields = {
+        "overcommit": "150 %",
+        "swap": "4 MiB",
+        "ksm": "true",
+        "vmid": "off",
+        "costs-mmio": "3000",
+        "costs-sbi": "",
+        "vms-0-memory_limit": "128 KiB",
+        "vms-0-balloon": "true",
+        "vms-0-paging": "shadow",
+        "vms-0-disk-size": "1 MiB",
+        "vms-0-disk-volume": "",
+        "vms-0-disk-iops": "200",
+        "vms-0-disk-read_only": "false",
+        "vms-0-disk-cache": "writethrough",
+        "vms-0-network-name": "lan",
+        "vms-0-network-vlan": "10",
+        "vms-0-network-trunk": "20, 30",
+        "vms-0-network-link": "up",
+        "vms-1-disk-size": "",
+        "vms-1-disk-read_only": "false",
+        "vms-1-disk-cache": "writethrough",
+        "vms-1-network-name": "",
+        "vms-1-network-link": "up",
+        "vms-1-memory_limit": "",
+    }
+    after = parse_fields(fields, NOW).config
+    assert after.host.giving.overcommit == 150
+    assert after.host.giving.ksm
+    assert (after.host.vmid, after.host.costs) == (False, (("mmio", 3000),))
+    a, b = (vm.to_dict() for vm in after.vms)
+    assert a["disk"] == {"size": "1 MiB", "iops": 200}
+    assert a["network"] == {"name": "lan", "vlan": 10, "trunk": [20, 30]}
+    assert (a["memory_limit"], a["balloon"], a["paging"]) == ("128 KiB", True, "shadow")
+    assert b == LabConfig.from_dict(NOW).vms[1].to_dict()  # what is left empty is as by default
+
+    now = after.to_dict()
+    shown = form_values(now)
+    same = {**shown["host"], **{f"vms-0-{key}": value for key, value in shown["vms"][0].items()}}
+    assert changes(now, parse_fields({k: v for k, v in same.items() if k != "isa"}, now)) == []
+    assert (shown["networks"], shown["fresh"]["disk-size"]) == (["lan"], "")
+
+
+def test_limits_and_links_change_by_their_own_actions_so_that_a_vm_may_be_on() -> None:
+    vm = {**CONFIG["vms"][0], "disk": "1 MiB", "network": "lan"}
+    now = LabConfig.from_dict({**CONFIG, "vms": [vm]}).to_dict()
+    steps = changes(now, parse_fields({"vms-0-disk-iops": "100", "vms-0-network-rate": "10 Mbit/s"}, now))
+    assert [step.action["verb"] for step in steps] == ["disk_limits", "net_link"]
+    assert (steps[0].action["iops"], steps[1].action["rate"]) == (100, "10 Mbit/s")
+    steps = changes(now, parse_fields({"vms-0-disk-size": "2 MiB", "vms-0-disk-iops": "100"}, now))
+    assert [step.action["verb"] for step in steps] == ["set_vm"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "where"),
+    [
+        ("vms-0-disk-iops", "many", "vms[0].disk.iops"),
+        ("vms-0-network-vlan", "10", "vms[0].network"),
+        ("vms-1-memory_limit", "3 KiB", "vms[1].memory_limit"),
+        ("costs-mmio", "-1", "host.costs.mmio"),
+        ("swap", "1 MiB", "host.swap"),
+        ("overcommit", "much", "host.overcommit"),
+        ("vms-0-name", "", "vms[0].name"),
+    ],
+)
+def test_a_wrong_field_is_refused_where_it_stands(field: str, value: str, where: str) -> None:
+    with pytest.raises(Problem) as caught:
+        parse_fields({field: value}, NOW)
+    assert (caught.value.status, caught.value.where) == (422, where)
