@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.workers.protocol import JsonObject
+from app.workers.submission import SubmissionError
 from emulator.errors import VmLabError
 
 TITLES = {
@@ -21,7 +22,7 @@ TITLES = {
     500: "Something broke, and it was not you",
     503: "Busy",
 }
-_FAULTS = {"user": 422, "rebuilding": 409, "failed": 409, "missing": 503, "bug": 500}
+_FAULTS = {"user": 422, "rebuilding": 409, "failed": 409, "lent": 409, "missing": 503, "bug": 500}
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +36,7 @@ class Problem(Exception):
     remedy: str = ""
     diagnostics: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     retry_after: int | None = None
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def as_dict(self) -> dict[str, Any]:
         """Return the `error` object of README.md."""
@@ -45,12 +47,14 @@ class Problem(Exception):
             "where": self.where,
             "remedy": self.remedy,
             "diagnostics": self.diagnostics,
+            **self.details,
         }
 
 
 def from_user_error(error: VmLabError) -> Problem:
     """Return what a student did wrong as a Problem."""
-    return Problem(422, str(error), where=str(getattr(error, "path", "")))
+    details = {"entry": error.entry} if isinstance(error, SubmissionError) else {}
+    return Problem(422, str(error), where=str(getattr(error, "path", "")), details=details)
 
 
 def from_refusal(body: JsonObject) -> Problem:
@@ -64,5 +68,5 @@ def from_refusal(body: JsonObject) -> Problem:
         where=str(body.get("where", "")),
         remedy=str(body.get("remedy", "")),
         diagnostics=list(body.get("diagnostics", [])),
-        retry_after=1 if status in (409, 503) and fault != "failed" else None,
+        retry_after=1 if status in (409, 503) and fault not in ("failed", "lent") else None,
     )

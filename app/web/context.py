@@ -12,9 +12,10 @@ from app.lessons import Course, load_course
 from app.lessons.editions import Editions
 from app.web.course_secret import course_secret
 from app.web.errors import not_found
+from app.web.leases import LabLeases
 from app.web.security import Limiter
 from app.web.settings import Settings
-from app.web.store import Database, LabRow, LabStore, StudentStore, open_database
+from app.web.store import Database, LabRow, LabStore, LeaseStore, StudentStore, open_database
 from app.web.stream_count import StreamCount
 from app.web.work import LabWork
 from app.workers.pool import Pool
@@ -34,6 +35,7 @@ class Context:
     students: StudentStore
     labs: LabStore
     pool: Pool
+    leases: LabLeases
     work: LabWork
     posts: Limiter
     guests: Limiter
@@ -53,6 +55,7 @@ def build_context(settings: Settings) -> Context:
     labs.forget_replies(REPLIES_SECONDS)
     pool = Pool(settings.worker_command, settings.workers, labs)
     pool.start()
+    leases = LabLeases(course, labs, LeaseStore(database, time.time), pool)
     return Context(
         settings=settings,
         course=course,
@@ -60,7 +63,8 @@ def build_context(settings: Settings) -> Context:
         students=StudentStore(database, time.time),
         labs=labs,
         pool=pool,
-        work=LabWork(course, labs, pool, Editions(settings.editions), course_secret(settings.data)),
+        leases=leases,
+        work=LabWork(course, labs, leases, pool, Editions(settings.editions), course_secret(settings.data)),
         posts=Limiter(settings.posts_per_second, settings.posts_at_once, time.monotonic),
         guests=Limiter(rate=5, burst=400, clock=time.monotonic),
         streams=StreamCount(settings.max_streams, settings.max_streams_per_student),

@@ -66,6 +66,7 @@ def show(lesson_id: str) -> ResponseReturnValue:
             **lab_view(row),
             "config_text": lesson.lab_text,
             "outdated": row.lesson_version != newest,
+            "lent_since": context().leases.status(row)["since"],
             "programs": work.programs(row, lesson),
         },
         observation=observation,

@@ -24,6 +24,7 @@ from app.lessons.editions import Editions
 from app.lessons.seeds import student_seed
 from app.web.configuration import parse_text
 from app.web.errors import busy
+from app.web.leases import LabLeases
 from app.web.store.labs import Beginning, LabRow, LabStore, Reply
 from app.workers.connection import WorkerLost
 from app.workers.control import TRAVELS
@@ -41,12 +42,21 @@ TRAVEL_SECONDS = 60.0
 class LabWork:
     """Labs as the page works with them."""
 
-    def __init__(self, course: Course, labs: LabStore, pool: Pool, editions: Editions, secret: bytes) -> None:
+    def __init__(
+        self,
+        course: Course,
+        labs: LabStore,
+        leases: LabLeases,
+        pool: Pool,
+        editions: Editions,
+        secret: bytes,
+    ) -> None:
         """Work with the labs of `labs` on the workers of `pool`; `secret` decides what students draw."""
         self._course = course
         self._editions = editions
         self._secret = secret
         self._labs = labs
+        self._leases = leases
         self._pool = pool
 
     # Labs
@@ -112,7 +122,8 @@ class LabWork:
         }
 
     def control(self, row: LabRow, fields: JsonObject) -> JsonObject:
-        """Run, pause, step, go back; raise like Pool.call."""
+        """Run, pause, step, go back; raise like Pool.call, and a Problem while the lab runs in a browser."""
+        self._leases.require_here(row)
         if fields.get("verb") not in TRAVELS:
             reply = self._pool.call(row.id, "control", fields)
             self._pool.flush_positions()  # what is shown to stand still must still be there after a crash
@@ -167,9 +178,13 @@ class LabWork:
 
     def answer(self, row: LabRow, question: str, value: Any, request_id: str | None) -> JsonObject:
         """Record the answer to a question of the lesson, and return the verdict."""
-        verdict = self.verdict(self.lesson_of(row), question, value)
+        verdict = self.judge(row, question, value)
         self.act(row, {"verb": "answer", "question": question, "value": value}, request_id)
         return {"question": question, "value": value, "verdict": verdict}
+
+    def judge(self, row: LabRow, question: str, value: Any) -> JsonObject:
+        """Return what an answer is worth, without recording it; raise LessonError if it is no answer."""
+        return self.verdict(self.lesson_of(row), question, value)
 
     def given(self, row: LabRow, question: str) -> JsonObject:
         """Return the answer that is on record and its verdict; raise Problem or LessonError."""
@@ -180,7 +195,7 @@ class LabWork:
         return {
             "question": question,
             "value": value,
-            "verdict": self.verdict(self._lesson(row), question, value),
+            "verdict": self.judge(row, question, value),
         }
 
     def verdict(self, lesson: Lesson, question: str, value: Any) -> JsonObject:
@@ -204,11 +219,10 @@ class LabWork:
         """Do `work` under the lab's lock unless this request was answered before."""
         with self._pool.lock(row.id):
             now = self._labs.find(row.id, row.student) or row
-            if request_id is None:
-                return work(now, None)
-            key = Key(request_id, digest(body))
-            known = self._labs.reply_to(row.id, request_id)
-            if known is None:
+            key = None if request_id is None else Key(request_id, digest(body))
+            known = None if request_id is None else self._labs.reply_to(row.id, request_id)
+            if key is None or known is None:
+                self._leases.require_here(now)
                 return work(now, key)
             if known.digest != key.digest:
                 raise Problem(

@@ -20,6 +20,7 @@ from app.workers.protocol import JsonObject, Message
 from app.workers.publishing import Publisher, Send, gone, state_of, whole
 from app.workers.record import LabRecord
 from app.workers.session import BuildLab, Clock, Session
+from app.workers.verification import Verification, key_of
 from emulator.errors import VmLabError
 from emulator.lab import Lab, LabError
 
@@ -112,6 +113,8 @@ class SessionHost:
     def _dispatch(self, message: Message) -> JsonObject:
         if message.kind == "open":
             return self._open(message)
+        if message.kind == "verify":
+            return self._verify(message)
         if message.kind == "ping":
             return {"labs": len(self._seats)}
         seat = self._seats.get(message.lab)
@@ -142,7 +145,12 @@ class SessionHost:
             case "apply":
                 return self._apply(seat, message.body["action"])
             case "control":
-                return self._control(self._standing(seat), message.body)
+                return self._control(self._at_home(seat), message.body)
+            case "lend":
+                return self._lend(self._at_home(seat))
+            case "hash":
+                lab = self._standing(seat).lab
+                return {"position": lab.position, "hash": lab.state_hash()}
             case "inspect":
                 return inspect(self._standing(seat).lab, str(message.body["view"]), message.body["args"])
             case "examine":
@@ -159,7 +167,8 @@ class SessionHost:
         self._make_room()
         self._unopened[message.lab] = "this lab cannot be opened; reset it to start again"
         try:
-            session = Session(LabRecord.from_message(message), self._build, self._clock)
+            record = LabRecord.from_message(message)
+            session = Session(record, self._build, self._clock, self._proved(record))
         except VmLabError as error:
             self._unopened[message.lab] = f"this lab cannot be opened ({error}); reset it to start again"
             raise
@@ -194,8 +203,45 @@ class SessionHost:
             raise Refusal("failed", session.reason)
         return session
 
-    def _apply(self, seat: Seat, action: dict[str, Any]) -> JsonObject:
+    def _at_home(self, seat: Seat) -> Session:
+        """Return the session unless it is broken, being rebuilt, or lent to a browser."""
         session = self._standing(seat)
+        if session.lent:
+            raise Refusal("lent", "this lab runs in a browser; take it back to go on here")
+        return session
+
+    def _lend(self, session: Session) -> JsonObject:
+        """Stop where the lab stands; return what goes on elsewhere."""
+        mode = session.wanted
+        session.pause("lent to a browser")
+        return {"position": session.lab.position, "now_ns": session.lab.now_ns, "mode": mode}
+
+    def _verify(self, message: Message) -> JsonObject:
+        """Begin to verify a submission, or say how far that is; a new submission replaces an older one."""
+        claim, name = message.body["claim"], key_of(message.lab)
+        seat = self._seats.get(name)
+        known = seat.session if seat is not None else None
+        if not isinstance(known, Verification) or known.digest != claim["digest"]:
+            if "config" not in message.body:
+                return {"unknown": True}
+            self._make_room()
+            known = Verification(LabRecord.from_message(message), claim, self._build, self._clock)
+            self._seats[name] = Seat(known)
+        known.used_at = self._clock()
+        return known.answer
+
+    def _proved(self, record: LabRecord) -> Lab | None:
+        """Return the lab of a verification that ended where `record` stands; it is used up."""
+        seat = self._seats.get(key_of(record.lab))
+        if seat is None or not isinstance(seat.session, Verification):
+            return None
+        lab = seat.session.proves(record)
+        if lab is not None:
+            del self._seats[key_of(record.lab)]
+        return lab
+
+    def _apply(self, seat: Seat, action: dict[str, Any]) -> JsonObject:
+        session = self._at_home(seat)
         applied = session.apply(action)
         if action["verb"] == "console_input":
             seat.publisher.typed(self._clock())
@@ -230,7 +276,7 @@ class SessionHost:
 
     def _save(self, seat: Seat | None) -> None:
         """Report position and mode: about once a second, at once when the lab stands or its mode changed."""
-        if seat is None or seat.session.mode in ("rebuilding", "failed"):
+        if seat is None or seat.session.lent or seat.session.mode in ("rebuilding", "failed"):
             return
         session, wall = seat.session, self._clock()
         state = (session.lab.position, session.wanted)
@@ -246,7 +292,7 @@ class SessionHost:
         for seat in self._unused():
             crowded = len(self._seats) >= MAX_LABS
             if crowded or wall - seat.session.used_at >= KEEP_SECONDS:
-                del self._seats[seat.session.id]
+                self._drop(seat)
 
     def _watch_memory(self) -> None:
         """Close or pause labs while they hold more memory than there is for them."""
@@ -257,9 +303,13 @@ class SessionHost:
         for seat in self._unused():
             if excess > 0:
                 excess -= used_bytes(seat.session)
-                del self._seats[seat.session.id]
+                self._drop(seat)
         if excess > 0:
             pause_largest(seat.session for seat in self._seats.values())
+
+    def _drop(self, seat: Seat) -> None:
+        """Close a lab, or forget a verification."""
+        self._seats = {name: one for name, one in self._seats.items() if one is not seat}
 
     def _unused(self) -> list[Seat]:
         """Return the labs that can be closed, as nobody reads and nothing runs, longest unused first."""

@@ -94,6 +94,7 @@ class Pool:
         self._slots = [Slot(index) for index in range(workers)]
         self._locks: weakref.WeakValueDictionary[str, LabLock] = weakref.WeakValueDictionary()
         self._guard = threading.Lock()
+        self._flushing = threading.Lock()
         self._positions: dict[tuple[str, int], int] = {}
         self._closing = threading.Event()
         self._ending = threading.Event()
@@ -174,6 +175,24 @@ class Pool:
                 raise
         return self._ask(lab, message, seconds)
 
+    def verify(self, record: LabRecord, claim: JsonObject) -> JsonObject:
+        """Begin to repeat what a browser handed in, or say how far that is; the worker need not hold the lab.
+
+        Raise like `call`.
+        """
+        asked = Message("verify", record.lab, body={"claim": claim})
+        self._slot(record.lab).ready.wait(START_SECONDS)
+        reply = self._answer(self._connected(record.lab).request(asked), CALL_SECONDS)
+        if not reply.get("unknown"):
+            return reply
+        whole = record.to_message()
+        whole = Message("verify", record.lab, body={**whole.body, "claim": claim}, blobs=whole.blobs)
+        return self._answer(self._connected(record.lab).request(whole), CALL_SECONDS)
+
+    def go_on(self, lab: str, generation: int, mode: Mode) -> None:
+        """Let the lab go on in `mode` when it is next opened."""
+        self._slot(lab).modes[lab] = generation, mode
+
     def subscribe(self, lab: str) -> Subscription:
         """Return a new reader of the lab's stream; raise LabUnknown."""
         slot = self._slot(lab)
@@ -210,12 +229,7 @@ class Pool:
 
     def _send(self, lab: str, message: Message) -> Future[Message]:
         """Send a request, opening the lab on the worker first if need be; the caller holds the lab's lock."""
-        slot = self._slot(lab)
-        connection = slot.live(RESTART_SECONDS)
-        if connection is None:
-            raise WorkerLost("the worker is being started again")
-        if connection.waiting() >= MAX_WAITING:
-            raise Overloaded("the worker has too many requests to answer")
+        slot, connection = self._slot(lab), self._connected(lab)
         if lab not in connection.opened:
             record = self._journal.load(lab)
             if record is None:
@@ -223,6 +237,15 @@ class Pool:
             connection.opened.add(lab)
             connection.request(slot.as_it_was(record).to_message())
         return connection.request(message)
+
+    def _connected(self, lab: str) -> Connection:
+        """Return the lab's worker if it can be asked something."""
+        connection = self._slot(lab).live(RESTART_SECONDS)
+        if connection is None:
+            raise WorkerLost("the worker is being started again")
+        if connection.waiting() >= MAX_WAITING:
+            raise Overloaded("the worker has too many requests to answer")
+        return connection
 
     def _ask(self, lab: str, message: Message, seconds: float | None) -> JsonObject:
         with self.lock(lab):
@@ -314,10 +337,11 @@ class Pool:
 
     def flush_positions(self) -> None:
         """Write the positions that the workers have reported to the journal."""
-        with self._guard:
-            positions, self._positions = self._positions, {}
-        if positions:
-            self._journal.save_positions(positions)
+        with self._flushing:  # so that an older position is never written after a newer one
+            with self._guard:
+                positions, self._positions = self._positions, {}
+            if positions:
+                self._journal.save_positions(positions)
 
     def _kill_stuck(self) -> None:
         """End a worker that has left a request unanswered for minutes; it will be started again."""

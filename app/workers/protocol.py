@@ -17,6 +17,9 @@ Requests, web to worker (`call` 0 asks for no reply):
 | apply | `action` | |
 | control | `verb` and its fields, see control.py | |
 | observe, state, config | | |
+| lend | | |
+| hash | | |
+| verify | `claim`: `digest hash mode`; unless the worker knows the digest, a LabRecord | its ELF images |
 | inspect | `view` (registers, memory, ...), `args` | |
 | examine | passed to the examiner given to the SessionHost | |
 | subscribe, ready, unsubscribe | `stream` | |
@@ -27,7 +30,7 @@ Replies and notices, worker to web:
 | kind | body | blobs |
 |---|---|---|
 | reply | the result | |
-| error | `fault` (`user`, `missing`, `rebuilding`, `bug`), `message`, `where`, `diagnostics` | |
+| error | `fault` (`user`, `missing`, `rebuilding`, `lent`, `bug`), `message`, `where`, `diagnostics` | |
 | publish | `stream` | one finished JSON text per event |
 | progress | `position mode` (Mode): to be saved | |
 """

@@ -39,7 +39,10 @@ class ProgramText:
 
 @dataclass(frozen=True, slots=True)
 class LabRecord:
-    """Everything that determines a lab's state; `lesson` is the lesson's slug, for the examiner."""
+    """Everything that determines a lab's state; `lesson` is the lesson's slug, for the examiner.
+
+    `lent`: the lab runs in a browser for now; here it only stands to be looked at.
+    """
 
     lab: str
     lesson: str
@@ -50,6 +53,7 @@ class LabRecord:
     log: tuple[LogEntry, ...] = ()
     position: int = 0
     mode: Mode = field(default_factory=lambda: PAUSED)
+    lent: bool = False
 
     def to_message(self) -> Message:
         """Return the `open` request."""
@@ -64,6 +68,7 @@ class LabRecord:
             "log": list(self.log),
             "position": self.position,
             "mode": self.mode,
+            "lent": self.lent,
         }
         images = tuple((program.name, program.elf) for program in self.programs if program.elf is not None)
         return Message("open", self.lab, body=body, blobs=images)
@@ -84,6 +89,7 @@ class LabRecord:
             log=tuple(body["log"]),
             position=body["position"],
             mode=body["mode"],
+            lent=body.get("lent", False),
         )
 
 

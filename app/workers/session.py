@@ -23,13 +23,18 @@ UNWATCHED_SECONDS = 60.0
 class Session:
     """A lab and what its student asked it to do."""
 
-    def __init__(self, record: LabRecord, build: BuildLab, clock: Clock) -> None:
-        """Build the lab of `record` at position 0; `work` then takes it to the recorded position."""
+    def __init__(self, record: LabRecord, build: BuildLab, clock: Clock, standing: Lab | None = None) -> None:
+        """Build the lab of `record` at position 0; `work` then takes it to the recorded position.
+
+        `standing` is a lab that is recorded and stands there already.
+        """
         self.id = record.lab
         self.lesson = record.lesson
         self.generation = record.generation
-        self.lab = build(record)
-        self.lab.record()
+        self.lent = record.lent
+        self.lab = standing or build(record)
+        if standing is None:
+            self.lab.record()
         self.mode: RunMode = "rebuilding"
         self.reason = ""
         self.condition: dict[str, Any] | None = None
@@ -37,8 +42,9 @@ class Session:
         self.revision = 1
         self.state_cursor: int | None = None
         self._after = record.mode
-        self._log: deque[LogEntry] = deque(record.log)
-        self._goal = max([record.position, *(entry["position"] for entry in record.log)])
+        self._log: deque[LogEntry] = deque(() if standing else record.log)
+        goal = max([record.position, *(entry["position"] for entry in record.log)])
+        self._goal = 0 if standing else goal
         self._clock = clock
         self._throttle = Throttle()
         self.speed = record.mode["speed"]
@@ -160,6 +166,7 @@ class Session:
             "condition": self.condition,
             "waiting": self.waiting,
             "branches": list(self.lab.past.branches),
+            "lent": self.lent,
             "rebuilt": min(1.0, self.lab.position / self._goal)
             if self.mode == "rebuilding" and self._goal
             else 1.0,
@@ -236,7 +243,11 @@ class Session:
         self.lab.advance(target)
         self._throttle.learn(self.lab.position - position, self._clock() - started)
         if self.lab.position < target:
-            self.fail("the lab's history could not be repeated; reset it to start again")
+            self._cannot_reach(goal)
+
+    def _cannot_reach(self, goal: int) -> None:
+        """End a rebuild whose lab stops before `goal`."""
+        self.fail("the lab's history could not be repeated; reset it to start again")
 
     def _repeat(self, entry: LogEntry) -> None:
         try:

@@ -67,6 +67,8 @@ class Slot:
 
     def as_it_was(self, record: LabRecord) -> LabRecord:
         """Return the record with the mode the lab was in; after a reset only its speed stays."""
+        if record.lent:
+            return record
         generation, mode = self.modes.get(record.lab, (record.generation, record.mode))
         if generation != record.generation:
             mode = {**PAUSED, "speed": mode["speed"]}

@@ -3,15 +3,20 @@ SQLite."""
 
 from app.web.store.database import Database, StoreError, data_directory, open_database
 from app.web.store.labs import LabRow, LabStore, Reply
+from app.web.store.leases import Lease, LeaseChanged, LeaseStore, Taken
 from app.web.store.students import StudentStore
 
 __all__ = [
     "Database",
     "LabRow",
     "LabStore",
+    "Lease",
+    "LeaseChanged",
+    "LeaseStore",
     "Reply",
     "StoreError",
     "StudentStore",
+    "Taken",
     "data_directory",
     "open_database",
 ]

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from app.web.store import schema
 from app.web.store.database import Database
-from app.workers.record import LabRecord, ProgramText
+from app.workers.record import PAUSED, LabRecord, ProgramText
 from emulator.lab import LogEntry
 
 
@@ -117,7 +117,7 @@ class LabStore:
             _write_programs(connection, lab, beginning.programs)
             _drop_unused_images(connection)
             self._repeat_answers(connection, lab)
-            self._write_reply(connection, lab, reply)
+            write_reply(connection, lab, reply, self._now())
 
     # The journal of the worker pool
 
@@ -134,18 +134,23 @@ class LabStore:
                 config=json.loads(row.config),
                 programs=_read_programs(connection, lab),
                 seed=row.seed,
-                log=_read_log(connection, lab, row.generation),
+                log=read_log(connection, lab, row.generation),
                 position=row.position,
+                **_lent(connection, lab),
             )
 
     def save_positions(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """Keep how far labs ran: (lab, generation) -> position. A lab restarted meanwhile is left alone."""
+        """Keep how far labs ran: (lab, generation) -> position.
+
+        A lab that was restarted or lent meanwhile is left alone.
+        """
         columns = schema.lab.c
+        lent = select(schema.lease.c.lab).where(schema.lease.c.ended_at.is_(None))
         with self._database.write() as connection:
             for (lab, generation), position in positions.items():
                 connection.execute(
                     update(schema.lab)
-                    .where(columns.id == lab, columns.generation == generation)
+                    .where(columns.id == lab, columns.generation == generation, columns.id.not_in(lent))
                     .values(position=position)
                 )
 
@@ -171,24 +176,15 @@ class LabStore:
                     at=self._now(),
                 )
             )
-            self._note_answer(connection, row.id, action)
-            self._write_reply(connection, row.id, make_reply(seq))
+            note_answer(connection, row.id, action, self._now())
+            write_reply(connection, row.id, make_reply(seq), self._now())
         return seq
 
     def replace_log(self, row: LabRow, log: Sequence[LogEntry], position: int) -> None:
         """Commit that the lab has gone to another instant: what it did until then, and where that is."""
-        columns, lab = schema.action_log.c, schema.lab.c
-        mine = (columns.lab == row.id, columns.generation == row.generation)
         with self._database.write() as connection:
-            old = _read_log(connection, row.id, row.generation)
-            same = next((n for n, (a, b) in enumerate(zip(old, log, strict=False)) if a != b), None)
-            same = min(len(old), len(log)) if same is None else same
-            connection.execute(delete(schema.action_log).where(*mine, columns.seq > same))
-            for entry in log[same:]:
-                values = {**entry, "action": json.dumps(entry["action"]), "at": self._now()}
-                connection.execute(
-                    insert(schema.action_log).values(lab=row.id, generation=row.generation, **values)
-                )
+            write_log(connection, row.id, row.generation, log, self._now())
+            lab = schema.lab.c
             connection.execute(update(schema.lab).where(lab.id == row.id).values(position=position))
 
     def reply_to(self, lab: str, request_id: str) -> Reply | None:
@@ -205,7 +201,7 @@ class LabStore:
     def keep_reply(self, lab: str, reply: Reply | None) -> None:
         """Commit the reply to a request that made no action."""
         with self._database.write() as connection:
-            self._write_reply(connection, lab, reply)
+            write_reply(connection, lab, reply, self._now())
 
     def forget_replies(self, older_than: float) -> None:
         """Drop the replies to requests that nobody will retry any more; `older_than` is in seconds."""
@@ -278,16 +274,6 @@ class LabStore:
             row = connection.execute(query).one_or_none()
         return None if row is None else LabRow(*row)
 
-    def _note_answer(self, connection: Connection, lab: str, action: Mapping[str, Any]) -> None:
-        if action.get("verb") != "answer":
-            return
-        values = {"value": json.dumps(action["value"]), "at": self._now()}
-        connection.execute(
-            upsert(schema.answer)
-            .values(lab=lab, question=action["question"], **values)
-            .on_conflict_do_update(index_elements=["lab", "question"], set_=values)
-        )
-
     def _repeat_answers(self, connection: Connection, lab: str) -> None:
         """Begin the log of a new generation with the answers: they are about the lesson, not the run."""
         generation = connection.execute(
@@ -311,18 +297,6 @@ class LabStore:
                 )
             )
 
-    def _write_reply(self, connection: Connection, lab: str, reply: Reply | None) -> None:
-        if reply is not None:
-            connection.execute(
-                insert(schema.request).values(
-                    lab=lab,
-                    request_id=reply.request_id,
-                    digest=reply.digest,
-                    reply=json.dumps(reply.body),
-                    at=self._now(),
-                )
-            )
-
 
 def _beginning(beginning: Beginning) -> dict[str, Any]:
     return {
@@ -341,6 +315,15 @@ def _write_programs(connection: Connection, lab: str, programs: Sequence[Program
         rows.append({"lab": lab, "name": text.name, "source": text.source, "image": digest})
     if rows:
         connection.execute(insert(schema.program), rows)
+
+
+def _lent(connection: Connection, lab: str) -> dict[str, Any]:
+    """Return what a record says of a lab that runs in a browser."""
+    columns = schema.lease.c
+    lease = connection.execute(select(columns.id).where(columns.lab == lab, columns.ended_at.is_(None)))
+    if lease.one_or_none() is None:
+        return {}
+    return {"lent": True, "mode": {**PAUSED, "reason": "this lab runs in a browser"}}
 
 
 def _keep_image(connection: Connection, data: bytes) -> str:
@@ -368,7 +351,8 @@ def _read_programs(connection: Connection, lab: str) -> tuple[ProgramText, ...]:
     return tuple(ProgramText(row.name, row.source, row.data) for row in rows)
 
 
-def _read_log(connection: Connection, lab: str, generation: int) -> tuple[LogEntry, ...]:
+def read_log(connection: Connection, lab: str, generation: int) -> tuple[LogEntry, ...]:
+    """Return the log of a generation of a lab."""
     columns = schema.action_log.c
     rows = connection.execute(
         select(columns.seq, columns.position, columns.action)
@@ -376,3 +360,48 @@ def _read_log(connection: Connection, lab: str, generation: int) -> tuple[LogEnt
         .order_by(columns.seq)
     )
     return tuple({"seq": row.seq, "position": row.position, "action": json.loads(row.action)} for row in rows)
+
+
+def write_log(
+    connection: Connection, lab: str, generation: int, log: Sequence[LogEntry], now: float
+) -> tuple[LogEntry, ...]:
+    """Let a generation of a lab have this log; return the entries that are new."""
+    columns = schema.action_log.c
+    mine = (columns.lab == lab, columns.generation == generation)
+    old = read_log(connection, lab, generation)
+    same = next((n for n, (a, b) in enumerate(zip(old, log, strict=False)) if a != b), None)
+    same = min(len(old), len(log)) if same is None else same
+    connection.execute(delete(schema.action_log).where(*mine, columns.seq > same))
+    rows = [
+        {**entry, "action": json.dumps(entry["action"]), "lab": lab, "generation": generation, "at": now}
+        for entry in log[same:]
+    ]
+    if rows:
+        connection.execute(insert(schema.action_log), rows)
+    return tuple(log[same:])
+
+
+def note_answer(connection: Connection, lab: str, action: Mapping[str, Any], now: float) -> None:
+    """Keep an answer beside the log, if the action is one."""
+    if action.get("verb") != "answer":
+        return
+    values = {"value": json.dumps(action["value"]), "at": now}
+    connection.execute(
+        upsert(schema.answer)
+        .values(lab=lab, question=action["question"], **values)
+        .on_conflict_do_update(index_elements=["lab", "question"], set_=values)
+    )
+
+
+def write_reply(connection: Connection, lab: str, reply: Reply | None, now: float) -> None:
+    """Keep the reply to a request, if it may come again."""
+    if reply is not None:
+        connection.execute(
+            insert(schema.request).values(
+                lab=lab,
+                request_id=reply.request_id,
+                digest=reply.digest,
+                reply=json.dumps(reply.body),
+                at=now,
+            )
+        )

@@ -100,6 +100,32 @@ request = Table(
     Column("at", Float, nullable=False),
 )
 
+# A lab that runs in a browser: nothing changes it here until the lease has ended. `digest` and `reply` are of
+# the last submission that was taken over, so that a repeated one is answered and not taken over again.
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("lab", String, ForeignKey("lab.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("mode", Text, nullable=False),
+    Column("request_id", String),
+    Column("at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("digest", String),
+    Column("reply", Text),
+)
+Index("lease_of_lab", lease.c.lab, unique=True, sqlite_where=lease.c.ended_at.is_(None))
+
+# Where a line of a lab's history ended that another took the place of; its log stays under its generation.
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("lab", String, ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
 answer = Table(
     "answer",
     metadata,
@@ -147,4 +173,9 @@ def _share_images(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX ix_program_image ON program (image)")
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create_tables, _share_images)
+def _add_leases(connection: Connection) -> None:
+    for table in (lease, attempt):
+        table.create(connection, checkfirst=True)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create_tables, _share_images, _add_leases)

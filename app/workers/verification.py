@@ -1,0 +1,148 @@
+"""Repeating what a browser says it did: the server's own lab of a lesson, run by the log that was handed in.
+
+A verification is a session that only rebuilds itself: it runs in slices beside the labs of others and takes
+one turn like each of them. It ends when the log is used up and the state has the hash that was claimed, or at
+the first entry that cannot be. It costs at most `MAX_SECONDS` of the worker's time, and nothing when nobody
+has asked for `UNASKED_SECONDS` how far it is.
+
+The lab at its end is kept for a while, so that the session that goes on from there need not repeat it all.
+"""
+
+from __future__ import annotations
+
+from app.workers.protocol import JsonObject
+from app.workers.record import LabRecord, Mode
+from app.workers.session import BuildLab, Clock, Session
+from emulator.lab import Lab, LabError, LogEntry
+
+MAX_SECONDS = 1800.0
+UNASKED_SECONDS = 60.0
+HASH_ENTRY = "the state at the end"
+
+
+class Verification(Session):
+    """The repetition of one submission.
+
+    Args:
+        record: The lab at its beginning, with the log and the position that were handed in.
+        claim: `digest` names the submission, `hash` is the state's, `mode` says how the lab is to go on.
+        seconds: Wall time that it may take in all.
+    """
+
+    def __init__(
+        self,
+        record: LabRecord,
+        claim: JsonObject,
+        build: BuildLab,
+        clock: Clock,
+        seconds: float = MAX_SECONDS,
+    ) -> None:
+        """Begin; `work` does the rest."""
+        self.digest = str(claim["digest"])
+        self.record = record
+        self.refusal: JsonObject | None = None
+        self.verified = False
+        self._hash = str(claim["hash"])
+        self._wanted: Mode = claim["mode"]
+        self._seconds = seconds
+        self._current: LogEntry | None = None
+        super().__init__(record, build, clock)
+        self.lent = True  # nothing of it is saved as the lab's own progress
+
+    @property
+    def answer(self) -> JsonObject:
+        """What there is to say about it so far."""
+        if self.refusal is not None:
+            return {"refused": self.refusal}
+        return {"verified": self.verified, "share": self._share()}
+
+    def proves(self, record: LabRecord) -> Lab | None:
+        """Return the lab at the end if that is where `record` stands too."""
+        mine = self.record
+        same = (mine.lab, mine.generation, mine.position) == (record.lab, record.generation, record.position)
+        return self.lab if self.verified and same and mine.log == record.log else None
+
+    def busy(self) -> bool:
+        """Return whether there is something to repeat, and somebody who asks for it."""
+        return super().busy() and self._clock() - self.used_at < UNASKED_SECONDS
+
+    def work(self, seconds: float) -> None:
+        """Repeat for about `seconds` of wall time."""
+        began = self._clock()
+        super().work(seconds)
+        self._seconds -= self._clock() - began
+        if self._seconds < 0 and self.mode == "rebuilding":
+            self._refuse("takes longer to repeat than this server gives to one submission; submit earlier")
+
+    def fail(self, reason: str) -> None:
+        """Refuse the submission at the entry that was being repeated."""
+        self._refuse(reason)
+
+    def _share(self) -> float:
+        if self.mode != "rebuilding":
+            return 1.0
+        return min(1.0, self.lab.position / self._goal) if self._goal else 0.0
+
+    def _rebuild_chunk(self, goal: int) -> None:
+        self._current = self._log[0] if self._log else None
+        super()._rebuild_chunk(goal)
+
+    def _cannot_reach(self, goal: int) -> None:
+        self._refuse(
+            f"position {goal} is never reached: nothing happens any more after {self.lab.position}",
+            "position",
+        )
+
+    def _repeat(self, entry: LogEntry) -> None:
+        self._current = entry
+        if not self._stands_at(entry["position"]):
+            return
+        try:
+            self.lab.apply(entry["action"])
+        except LabError as error:
+            verb = entry["action"]["verb"]
+            self._refuse(f"{verb!r} is refused at position {entry['position']}: {error}", error.path)
+
+    def _rebuilt(self) -> None:
+        self._current = None
+        if not self._stands_at(self.record.position):
+            return
+        if self._wanted["condition"] is not None:
+            try:
+                self.lab.check_condition(self._wanted["condition"])
+            except LabError as error:
+                self._refuse(str(error), "mode.condition")
+                return
+        found = self.lab.state_hash()
+        if found != self._hash:
+            self._refuse(
+                f"has the hash {found} at position {self.lab.position}; claimed was {self._hash}", "hash"
+            )
+            return
+        self.verified = True
+        super()._rebuilt()
+
+    def _stands_at(self, position: int) -> bool:
+        """Refuse a position at which the lab cannot stop, as a step leads over it."""
+        if self.lab.position != position:
+            self._refuse(
+                f"the lab never stands at position {position}, but at {self.lab.position}", "position"
+            )
+        return self.refusal is None
+
+    def _refuse(self, reason: str, path: str = "") -> None:
+        entry = self._current
+        place = HASH_ENTRY if entry is None else f"action {entry['seq']} of the log"
+        where = path if entry is None else f"log[{entry['seq'] - 1}]" + (f".{path}" if path else "")
+        self.refusal = {
+            "message": f"{place}: {reason}",
+            "where": where,
+            "entry": None if entry is None else entry["seq"],
+        }
+        super().fail(reason)
+        self._log.clear()
+
+
+def key_of(lab: str) -> str:
+    """Return under which name a lab's verification takes its turns."""
+    return f"{lab} (verification)"
