@@ -37,7 +37,8 @@ from emulator.devices.virtio.console import VirtioConsole
 from emulator.devices.virtio.entropy import VirtioEntropy
 from emulator.devices.virtio.mmio import EmptySlot, VirtioDevice, VirtioMmio
 from emulator.devices.virtio.network import VirtioNetwork
-from emulator.hypervisor import direct_boot
+from emulator.devices.vmgenid import VmGenId
+from emulator.hypervisor import direct_boot, identity
 from emulator.hypervisor.plain import Plain, PlainError, decode
 from emulator.hypervisor.vcpu import NEVER
 from emulator.hypervisor.vm import (
@@ -48,6 +49,7 @@ from emulator.hypervisor.vm import (
     ENTROPY_SLOT,
     NETWORK_SLOT,
     POWER_IRQ,
+    VMGENID_IRQ,
     Vm,
 )
 from emulator.machine.bus import Bus
@@ -58,11 +60,6 @@ if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
 
 NS_PER_SECOND = 1_000_000_000
-
-
-def mac_address(seed: int, name: str) -> bytes:
-    """Return the address of a VM's network card: 52:54:00 as QEMU's, then three bytes of its own."""
-    return b"\x52\x54\x00" + direct_boot.entropy_of(seed, name, "mac")[:3]
 
 
 class GuestMemory:
@@ -100,6 +97,7 @@ class VmBoard:
         self.deadline = NEVER
         self.disk: VirtioBlock | None = None
         self.card: VirtioNetwork | None = None
+        self.generation: VmGenId | None = None
         self.bus = Bus()
         self._lines = [False] * vm.settings.vcpus
         self._power_pressed = False
@@ -114,6 +112,10 @@ class VmBoard:
         bus.attach(RTC, self.rtc)
         bus.attach(PLIC, self.plic)
         bus.attach(UART, self.uart)
+        if vm.settings.vmgenid:
+            generation = identity.generation_of(self._hypervisor.seed, vm)
+            self.generation = VmGenId(generation, self.plic.source(VMGENID_IRQ))
+            bus.attach(direct_boot.VMGENID, self.generation)
         devices = self._virtio_devices()
         self.virtio: dict[int, VirtioMmio] = {}
         for slot in range(VIRTIO_SLOTS):
@@ -147,7 +149,8 @@ class VmBoard:
         """Return a new card, plugged in where the VM's last one was."""
         hypervisor, vm = self._hypervisor, self._vm
         switch, port = hypervisor.networks.switch(vm.settings.network), vm.serial
-        card = VirtioNetwork(mac_address(hypervisor.seed, vm.name), lambda frame: switch.send(port, frame))
+        address = identity.mac_address(hypervisor.seed, vm.settings)
+        card = VirtioNetwork(address, lambda frame: switch.send(port, frame))
         card.link_up = lambda: vm.settings.link.up
         switch.plug(port, self._arrived, vm.name, vm.settings.link)
         self.card = card

@@ -5,8 +5,8 @@ device tree itself. An assembly program or ELF file is loaded where it says, and
 end of memory downwards lie the device tree and the initramfs, as far from the kernel as can be.
 
 Source of the device tree's content: Devicetree Specification 0.4, chapter 3, and Linux's bindings
-"riscv/cpus.yaml", "chosen.yaml" and "input/gpio-keys.yaml". Console, timer and power are SBI calls, so a
-kernel needs no driver for the devices described.
+"riscv/cpus.yaml", "chosen.yaml", "input/gpio-keys.yaml" and "rng/microsoft,vmgenid.yaml".
+Console, timer and power are SBI calls, so a kernel needs no driver for the devices described.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from emulator.devices.board_tree import (
     wires,
 )
 from emulator.devices.isa_tree import isa_properties
-from emulator.hypervisor.vm import POWER_IRQ, VmSettings
+from emulator.hypervisor.vm import POWER_IRQ, VMGENID_IRQ, VmSettings
 from emulator.isa.extensions import Isa
 from emulator.machine.elf import Segment
 from emulator.machine.fdt import Node, cells64, flatten
@@ -34,6 +34,7 @@ from emulator.state import PAGE_BYTES, RAM_BASE
 
 READ_WRITE = 6
 ENTROPY_BYTES = 32
+VMGENID = 0x10_2000  # behind the clock; QEMU's `virt` has nothing there
 KEY_POWER = 116  # Linux's number of the key
 
 
@@ -93,7 +94,13 @@ def device_tree(settings: VmSettings, isa: Isa, initrd: tuple[int, int], entropy
     for index in range(settings.vcpus):
         _add_cpu(cpus, index, isa)
     plic_wires = wires(settings.vcpus, INTERRUPT_M_EXTERNAL, INTERRUPT_S_EXTERNAL)
-    add_peripherals(add_soc(root), plic_wires, settings.occupied_slots())
+    soc = add_soc(root)
+    add_peripherals(soc, plic_wires, settings.occupied_slots())
+    if settings.vmgenid:
+        generation = soc.add(
+            f"rng@{VMGENID:x}", compatible="microsoft,vmgenid", reg=cells64(VMGENID, PAGE_BYTES)
+        )
+        generation.properties |= {"interrupt-parent": PLIC_PHANDLE, "interrupts": VMGENID_IRQ}
     button = root.add("buttons", compatible="gpio-keys").add("power", label="power", linux__code=KEY_POWER)
     button.properties |= {"interrupt-parent": PLIC_PHANDLE, "interrupts": POWER_IRQ}
     return flatten(root)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.devices.virt import VIRTIO, VIRTIO_STRIDE
 from emulator.devices.virtio.block import SECTOR_BYTES, BlockState
 from emulator.errors import VmLabError
-from emulator.hypervisor import lifecycle
+from emulator.hypervisor import identity, lifecycle
 from emulator.hypervisor.guest_isa import guest_envcfg
 from emulator.hypervisor.memory import fitting
 from emulator.hypervisor.memory.backing import ABSENT
@@ -198,6 +198,7 @@ def put_back(hypervisor: Hypervisor, vm: Vm, image: VmImage, text: str) -> None:
         _put_memory(hypervisor, vm, image.pages)
     _put_state(hypervisor, vm, image)
     hypervisor.set_state(vm, image.lifecycle, text)
+    identity.renew(hypervisor, vm)
 
 
 def _put_disk(vm: Vm, image: VmImage) -> None:

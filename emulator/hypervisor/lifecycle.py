@@ -163,7 +163,8 @@ def resume(hypervisor: Hypervisor, vm: Vm) -> None:
         if vcpu.deadline != NEVER:
             vcpu.deadline += ticks * hypervisor.host.record.cycles_per_tick
         vcpu.set_alarm(hypervisor.host.record.cycles_per_tick)
-        if vcpu.state in (VcpuState.READY, VcpuState.RUNNING, VcpuState.BLOCKED):
+        running = vcpu.state in (VcpuState.READY, VcpuState.RUNNING, VcpuState.BLOCKED)
+        if running or hypervisor.is_called(vcpu):
             hypervisor.wake(vcpu, now)
     hypervisor.set_state(vm, vm.resumes_to, "goes on")
     assert vm.board is not None

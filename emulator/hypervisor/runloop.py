@@ -356,10 +356,17 @@ class RunLoop:
             self.interrupt(vcpu, VSTI, deadline)
 
     def interrupt(self, vcpu: Vcpu, bits: int, at: int) -> None:
-        """Make interrupts pending in a vCPU at time `at`, and wake it if it waits for one of them."""
+        """Make interrupts pending in a vCPU at time `at`, and wake it if it waits for one of them.
+
+        A vCPU of a paused VM hears of it when its VM is resumed.
+        """
         self.registers(vcpu).hvip |= bits
-        if vcpu.pcpu is None and vcpu.state in WAITING and vcpu.has_interrupt():
+        if vcpu.pcpu is None and self.is_called(vcpu) and vcpu.vm.lifecycle in ACTIVE:
             self.wake(vcpu, at)
+
+    def is_called(self, vcpu: Vcpu) -> bool:
+        """Return whether an interrupt is pending that a vCPU waits for."""
+        return vcpu.state in WAITING and vcpu.has_interrupt()
 
     def wake(self, vcpu: Vcpu, at: int) -> None:
         """Let a vCPU want a pCPU from time `at` on, but not before the time that it has already seen."""

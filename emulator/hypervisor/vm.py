@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # Which virtio device is in which slot; the others are empty.
 DISK_SLOT, NETWORK_SLOT, CONSOLE_SLOT, ENTROPY_SLOT, BALLOON_SLOT = range(5)
-POWER_IRQ = 12  # the power button, at the PLIC
+POWER_IRQ, VMGENID_IRQ = 12, 13  # the power button and the generation ID, at the PLIC
 ConsoleKind = Literal["sbi", "virtio"]
 OnFault = Literal["crash", "skip", "inject"]
 Paging = Literal["nested", "shadow"]
@@ -77,7 +77,7 @@ class VmSettings:
     """What a VM is made of.
 
     `executable` is loaded at every start; `append` is a kernel's command line; `network` names a network, ""
-    is no network card.
+    is no network card; `uuid` "" stands for the one that follows from seed and name.
     """
 
     name: str
@@ -95,6 +95,8 @@ class VmSettings:
     cpu: CpuSettings = CpuSettings()
     ram: RamSettings = NO_LIMITS
     paging: Paging = "nested"
+    uuid: str = ""
+    vmgenid: bool = False
 
     def occupied_slots(self) -> list[int]:
         """Return the virtio slots that hold a device."""
@@ -142,6 +144,7 @@ class Vm:
         self.storage = storage
         self._disk: tuple[DiskSettings, VirtioBlock] | None = None
         self.start_digest = ""
+        self.generation = 0  # how often it was made of an image, from wherever that count began
         self.time_offset = 0  # host ticks when its `time` was 0
         self.paused_at = 0
 
@@ -219,6 +222,7 @@ class Vm:
             [self.starts, self.time_offset, self.paused_at, self.fault_count],
             [self.frames, self.gstage.frames if self.gstage else [], self.exits],
             [settings.paging, self.shadow.tables.state() if self.shadow else []],
+            [settings.uuid, settings.vmgenid, self.generation if settings.vmgenid else 0],
         ]
         parts: list[bytes] = []
         for vcpu in self.vcpus:

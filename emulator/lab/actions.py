@@ -123,6 +123,7 @@ def _set_vm(lab: Lab, arguments: Result) -> Result:
     lab.require_program(config.program, "program")
     lab.require_command_line_fits(config)
     lab.require_volume(config)
+    lab.require_new_uuid(config, old.name)
     if live:
         lab.reconfigure_cpu(vm, config)
     else:

@@ -81,8 +81,9 @@ def export_vm(lab: Lab, vm: Vm) -> bytes:
     program = lab.program(vm.name)
     pages = taken.pages
     ram = enumerate(pages.page(number) for number in range(len(pages))) if pages else ()
+    config = replace(lab.vm_configs[vm.name], uuid=lab.uuid(vm.name))
     members = {
-        "config.json": _json(lab.vm_configs[vm.name].to_dict()),
+        "config.json": _json(config.to_dict()),
         "program": program.elf if program.elf is not None else (program.source or "").encode(),
         "state.json": _json(_with_text(taken.state)),
         "ram.bin": _pages(ram),
@@ -131,12 +132,14 @@ def _with_text(plain: Plain) -> Plain:
 
 
 def import_vm(lab: Lab, data: bytes, name: object = None) -> Vm:
-    """Add the VM of an archive, under a new name if one is given.
+    """Add the VM of an archive, under a new name if one is given. It keeps its UUID if no VM here has it.
 
     Raises LabError, then nothing has changed.
     """
     members, kind = _members(data)
     config = _config(members["config.json"], name)
+    if config.uuid in map(lab.uuid, lab.hypervisor.vms):
+        config = replace(config, uuid="")
     program = _program(config, members["program"], kind)
     state = _state(members["state.json"], config)
     off = VmState(state["lifecycle"]) not in HOLDS_MEMORY
@@ -149,12 +152,18 @@ def import_vm(lab: Lab, data: bytes, name: object = None) -> Vm:
         with all_or_nothing(lab):
             if not known:
                 lab.programs[config.program] = program
-            vm = cloning.realize(lab, config, VmImage(lab.settings_of(config, program), state, pages, None))
+            taken = VmImage(lab.settings_of(config, program), state, pages, None)
+            vm = cloning.realize(lab, config, taken, generation=_generation(data))
             if known:
                 lab.edited[vm.name] = program
     except MISSHAPEN as error:
         raise ArchiveError(f"state.json: {error}") from error
     return vm
+
+
+def _generation(data: bytes) -> int:
+    """Return where generations of an imported VM begin: elsewhere than those of any other."""
+    return int.from_bytes(hashlib.sha256(data).digest()[:6], "little")
 
 
 def _members(data: bytes) -> tuple[dict[str, bytes], str]:

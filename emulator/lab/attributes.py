@@ -61,11 +61,10 @@ def _names(kind: type) -> tuple[str, ...]:
             named.update(_names_in(value))
     if hasattr(kind, "__getattr__"):
         named.clear()
+    own = set(slots(kind))
     if is_dataclass(kind):  # whose defaults are names of the class as well
-        return tuple(
-            sorted((named - taken) | {field.name for field in fields(cast(Any, kind)) if field.init})
-        )
-    return tuple(sorted((named - taken) | set(slots(kind))))
+        own.update(field.name for field in fields(cast(Any, kind)) if field.init)
+    return tuple(sorted((named - taken) | own))
 
 
 def _names_in(member: object) -> Iterator[str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def clone(lab: Lab, source: Vm, name: object, linked: bool) -> Vm:
     """Add a VM that is what another one is now. Raises LabError or ConfigError, then nothing has changed."""
-    config = replace(lab.vm_configs[source.name], name=vm_name(name, "name"), autostart=False)
+    config = replace(lab.vm_configs[source.name], name=vm_name(name, "name"), uuid="", autostart=False)
     lab.make_room()
     try:
         taken = image.take(lab.hypervisor, source)
@@ -49,9 +49,13 @@ def _with_own_volume(lab: Lab, source: Vm, config: VmConfig) -> VmConfig:
     return replace(config, disk=replace(config.disk, volume=name))
 
 
-def realize(lab: Lab, config: VmConfig, taken: VmImage, source: Vm | None = None) -> Vm:
-    """Add a VM and let it be what an image says. Raises LabError or ImageError, then there is no such VM."""
+def realize(lab: Lab, config: VmConfig, taken: VmImage, source: Vm | None = None, generation: int = 0) -> Vm:
+    """Add a VM and let it be what an image says; its generation is the one after `generation`.
+
+    Raises LabError or ImageError, then there is no such VM.
+    """
     vm = lab.define(config)
+    vm.generation = generation
     if source is not None and source.name in lab.edited:
         lab.edited[vm.name] = lab.edited[source.name]
     settings = replace(vm.settings, executable=taken.settings.executable, vcpus=taken.settings.vcpus)

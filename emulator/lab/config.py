@@ -12,6 +12,7 @@ the host is not decided here: defining more memory than the host has is allowed,
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
@@ -53,6 +54,7 @@ OnFault = Literal["crash", "skip", "inject"]
 Paging = Literal["nested", "shadow"]
 ConsoleKind = Literal["sbi", "virtio"]
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
 
 
@@ -126,13 +128,13 @@ class HostConfig:
 
 VM_KEYS = (
     *("name", "vcpus", "memory", "program", "autostart", "on_fault", "append", "paging"),
-    *("disk", "network", "console", "rng", "balloon"),
+    *("disk", "network", "console", "rng", "balloon", "vmgenid", "uuid"),
     *("weight", "cap", "reservation", "period", "affinity"),
     *VM_MEMORY_KEYS,
 )
 # Values that are left out when a configuration is shown.
-NO_DEVICES = {"disk": "", "network": "", "console": "sbi", "rng": False, "balloon": False}
-ABSENT = {"append": "", "paging": "nested", **NO_DEVICES}
+NO_DEVICES = {"disk": "", "network": "", "console": "sbi", "rng": False, "balloon": False, "vmgenid": False}
+ABSENT = {"append": "", "uuid": "", "paging": "nested", **NO_DEVICES}
 # What can change while a VM is on.
 LIVE_VM_KEYS = (
     *("weight", "cap", "reservation", "period", "affinity", "vcpus", "autostart"),
@@ -148,7 +150,8 @@ class VmConfig:
     VM, `skip` the instruction, or `inject` an access fault into the guest. `append` is the command line of a
     kernel, `network` the name of the virtual switch that its network card is plugged into ("": no card). The
     `paging` is how the MMU translates: through both tables, or through a shadow of them. The
-    console is the hypervisor's (SBI calls) or also a virtio device; `rng` and `balloon` add those devices.
+    console is the hypervisor's (SBI calls) or also a virtio device; `rng`, `balloon` and `vmgenid` add those
+    devices. `uuid` "" stands for one that follows from the lab's seed and the name.
     """
 
     name: str
@@ -165,6 +168,8 @@ class VmConfig:
     console: ConsoleKind = "sbi"
     rng: bool = False
     balloon: bool = False
+    vmgenid: bool = False
+    uuid: str = ""
     cpu: CpuConfig = field(default_factory=CpuConfig)
     ram: RamConfig = field(default_factory=RamConfig)
 
@@ -193,6 +198,8 @@ class VmConfig:
             console=optional(table, path, "console", "sbi", _console),
             rng=optional(table, path, "rng", False, boolean),
             balloon=optional(table, path, "balloon", False, boolean),
+            vmgenid=optional(table, path, "vmgenid", False, boolean),
+            uuid=optional(table, path, "uuid", "", uuid_text),
             cpu=_cpu(table, path),
             ram=RamConfig.from_table(table, path, memory),
         )
@@ -221,6 +228,8 @@ class VmConfig:
             "console": self.console,
             "rng": self.rng,
             "balloon": self.balloon,
+            "vmgenid": self.vmgenid,
+            "uuid": self.uuid,
         }
 
 
@@ -314,6 +323,15 @@ def program_name(value: object, path: str = "program") -> str:
     if isinstance(value, str) and _PROGRAM.fullmatch(value) and ".." not in value.split("/"):
         return value
     raise ConfigError(path, f"is {value!r}; expected the name of a program of this lesson, e.g. `hello.s`")
+
+
+def uuid_text(value: object, path: str = "uuid") -> str:
+    """Return a UUID as libvirt writes it, or "" for none; raise ConfigError."""
+    if value == "":
+        return ""
+    if isinstance(value, str) and _UUID.fullmatch(value.lower()):
+        return value.lower()
+    raise ConfigError(path, f"is {value!r}; expected a UUID, e.g. `{uuid.UUID(int=1 << 100)}`")
 
 
 def command_line(value: object, path: str = "append") -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
-from emulator.hypervisor import lifecycle
+from emulator.hypervisor import identity, lifecycle
 from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.hypervisor import Hypervisor
@@ -352,6 +352,7 @@ class Lab:
 
     def define(self, config: VmConfig) -> Vm:
         """Define a VM. Raises LabError if its name is taken or its program is unknown."""
+        config = self._with_plain_uuid(config)
         if config.name in self.hypervisor.vms:
             raise LabError(f"there is a VM {config.name!r} already; choose another name", "name")
         if len(self.hypervisor.vms) >= MAX_VMS:
@@ -359,6 +360,7 @@ class Lab:
         self.require_program(config.program, "program")
         self.require_command_line_fits(config)
         self.require_volume(config)
+        self.require_new_uuid(config)
         self.vm_configs[config.name] = config
         return self.hypervisor.define(self._settings(config))
 
@@ -368,6 +370,25 @@ class Lab:
             known = list(self.programs)
             hint = nearest(name, known) or f"; programs here: {', '.join(known)}"
             raise LabError(f"there is no program {name!r}{hint}", path)
+
+    def uuid(self, vm: str) -> str:
+        """Return the UUID of a VM. Raises LabError."""
+        return identity.uuid_of(self.seed, self.vm(vm).settings)
+
+    def _with_plain_uuid(self, config: VmConfig) -> VmConfig:
+        """Return a configuration that does not say what follows from the VM's name."""
+        plain = replace(config, uuid="")
+        follows = config.uuid == identity.uuid_of(self.seed, self._settings(plain))
+        return plain if follows else config
+
+    def require_new_uuid(self, config: VmConfig, renamed: str = "") -> None:
+        """Raise LabError if another VM has the UUID that this one would have."""
+        own = identity.uuid_of(self.seed, self._settings(config))
+        for name in self.hypervisor.vms:
+            if name not in (config.name, renamed) and self.uuid(name) == own:
+                raise LabError(
+                    f"the UUID {own} is that of {name} already; leave uuid out for another", "uuid"
+                )
 
     def require_volume(self, config: VmConfig) -> None:
         """Raise LabError if a VM's disk is a volume that does not exist."""
@@ -413,6 +434,9 @@ class Lab:
     def reconfigure(self, vm: Vm, config: VmConfig) -> None:
         """Change a VM that is shut off; its place in the order of VMs stays."""
         old = vm.name
+        if config.name != old and not config.uuid:
+            config = replace(config, uuid=self.uuid(old))
+        config = self._with_plain_uuid(config)
         if config.program != self.vm_configs[old].program:
             self.edited.pop(old, None)
         elif old in self.edited:
@@ -586,6 +610,8 @@ class Lab:
             console=config.console,
             rng=config.rng,
             balloon=config.balloon,
+            vmgenid=config.vmgenid,
+            uuid=config.uuid,
             cpu=self._cpu(config),
             ram=config.ram.settings(),
         )

@@ -118,6 +118,7 @@ class VmView(VmCounts):
     cap: int  # percent of one pCPU, 0: none
     reservation_hz: int  # pCPU cycles a second that are guaranteed, 0: none
     affinity: list[int]  # pCPUs that it may run on, empty: all
+    uuid: str
     vmid: int | None
     hgatp: str | None
     frames_ram: int

@@ -144,6 +144,7 @@ def _vm(lab: Lab, vm: Vm) -> VmView:
         "cap": config.cpu.cap,
         "reservation_hz": config.cpu.reservation,
         "affinity": list(config.cpu.affinity),
+        "uuid": lab.uuid(vm.name),
         "vmid": vm.tag if vm.gstage else None,
         "hgatp": address(vm.hgatp) if vm.gstage else None,
         "frames_ram": vm.backing.resident,

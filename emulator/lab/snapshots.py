@@ -99,7 +99,7 @@ def revert(lab: Lab, vm: Vm, name: object) -> Snapshot:
     """Take a VM back to a snapshot. It keeps its name. Raises LabError, and then nothing has changed."""
     snapshot = find(lab, vm, name)
     _require_same_disk(vm, snapshot)
-    settings = replace(snapshot.image.settings, name=vm.name)
+    settings = replace(snapshot.image.settings, name=vm.name, uuid=vm.settings.uuid)
     if snapshot.image.lifecycle in ON:
         require_vm(lab.hypervisor, vm, settings)
     try:
@@ -109,7 +109,7 @@ def revert(lab: Lab, vm: Vm, name: object) -> Snapshot:
             image.put_back(lab.hypervisor, vm, taken, f"went back to {snapshot.name}")
     except ImageError as error:
         raise LabError(str(error), "vm") from error
-    lab.vm_configs[vm.name] = replace(snapshot.config, name=vm.name)
+    lab.vm_configs[vm.name] = replace(snapshot.config, name=vm.name, uuid=vm.settings.uuid)
     lab.edited.pop(vm.name, None)
     if snapshot.edited is not None:
         lab.edited[vm.name] = snapshot.edited

@@ -5,7 +5,7 @@ from emulator.libvirt import host_commands as _host_commands
 from emulator.libvirt import snapshot_commands as _snapshot_commands
 from emulator.libvirt.commands import Change, VirshError, execute, interpret
 from emulator.libvirt.domain_import import DomainXmlError, Imported, read_domain
-from emulator.libvirt.domain_xml import domain_uuid, domain_xml
+from emulator.libvirt.domain_xml import domain_xml
 
 COMMAND_MODULES = (_domain_commands, _snapshot_commands, _host_commands)
 
@@ -15,7 +15,6 @@ __all__ = [
     "DomainXmlError",
     "Imported",
     "VirshError",
-    "domain_uuid",
     "domain_xml",
     "execute",
     "interpret",

@@ -145,8 +145,14 @@ def _number(text: str, place: str) -> int:
     raise DomainXmlError(f"{place} is {text[:40]!r}; expected a whole number")
 
 
-def _uuid(_element: ET.Element, place: str, draft: _Draft) -> None:
-    draft.leave_out(place, "the lab gives a VM its UUID")
+def _uuid(element: ET.Element, _place: str, draft: _Draft) -> None:
+    draft.values["uuid"] = _words(element)
+
+
+def _genid(element: ET.Element, place: str, draft: _Draft) -> None:
+    draft.values["vmgenid"] = True
+    if _words(element):
+        draft.leave_out(place, "its value: generations are numbered by the lab")
 
 
 def _name(element: ET.Element, _place: str, draft: _Draft) -> None:
@@ -315,6 +321,7 @@ Reader = Callable[[ET.Element, str, _Draft], None]
 READERS: dict[str, Reader] = {
     "name": _name,
     "uuid": _uuid,
+    "genid": _genid,
     "metadata": _metadata,
     "memory": _memory,
     "currentMemory": _current_memory,

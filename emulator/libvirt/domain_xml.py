@@ -11,7 +11,6 @@ pCPU for the whole VM, which is libvirt's `global_quota` in a `global_period`.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
@@ -25,13 +24,9 @@ QUOTA_PER_PERCENT = QUOTA_PERIOD_US // 100
 # Keys that have a place of their own in domain XML when their values are plain.
 AT_HOME = (
     *("name", "vcpus", "memory", "program", "append", "network", "console", "rng", "balloon"),
+    *("uuid", "vmgenid"),
     *("weight", "cap", "affinity"),
 )
-
-
-def domain_uuid(seed: int, name: str) -> str:
-    """Return the UUID of a VM: a function of the lab's seed and the VM's name (RFC 4122, version 5)."""
-    return str(uuid.uuid5(uuid.UUID(int=seed % (1 << 128)), name))
 
 
 def domain_xml(config: VmConfig, identity: str, number: int | None = None) -> str:
@@ -40,6 +35,8 @@ def domain_xml(config: VmConfig, identity: str, number: int | None = None) -> st
     domain = ET.Element("domain", {"type": "qemu"} | ({} if number is None else {"id": str(number)}))
     _text(domain, "name", config.name)
     _text(domain, "uuid", identity)
+    if config.vmgenid:
+        ET.SubElement(domain, "genid")
     _metadata(domain, config)
     for tag in ("memory", "currentMemory"):
         _text(domain, tag, str(config.memory >> 10), unit="KiB")

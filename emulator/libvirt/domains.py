@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from emulator.lab.observation import VcpuView, VmView
 from emulator.libvirt.commands import VirshError
-from emulator.libvirt.domain_xml import domain_uuid
 
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab
@@ -63,7 +62,7 @@ def number(lab: Lab, vm: VmView) -> int | None:
 
 def identity(lab: Lab, name: str) -> str:
     """Return the UUID of a VM."""
-    return domain_uuid(lab.seed, name)
+    return lab.uuid(name)
 
 
 def is_uuid(word: str) -> bool:

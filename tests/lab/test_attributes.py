@@ -44,6 +44,14 @@ class Slotted:
         self.full = 1
 
 
+@dataclass(slots=True)
+class Counted:
+    """A field that the caller does not set."""
+
+    given: int = 0
+    made: list[int] = field(default_factory=list[int], init=False)
+
+
 class Both(Slotted):
     """Slots and a dictionary."""
 
@@ -64,6 +72,7 @@ def has_dictionary(one: object) -> bool:
         (Plain, {"first": 1, "second": [2]}),
         (Data, {"number": 0, "names": []}),
         (Slotted, {"full": 1}),
+        (Counted, {"given": 0, "made": []}),
         (Both, {"full": 1, "more": 2}),
     ],
 )

@@ -1,6 +1,7 @@
 """Domain XML: out and in again without loss, and nothing dropped in silence."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from emulator.errors import VmLabError
 from emulator.lab import Lab
 from emulator.lab.config import VmConfig
-from emulator.libvirt import domain_uuid, domain_xml, execute, read_domain
+from emulator.libvirt import domain_xml, execute, read_domain
 from tests.libvirt.conftest import Type
 
 PROGRAMS = ["spin.s", "guest/spin.s", "linux"]
@@ -46,6 +47,7 @@ FOREIGN = """<?xml version='1.0'?>
   </devices>
 </domain>"""
 
+IDENTITY = "12345678-9abc-4def-8123-456789abcdef"
 configs = st.builds(
     lambda base, disk: VmConfig.from_dict({**base, **({"disk": disk} if disk else {})}, "vm"),
     st.fixed_dictionaries(
@@ -63,6 +65,7 @@ configs = st.builds(
             "console": st.sampled_from(["sbi", "virtio"]),
             "rng": st.booleans(),
             "balloon": st.booleans(),
+            "vmgenid": st.booleans(),
             "weight": st.integers(1, 65_535),
             "cap": st.integers(0, 800),
             "reservation": st.integers(0, 10**9),
@@ -76,9 +79,9 @@ configs = st.builds(
 
 @given(config=configs)
 def test_what_is_written_is_read_back_whole(config: VmConfig) -> None:
-    imported = read_domain(domain_xml(config, domain_uuid(1, config.name), 7), PROGRAMS)
-    assert imported.config == config
-    assert [place for place, _ in imported.left_out] == ["domain/uuid"]
+    imported = read_domain(domain_xml(config, IDENTITY, 7), PROGRAMS)
+    assert imported.config == replace(config, uuid=IDENTITY)
+    assert imported.left_out == []
 
 
 def test_a_foreign_domain_is_taken_as_far_as_it_goes_and_the_rest_is_named() -> None:
