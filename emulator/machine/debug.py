@@ -60,8 +60,14 @@ class Stop:
 class Stops:
     """What is set on one host; keeps the record that the kernels read."""
 
-    def __init__(self, record: Any, harts: Sequence[Any], flush_fast: Callable[[Any], None]) -> None:
-        """Watch over a host's record; `flush_fast` empties a hart's fast map."""
+    def __init__(
+        self, record: Any, harts: Sequence[Any], flush_fast: Callable[[Any], None], code: int
+    ) -> None:
+        """Watch over a host's record.
+
+        `flush_fast` empties a hart's fast map; `code` is the address of the decoded pages.
+        """
+        self._code = code
         self._record = record
         self._harts = harts
         self._flush_fast = flush_fast
@@ -132,7 +138,7 @@ class Stops:
         """Drop what is decoded at this offset of any page, so that the decoder is asked again."""
         record = self._record
         for index in range(record.code_used):
-            entry = record.code + index * CODE_PAGE_BYTES + offset // 2 * 8
+            entry = self._code + index * CODE_PAGE_BYTES + offset // 2 * 8
             ctypes.memset(entry, 0, 8)
 
 

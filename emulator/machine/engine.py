@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from emulator.build.arena import Arena
+
 
 class Engine(Protocol):
-    """The kernels' C interface. `hart`, `host` and `walk` are ctypes records of `emulator.state`."""
+    """The kernels' C interface. `hart`, `host` and `walk` are ctypes records of `emulator.state`.
+
+    A host, its harts and all that a host's record points to lie in memory that `arena` gave.
+    """
+
+    def arena(self, size: int) -> Arena:
+        """Return zeroed memory that the kernels reach, free again when nobody refers to it."""
+        ...
 
     def run(self, hart: Any, host: Any, budget: int) -> int:
         """Run one hart for at most `budget` cycles; return one of `state.EXIT_*`."""

@@ -14,10 +14,10 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from emulator.build.arena import Arena
 from emulator.core.csr_bits import EXT_H, HS_ONLY_INTERRUPTS
 from emulator.errors import VmLabError
 from emulator.isa.extensions import DEFAULT_ISA, Isa
-from emulator.machine.arena import Arena
 from emulator.machine.debug import Breakpoint, Stop, Stops, Watchpoint
 from emulator.machine.engine import Engine
 from emulator.machine.pages import ZERO_PAGE, Pages, pairs
@@ -102,36 +102,39 @@ class Host:
         self.clock_hz = clock_hz
         self.frames = memory_bytes // PAGE_BYTES
         self._all_frames = array("I", range(self.frames))
-        self.record: Any = HOST.struct()
+        self._record_arena = engine.arena(HOST.size)
+        self.record: Any = self._record_arena.record(HOST.struct)
         self._lay_out_memory(pcpus, rom_pages)
-        self._hart_arena = Arena(HART.size * pcpus)
+        self._hart_arena = engine.arena(HART.size * pcpus)
         self.harts: list[Any] = [
             self._hart_arena.record(HART.struct, index * HART.size) for index in range(pcpus)
         ]
         for index, hart in enumerate(self.harts):
             self._reset_hart(index, hart)
         self._runs = [engine.run_of(hart, self.record) for hart in self.harts]
-        self.stops = Stops(self.record, self.harts, engine.flush_fast)
+        self.stops = Stops(self.record, self.harts, engine.flush_fast, self._arenas["code"].address)
 
     def _lay_out_memory(self, pcpus: int, rom_pages: int) -> None:
         record, frames = self.record, self.frames
         slots = SLOTS_PER_FRAME * frames + 1
         mapped = frames + rom_pages
         code_pages = min(frames, MAX_CODE_PAGES)
+        arena = self.engine.arena
         self._arenas: dict[str, Arena] = {
-            "store": Arena((slots + rom_pages) * PAGE_BYTES),
-            "frame_slot": Arena(mapped * 4),
-            "slot_references": Arena(slots * 4),
-            "free_slots": Arena(slots * 4),
-            "code": Arena(code_pages * CODE_PAGE_BYTES),
-            "frame_code": Arena(mapped * 4),
-            "code_frame": Arena(code_pages * 4),
-            "fast": Arena(pcpus * FAST_STRIDE),
-            "events": Arena(EVENT_CAPACITY * EVENT.size),
-            "walk": Arena(WALK.size),
+            "store": arena((slots + rom_pages) * PAGE_BYTES),
+            "frame_slot": arena(mapped * 4),
+            "slot_references": arena(slots * 4),
+            "free_slots": arena(slots * 4),
+            "code": arena(code_pages * CODE_PAGE_BYTES),
+            "frame_code": arena(mapped * 4),
+            "code_frame": arena(code_pages * 4),
+            "fast": arena(pcpus * FAST_STRIDE),
+            "events": arena(EVENT_CAPACITY * EVENT.size),
+            "walk": arena(WALK.size),
         }
-        for name, arena in self._arenas.items():
-            setattr(record, name, arena.address)
+        for name, piece in self._arenas.items():
+            setattr(record, name, piece.kernel_address)
+        self.store_address: int = self._arenas["store"].address
         record.ram_base, record.ram_frames, record.harts = RAM_BASE, frames, pcpus
         record.rom_base, record.rom_frames = ROM_BASE, rom_pages
         record.cycles_per_tick = self.clock_hz // TIMEBASE_HZ
@@ -143,7 +146,8 @@ class Host:
         self.slot_references[0] = frames
         # A stack: the lowest slot is taken first, so that a small lab touches little memory.
         free = array("I", range(slots - 1, 0, -1))
-        ctypes.memmove(record.free_slots, free.buffer_info()[0], len(free) * 4)
+        ctypes.memmove(self._arenas["free_slots"].address, free.buffer_info()[0], len(free) * 4)
+        self._free_slots = self._arenas["free_slots"].u32(slots)
         record.free_count = slots - 1
 
     def _reset_hart(self, index: int, hart: Any) -> None:
@@ -167,7 +171,7 @@ class Host:
     @property
     def store_used_bytes(self) -> int:
         """Backing store behind frames that were written."""
-        slots = array("I", ctypes.string_at(self.record.frame_slot, self.frames * 4))
+        slots = array("I", ctypes.string_at(self._arenas["frame_slot"].address, self.frames * 4))
         return len(set(slots) - {0}) * PAGE_BYTES
 
     def run(self, pcpu: int, budget: int) -> int:
@@ -204,7 +208,7 @@ class Host:
         offset = hpa % PAGE_BYTES
         if 0 < length <= PAGE_BYTES - offset:
             slot = self._frame_slot[(hpa - RAM_BASE) // PAGE_BYTES]
-            return ctypes.string_at(self.record.store + slot * PAGE_BYTES + offset, length)
+            return ctypes.string_at(self.store_address + slot * PAGE_BYTES + offset, length)
         buffer = ctypes.create_string_buffer(max(length, 1))
         self.engine.phys_read(self.record, hpa, ctypes.addressof(buffer), length)
         return buffer.raw[:length]
@@ -220,13 +224,13 @@ class Host:
         """Fill the ROM from its start, before a hart has run."""
         record = self.record
         assert len(content) <= record.rom_frames * PAGE_BYTES
-        ctypes.memmove(record.store + record.store_slots * PAGE_BYTES, content, len(content))
+        ctypes.memmove(self.store_address + record.store_slots * PAGE_BYTES, content, len(content))
 
     def read_rom(self, offset: int, length: int) -> bytes:
         """Return bytes of the ROM; fewer where it ends."""
         record = self.record
         length = max(0, min(length, record.rom_frames * PAGE_BYTES - offset))
-        return ctypes.string_at(record.store + record.store_slots * PAGE_BYTES + offset, length)
+        return ctypes.string_at(self.store_address + record.store_slots * PAGE_BYTES + offset, length)
 
     def frame_is_zero(self, hfn: int) -> bool:
         """Return whether every byte of a frame is zero."""
@@ -235,7 +239,7 @@ class Host:
     def read_frame(self, hfn: int) -> bytes:
         """Return the 4096 bytes of a frame."""
         slot = self._frame_slot[hfn]
-        return ctypes.string_at(self.record.store + slot * PAGE_BYTES, PAGE_BYTES) if slot else ZERO_PAGE
+        return ctypes.string_at(self.store_address + slot * PAGE_BYTES, PAGE_BYTES) if slot else ZERO_PAGE
 
     def traps(self, hart: int, since: int, most: int = 8) -> list[Trap]:
         """Return the newest traps that a hart has taken since its clock showed `since`, oldest first."""
@@ -277,14 +281,14 @@ class Host:
         assert record.free_count
         assert len(content) == PAGE_BYTES
         record.free_count -= 1
-        slot = ctypes.c_uint32.from_address(record.free_slots + record.free_count * 4).value
+        slot = self._free_slots[record.free_count]
         self.slot_references[slot] = 1
-        ctypes.memmove(record.store + slot * PAGE_BYTES, content, PAGE_BYTES)
+        ctypes.memmove(self.store_address + slot * PAGE_BYTES, content, PAGE_BYTES)
         return slot
 
     def memento(self) -> HostMemento:
         """Return what the host is beside its harts: RAM, the reservation, and the ring of events."""
-        events = ctypes.string_at(self.record.events, EVENT_CAPACITY * EVENT.size)
+        events = ctypes.string_at(self._arenas["events"].address, EVENT_CAPACITY * EVENT.size)
         return HostMemento(
             self.hold(self._all_frames), self.record.reservation_hart, self.record.event_count, events
         )
@@ -294,7 +298,7 @@ class Host:
         self.adopt(self._all_frames, memento.pages.slots)
         record = self.record
         record.reservation_hart, record.event_count = memento.reservation_hart, memento.event_count
-        ctypes.memmove(record.events, memento.events, len(memento.events))
+        ctypes.memmove(self._arenas["events"].address, memento.events, len(memento.events))
 
     @property
     def can_hold(self) -> bool:

@@ -49,7 +49,9 @@ class Pages:
     def page(self, index: int) -> bytes:
         """Return the 4096 bytes of one frame."""
         slot = self.slots[index]
-        return ctypes.string_at(self.host.record.store + slot * PAGE_BYTES, PAGE_BYTES) if slot else ZERO_PAGE
+        if slot == 0:
+            return ZERO_PAGE
+        return ctypes.string_at(self.host.store_address + slot * PAGE_BYTES, PAGE_BYTES)
 
     def own_bytes(self) -> int:
         """Return the memory that would be free without this object: pages that nobody else has."""

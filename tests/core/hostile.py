@@ -132,7 +132,7 @@ def put(host: Host, place: int, content: bytes) -> None:
     """Write a page of a host that has not run yet, at once: un-jitted kernels take their time for a byte."""
     host.write(place, b"\1")
     slot = host._frame_slot[(place - RAM_BASE) // PAGE_BYTES]
-    ctypes.memmove(host.record.store + slot * PAGE_BYTES, content, PAGE_BYTES)
+    ctypes.memmove(host.store_address + slot * PAGE_BYTES, content, PAGE_BYTES)
 
 
 def fill(chance: random.Random, host: Host, dropped: Collection[int] = ()) -> int:

@@ -8,9 +8,9 @@ import pytest
 
 PROGRAM = """
 import ctypes, mmap
-from emulator.machine.arena import Arena
+from emulator.build.arena import guarded
 
-arena = Arena(mmap.PAGESIZE + 8)
+arena = guarded(mmap.PAGESIZE + 8)
 arena.u32(3)[2] = 7
 assert ctypes.c_uint32.from_address(arena.address + 8).value == 7
 for place in (0, 2 * mmap.PAGESIZE - 1):
