@@ -64,8 +64,13 @@ class SessionHost:
         clock: Clock,
         send: Send,
         memory_limit: int = DEFAULT_BYTES,
+        run_policies: bool = False,
     ) -> None:
-        """Hold no lab yet; `send` takes every message that leaves; `memory_limit` is in bytes."""
+        """Hold no lab yet; `send` takes every message that leaves; `memory_limit` is in bytes.
+
+        `run_policies` lets the texts of students' policies run: only where that is the student's own browser.
+        """
+        self._run_policies = run_policies
         self._build = build
         self._examine = examine
         self._clock = clock
@@ -168,7 +173,7 @@ class SessionHost:
         self._unopened[message.lab] = "this lab cannot be opened; reset it to start again"
         try:
             record = LabRecord.from_message(message)
-            session = Session(record, self._build, self._clock, self._proved(record))
+            session = Session(record, self._build, self._clock, self._proved(record), self._run_policies)
         except VmLabError as error:
             self._unopened[message.lab] = f"this lab cannot be opened ({error}); reset it to start again"
             raise

@@ -23,14 +23,23 @@ UNWATCHED_SECONDS = 60.0
 class Session:
     """A lab and what its student asked it to do."""
 
-    def __init__(self, record: LabRecord, build: BuildLab, clock: Clock, standing: Lab | None = None) -> None:
+    def __init__(
+        self,
+        record: LabRecord,
+        build: BuildLab,
+        clock: Clock,
+        standing: Lab | None = None,
+        run_policies: bool = False,
+    ) -> None:
         """Build the lab of `record` at position 0; `work` then takes it to the recorded position.
 
         `standing` is a lab that is recorded and stands there already.
+        `run_policies` lets the texts of policies run once it is there: only in the student's own browser.
         """
         self.id = record.lab
         self.lesson = record.lesson
         self.generation = record.generation
+        self._run_policies = run_policies
         self.lent = record.lent
         self.lab = standing or build(record)
         if standing is None:
@@ -57,12 +66,15 @@ class Session:
 
     def apply(self, action: dict[str, Any]) -> dict[str, Any]:
         """Apply one action where the lab stands; return what the log needs. Raise LabError."""
+        if action.get("verb") == "decide":
+            raise LabError("decisions are made by policies while the lab runs, and not by hand", "verb")
         position = self.lab.position
         result = self.lab.apply(action)
         self.waiting = False
         self._pacer = self._new_pacer(self._pacer.speed)
         self._changed()
-        return {"position": position, "action": action, "result": result}
+        # As it is logged: where texts run, a policy's traits have been added.
+        return {"position": position, "action": self.lab.log[-1]["action"], "result": result}
 
     def run(self) -> None:
         """Run at the speed that is set until paused."""
@@ -204,12 +216,19 @@ class Session:
         if due > position:
             goal = min(goal, due)
         if self.condition is None:
-            self.lab.advance(goal)
+            self._advance(goal)
         else:
             self._look_for(self.condition, goal)
         self._throttle.learn(self.lab.position - position, self._clock() - started)
         if self.lab.position < goal and self.mode in ("running", "until"):
             self._nothing_left()
+
+    def _advance(self, goal: int) -> None:
+        """Run to `goal`; stop where a policy makes a mistake."""
+        try:
+            self.lab.advance(goal)
+        except LabError as error:
+            self.pause(str(error))
 
     def _look_for(self, condition: dict[str, Any], goal: int) -> None:
         """Run towards `goal`; stop when the condition holds, or cannot hold any more (its VM is gone)."""
@@ -240,7 +259,11 @@ class Session:
     def _rebuild_chunk(self, goal: int) -> None:
         position, started = self.lab.position, self._clock()
         target = min(goal, position + self._throttle.chunk)
-        self.lab.advance(target)
+        try:
+            self.lab.advance(target)
+        except LabError as error:
+            self.fail(f"the lab's history could not be repeated ({error}); reset it to start again")
+            return
         self._throttle.learn(self.lab.position - position, self._clock() - started)
         if self.lab.position < target:
             self._cannot_reach(goal)
@@ -256,6 +279,8 @@ class Session:
             self.fail(f"an action of this lab's history is refused today ({error}); reset it to start again")
 
     def _rebuilt(self) -> None:
+        if self._run_policies:
+            self.lab.policies.enable()
         after = self._after
         self.mode, self.reason, self.condition = after["mode"], after["reason"], after["condition"]
         self._pacer = self._new_pacer(after["speed"])

@@ -21,7 +21,7 @@ from emulator.core.csr_bits import (
     STORE_GUEST_PAGE,
     VIRTUAL_INSTRUCTION,
 )
-from emulator.hypervisor import faults, lifecycle, mmio, sbi, sbi_pmu, shadow
+from emulator.hypervisor import emulation, faults, lifecycle, mmio, sbi, sbi_pmu, shadow
 from emulator.hypervisor.memory import pager
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import OnFault
@@ -57,7 +57,7 @@ def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
         gpa = faults.guest_physical_address(hart)
         if gpa >= RAM_BASE:
             reason = hypervisor.pager.kind_of_fault(vcpu.vm, gpa) or reason
-        elif _is_device_access(vcpu, hart, cause, gpa):
+        elif _is_device_access(hypervisor, vcpu, hart, cause, gpa):
             reason = "mmio"
     hypervisor.begin_exit(vcpu, reason)
     if reason == "sbi":
@@ -71,7 +71,7 @@ def handle_trap(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str:
     elif reason in pager.REASONS:
         text = hypervisor.pager.serve(vcpu, gpa)
     elif reason == "virtual instruction":
-        text = _virtual_instruction(vcpu, hart)
+        text = emulation.csr_access(hypervisor, vcpu, hart) or _virtual_instruction(vcpu, hart)
     else:
         text = _unexpected(hypervisor, vcpu, reason)
     hypervisor.end_exit(vcpu, reason, text, pc)
@@ -127,15 +127,19 @@ def _unexpected(hypervisor: Hypervisor, vcpu: Vcpu, reason: str) -> str:
     return f"{reason}: the VM was stopped"
 
 
-def _is_device_access(vcpu: Vcpu, hart: Any, cause: int, gpa: int) -> bool:
+def _is_device_access(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int, gpa: int) -> bool:
     """A load or store of the program itself, where a device is."""
     if cause == INSTRUCTION_GUEST_PAGE or hart.htinst in PAGE_TABLE_ACCESSES:
         return False
     board = vcpu.vm.board
-    return board is not None and board.has(gpa)
+    return board is not None and (board.has(gpa) or emulation.covers(hypervisor.desk, gpa))
 
 
 def _device_access(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, cause: int, gpa: int) -> str:
+    if emulation.covers(hypervisor.desk, gpa):
+        done = emulation.device_access(hypervisor, vcpu, hart, gpa)
+        if done is not None:
+            return done
     instruction = mmio.instruction_of(hypervisor.host, hart)
     assert vcpu.vm.board is not None
     done = mmio.emulate(hart, vcpu.vm.board, instruction, gpa) if instruction else None

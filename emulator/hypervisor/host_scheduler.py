@@ -12,10 +12,11 @@ from typing import Any
 
 from emulator.hypervisor.caps import Cap
 from emulator.hypervisor.costs import Costs
+from emulator.hypervisor.decisions import SchedulerAnswers
 from emulator.hypervisor.pcpu import Pcpu
 from emulator.hypervisor.scheduler import RunQueue, Scheduler, SchedulerError
 from emulator.hypervisor.vcpu import NEVER, Vcpu
-from emulator.hypervisor.vm import Vm
+from emulator.hypervisor.vm import ON, Vm
 
 
 class HostScheduler:
@@ -189,6 +190,15 @@ class HostScheduler:
         running = [pcpu.current for pcpu in self.pcpus if pcpu.current is not None]
         for vcpu in [*running, *self.queue]:
             self.policy.on_wake(vcpu.info, now)
+
+    def tell(self, policy: SchedulerAnswers, vms: Iterable[Vm], now: int) -> None:
+        """Tell a policy that begins to answer in the middle who there is, and who wants to run."""
+        policy.on_change(
+            [vcpu.info for vm in vms if vm.lifecycle in ON for vcpu in vm.vcpus], self.online, now
+        )
+        running = [pcpu.current for pcpu in self.pcpus if pcpu.current is not None]
+        for vcpu in [*running, *self.queue]:
+            policy.on_wake(vcpu.info, now)
 
     def state_parts(self) -> list[Any]:
         """Return the plain state, for the state hash."""

@@ -9,17 +9,19 @@ from typing import Any
 from emulator.hypervisor import admission, direct_boot, exits, lifecycle
 from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.costs import Costs
+from emulator.hypervisor.decisions import Desk
 from emulator.hypervisor.faults import STORIES_KEPT, Fault
 from emulator.hypervisor.gstage import frame_address
 from emulator.hypervisor.guest_isa import guest_isa
 from emulator.hypervisor.memory.backing import ABSENT
+from emulator.hypervisor.memory.custom import CustomReplacement
 from emulator.hypervisor.memory.daemon import MemoryDaemon
 from emulator.hypervisor.memory.pager import Pager
 from emulator.hypervisor.memory.settings import MemorySettings
 from emulator.hypervisor.network import Networks
 from emulator.hypervisor.partition import Partition
 from emulator.hypervisor.runloop import RunLoop
-from emulator.hypervisor.scheduler import POLICIES, RoundRobin
+from emulator.hypervisor.scheduler import POLICIES, Custom, RoundRobin, Scheduler
 from emulator.hypervisor.scheduler.interface import PERIOD_CYCLES
 from emulator.hypervisor.storage import Storage
 from emulator.hypervisor.trace import Revision, Trace
@@ -57,6 +59,7 @@ class Hypervisor(RunLoop):
         policy = POLICIES[scheduler](timeslice_cycles, seed)
         trace = Trace(len(host.harts), revision, next_event)
         super().__init__(host, policy, period, trace, clock, position, costs or Costs(), vmids)
+        self.desk = Desk(lambda: self.position)
         self.partition = Partition(host.frames, revision)
         self.pager = Pager(self, memory_settings or MemorySettings())
         self.daemon = MemoryDaemon(self, clock)
@@ -68,6 +71,7 @@ class Hypervisor(RunLoop):
         self.networks = Networks(seed, self._now_ns)
         self.storage = Storage()
         self.storage.on_full = self._pool_is_full
+        self.seat_policies()
 
     def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
         """Handle why a hart came back, charge for it, and return the exit reason."""
@@ -125,6 +129,7 @@ class Hypervisor(RunLoop):
         """Change what a host with VMs may change: balloon policy and intervals."""
         self.pager.settings = settings
         self.pager.reclaim.use(settings.replacement)
+        self.seat_policies()
         self.daemon.configure(self.now)
         self.pager.ksm.state.settled = False
         self.chores_due = self.daemon.due
@@ -271,6 +276,7 @@ class Hypervisor(RunLoop):
         host = self.scheduler
         same = scheduler == host.policy.name
         policy = host.policy if same else POLICIES[scheduler](timeslice, self.seed)
+        self._seat(policy)
         online = [pcpu.index for pcpu in self.pcpus if pcpu.index not in offline]
         costs = costs or Costs()
         admission.require_host(self, policy, online, period, costs)
@@ -287,6 +293,27 @@ class Hypervisor(RunLoop):
         self.update_scheduler()
         if not same:
             host.introduce(self.now)
+
+    def use_scheduler(self, policy: Scheduler) -> None:
+        """Go on with another scheduler. Raises AdmissionError; then nothing has changed."""
+        host = self.scheduler
+        admission.require_host(self, policy, host.online, host.period, self.costs)
+        self._seat(policy)
+        for pcpu in self.pcpus:
+            self.interrupt_pcpu(pcpu, pcpu.hart.clock)
+        host.replace(policy, host.period, self.costs)
+        self.update_scheduler()
+        host.introduce(self.now)
+
+    def seat_policies(self) -> None:
+        """Let policies whose decisions come from elsewhere ask at the desk."""
+        self._seat(self.scheduler.policy)
+        if isinstance(self.pager.reclaim.policy, CustomReplacement):
+            self.pager.reclaim.policy.sit_at(self.desk)
+
+    def _seat(self, policy: Scheduler) -> None:
+        if isinstance(policy, Custom):
+            policy.sit_at(self.desk)
 
     def _tag(self, vmids: bool) -> None:
         """Use VMIDs or do without, from now on; no TLB entry of before is left."""
@@ -307,6 +334,9 @@ class Hypervisor(RunLoop):
         for vm in self.vms.values():
             vm.tagged = self.vmids
         self.next_serial = old.next_serial
+        self.desk = old.desk
+        self.desk.position = lambda: self.position
+        self.seat_policies()
         self.faults = old.faults
         self.networks = old.networks
         self.networks.now_ns = self._now_ns

@@ -100,11 +100,12 @@ def emulate(hart: Any, board: VmBoard, access: MemoryInstruction, gpa: int) -> s
         return None
     if not access.write and access.register:
         # Reading never takes a vCPU away.
-        hart.x[access.register] = _extended(answer, access)
+        hart.x[access.register] = extended(answer, access)
     return describe(base, gpa - base, access.write)
 
 
-def _extended(value: int, access: MemoryInstruction) -> int:
+def extended(value: int, access: MemoryInstruction) -> int:
+    """Return what a load of `value` leaves in its register."""
     bits = 8 * access.size
     if access.signed and value >> bits - 1:
         value |= NO_ADDRESS << bits & NO_ADDRESS

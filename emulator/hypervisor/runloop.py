@@ -74,6 +74,7 @@ class RunLoop:
         self.debug_watch: DebugWatch | None = None
         self.starved: list[Vm] = []
         self.chores_due = NEVER
+        self._clock_before = 0
         self.dispatch_watch: Callable[[Vcpu], bool] | None = None
 
     def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
@@ -105,6 +106,11 @@ class RunLoop:
         The sum of all pCPU clocks, in cycles, and what came before them.
         """
         return self._others + self.pcpus[self.turn].hart.clock
+
+    @property
+    def position_before(self) -> int:
+        """The last position at which a run could have stopped; what happens there may be half done."""
+        return self._others + self._clock_before
 
     def _position_of_others(self) -> int:
         """Return the position without the clock of the pCPU whose turn it is."""
@@ -194,11 +200,12 @@ class RunLoop:
     def _run_turn(self, pcpu: Pcpu, limit: int) -> None:
         """Run one pCPU until its clock reaches `limit`."""
         hart = pcpu.hart
-        while hart.clock < limit and not self.stopped:
+        while (clock := hart.clock) < limit and not self.stopped:
+            self._clock_before = clock
             if self.starved:
                 self.stop_starved()
             vcpu = pcpu.current
-            if self.chores_due <= hart.clock and pcpu.online:
+            if self.chores_due <= clock and pcpu.online:
                 self._do_chores(pcpu)
             elif vcpu is not None:
                 self._run_guest(pcpu, vcpu, hart, limit)

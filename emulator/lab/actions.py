@@ -20,6 +20,7 @@ from emulator.lab.memory_actions import MEMORY_VERBS
 from emulator.lab.memory_config import HOST_MEMORY_KEYS
 from emulator.lab.monitoring.rules import read_rules, sampling_interval
 from emulator.lab.network_actions import NETWORK_VERBS
+from emulator.lab.policies import POLICY_VERBS
 from emulator.lab.programs import Program
 from emulator.lab.snapshot_actions import SNAPSHOT_VERBS
 from emulator.lab.storage_actions import STORAGE_VERBS
@@ -242,4 +243,5 @@ VERBS: dict[str, Callable[[Lab, Result], Result]] = {
     **STORAGE_VERBS,
     **NETWORK_VERBS,
     **MEMORY_VERBS,
+    **POLICY_VERBS,
 }

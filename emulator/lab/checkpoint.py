@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emulator.errors import VmLabError
+from emulator.hypervisor.decisions import Live
 from emulator.hypervisor.trace import Revision
 from emulator.lab.memento import Aside, Memento
 from emulator.lab.observing import Views
@@ -38,10 +39,12 @@ class Checkpoint:
                 " drop an older one or delete a snapshot"
             )
         self.lab = lab
+        lab.policies.close()
+        lab.policies.seal()
         self.position = lab.position
         self.log = list(lab.log)
         self.host = host
-        leave = (Host, Revision, Views, SeenRegisters, Aside, type(lab.engine))
+        leave = (Host, Revision, Views, SeenRegisters, Aside, Live, type(lab.engine))
         shallow = [lab.log, lab.monitor.samples, *lab.hypervisor.trace.settled()]
         self._memento = Memento([lab], leave, shallow, previous and previous._memento)
         self._ram = host.memento()

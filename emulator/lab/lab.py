@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 from emulator.hypervisor import identity, lifecycle
 from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.costs import Costs
+from emulator.hypervisor.decisions import DecisionError
 from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.memory import fitting, hotadd
 from emulator.hypervisor.network import NetworkError
@@ -55,6 +56,7 @@ from emulator.lab.observation import (
     RegistersView,
     WalkView,
 )
+from emulator.lab.policies import Policies
 from emulator.lab.programs import Program
 from emulator.lab.snapshots import Snapshots, SnapshotView
 from emulator.lab.storage_config import make_storage, pools_of
@@ -138,6 +140,9 @@ class Lab:
         self.snapshot_trees: dict[int, Snapshots] = {}  # VM's serial number -> its snapshots
         self.templates: set[int] = set()  # serial numbers of VMs that cannot start
         self.monitor = Monitor(self.config_at_start.sampling, self.config_at_start.rules)
+        texts_run = hasattr(self, "policies") and self.policies.runner.enabled
+        self.policies = Policies(self)
+        self.policies.runner.enabled = texts_run
         self.hypervisor = self._new_hypervisor(0, position, next_event)
         make_storage(self.config_at_start.pools, self.hypervisor.storage)
         make_networks(self.config_at_start.networks, self.hypervisor.networks)
@@ -218,6 +223,16 @@ class Lab:
             self.monitor.look(self)
 
     def _run_to(self, position: int) -> None:
+        if self.policies.runs:
+            self.policies.run_to(position)
+            return
+        try:
+            self.run_plain(position)
+        except DecisionError as error:
+            raise LabError(str(error), "choices") from error
+
+    def run_plain(self, position: int) -> None:
+        """Run to a position, recorded if the lab is, whatever its policies do. Raises their errors."""
         if self.recorder is None:
             self.hypervisor.run_to(position)
         else:
@@ -249,7 +264,7 @@ class Lab:
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part)
         kept = [snapshots.state(self), sorted(self.templates)]
-        plain = [self.seed, self.config.to_dict(), kept, *self.monitor.state()]
+        plain = [self.seed, self.config.to_dict(), kept, *self.monitor.state(), *self.policies.state()]
         digest.update(json.dumps(plain, sort_keys=True).encode())
         return digest.hexdigest()
 
@@ -267,6 +282,7 @@ class Lab:
         if checkpoint.lab is not self:
             raise CheckpointError("this checkpoint is one of another lab")
         checkpoint.restore()
+        self.policies.suspend()
         self._whole_since = self.revision.advance()
 
     def record(self, limit: int = DEFAULT_BYTES, spacing: int = SPACING) -> Recorder:
@@ -297,6 +313,8 @@ class Lab:
         """Let go of the recorded past if its pages are in the way of something that has to be kept."""
         if self.recorder is not None and not self.hypervisor.host.can_hold:
             self.recorder.forget()
+        if not self.hypervisor.host.can_hold:
+            self.policies.forget_safe()
 
     def snapshots(self, vm: str) -> list[SnapshotView]:
         """Return a VM's snapshots, oldest first. Raises LabError."""
@@ -325,8 +343,9 @@ class Lab:
         Raises LabError, and then does nothing.
         """
         position = self.position
-        plain = copy.deepcopy(dict(action))
-        result = actions.apply(self, plain)
+        plain = self.policies.completed(copy.deepcopy(dict(action)))
+        with self.policies.during_action(plain):
+            result = actions.apply(self, plain)
         self.log.append({"seq": len(self.log) + 1, "position": position, "action": plain})
         return result
 
@@ -335,7 +354,11 @@ class Lab:
 
         Raises LabError, and then does nothing.
         """
-        actions.apply(self, action)
+        self.hypervisor.desk.muted = True
+        try:
+            actions.apply(self, action)
+        finally:
+            self.hypervisor.desk.muted = False
 
     def vm(self, name: object) -> Vm:
         """Return a VM by name. Raises LabError."""

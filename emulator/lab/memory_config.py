@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.hypervisor.gstage import LEAF_TABLE_SPAN as BLOCK_BYTES
-from emulator.hypervisor.memory.ballooning import BALLOON_POLICIES, BalloonPolicy
-from emulator.hypervisor.memory.replacement import REPLACEMENTS, Clock
+from emulator.hypervisor.memory.ballooning import BalloonPolicy
+from emulator.hypervisor.memory.custom import BALLOON_POLICIES, REPLACEMENTS
+from emulator.hypervisor.memory.replacement import Clock
 from emulator.hypervisor.memory.settings import MemorySettings, RamSettings
 from emulator.lab.cpu import to_cycles
 from emulator.lab.quantities import DURATION_UNITS, format_quantity, format_size

@@ -180,6 +180,7 @@ class Recorder(Aside):
         answers = dict(self.lab.answers)
         self._leave(log)
         self._go(log, position)
+        self.lab.policies.cut()
         for question, value in answers.items():
             if self.lab.answers.get(question) != value:
                 self.lab.apply({"verb": "answer", "question": question, "value": value})

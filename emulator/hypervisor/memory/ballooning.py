@@ -116,9 +116,7 @@ class FreePages(BalloonPolicy):
         return {vm.name: _pages(vm.balloon + spare[vm.name], vm.memory - vm.reservation) for vm in vms}
 
 
-BALLOON_POLICIES: dict[str, type[BalloonPolicy]] = {
-    policy.name: policy for policy in (BalloonPolicy, Proportional, FreePages)
-}
+BUILT_IN = (BalloonPolicy, Proportional, FreePages)
 
 
 def _pages(size: int, most: int) -> int:

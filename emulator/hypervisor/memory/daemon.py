@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emulator.devices.virtio.balloon import MEMORY_FREE, VirtioBalloon
-from emulator.hypervisor.memory.ballooning import BALLOON_POLICIES, HostMemory, VmMemory
+from emulator.hypervisor.memory.ballooning import HostMemory, VmMemory
+from emulator.hypervisor.memory.custom import BALLOON_POLICIES, CustomBalloon
 from emulator.hypervisor.vcpu import NEVER
 from emulator.hypervisor.vm import ACTIVE, BALLOON_SLOT, Vm
 from emulator.state import PAGE_BYTES
@@ -95,6 +96,8 @@ class MemoryDaemon:
         hypervisor = self._hypervisor
         asked = [vm for vm in hypervisor.vms.values() if vm.lifecycle in ACTIVE and balloon_of(vm)]
         policy = BALLOON_POLICIES[hypervisor.pager.settings.balloon_policy]()
+        if isinstance(policy, CustomBalloon):
+            policy.desk = hypervisor.desk
         free = hypervisor.partition.free_count * PAGE_BYTES
         host = HostMemory(hypervisor.host.memory_bytes, free)
         targets = policy.targets([memory_of(vm) for vm in asked], host)

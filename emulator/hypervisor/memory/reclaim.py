@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from emulator.core.csr_bits import ENVCFG_ADUE
 from emulator.hypervisor.gstage import PTE_A, PTE_D
 from emulator.hypervisor.memory.backing import ABSENT
-from emulator.hypervisor.memory.replacement import REPLACEMENTS, Replacement
+from emulator.hypervisor.memory.custom import REPLACEMENTS
+from emulator.hypervisor.memory.replacement import Replacement
 from emulator.hypervisor.memory.swap import SwapArea
 from emulator.hypervisor.vm import Vm
 from emulator.state import PAGE_BYTES, RAM_BASE
@@ -91,6 +92,10 @@ class Reclaim:
         """Return the G-stage entry that leads to a frame."""
         gstage = self.owner(frame).gstage
         return gstage.lookup(self.gpa(frame)) if gstage else 0
+
+    def candidates(self) -> Candidates:
+        """Return what a policy is shown when no VM wants a frame."""
+        return Candidates(self)
 
     def came(self, frame: int) -> None:
         """Take note of a frame that can be taken from now on."""

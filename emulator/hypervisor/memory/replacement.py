@@ -148,6 +148,4 @@ class WorkingSet(Replacement):
         return intervals if intervals > WINDOW else 0
 
 
-REPLACEMENTS: dict[str, type[Replacement]] = {
-    policy.name: policy for policy in (Replacement, Clock, Aging, WorkingSet)
-}
+BUILT_IN = (Replacement, Clock, Aging, WorkingSet)

@@ -2,12 +2,14 @@
 
 Reading order: `interface.py` (what a policy is told and asked), `round_robin.py` and `lottery.py` (turns by
 order and by chance), `stride.py`, `credit.py`, `fair.py` (shares by weight), `mlfq.py` (favours short turns),
-`edf.py` (guarantees), `gang.py` (SMP VMs as a whole). Nothing here knows the hypervisor.
+`edf.py` (guarantees), `gang.py` (SMP VMs as a whole), `custom.py` (decisions from elsewhere). Nothing here
+knows the hypervisor.
 """
 
 from __future__ import annotations
 
 from emulator.hypervisor.scheduler.credit import Credit
+from emulator.hypervisor.scheduler.custom import Custom
 from emulator.hypervisor.scheduler.edf import EarliestDeadlineFirst
 from emulator.hypervisor.scheduler.fair import Fair
 from emulator.hypervisor.scheduler.gang import Gang
@@ -34,6 +36,7 @@ POLICIES: dict[str, type[Scheduler]] = {
         MultilevelFeedbackQueue,
         EarliestDeadlineFirst,
         Gang,
+        Custom,
     )
 }
 
@@ -41,6 +44,7 @@ __all__ = [
     "DEFAULT_WEIGHT",
     "POLICIES",
     "Credit",
+    "Custom",
     "EarliestDeadlineFirst",
     "Fair",
     "Gang",

@@ -74,9 +74,9 @@ class Scheduler:
     name: ClassVar[str] = ""  # as in `host.scheduler`
     title: ClassVar[str] = ""  # for people
     # A vCPU that wakes may cut another one's turn short: `preempts` is asked.
-    preemptive: ClassVar[bool] = False
+    preemptive: bool = False
     # `pick` is asked after every turn, even if nobody else waits.
-    always_asks: ClassVar[bool] = False
+    always_asks: bool = False
     uses_weight: ClassVar[bool] = False
     # Everybody who wants to run does, sooner or later, whatever the others do.
     starvation_free: ClassVar[bool] = True
