@@ -41,7 +41,7 @@ def examiner(lessons: Path, editions: Path | None = None) -> "Callable[[str, Lab
     """
     from functools import cache
 
-    from app.grading import grade, grade_predictions
+    from app.grading import after_tries, grade, grade_predictions
     from app.lessons import Lesson, load_course
     from app.lessons.editions import Editions
 
@@ -55,11 +55,11 @@ def examiner(lessons: Path, editions: Path | None = None) -> "Callable[[str, Lab
     def examine(lesson_id: str, lab: "Lab", asked: Any) -> dict[str, Any]:
         lesson = find(lesson_id, str(asked.get("version", ""))).drawn(lab.seed)
         answers = lab.observe(None)["answers"]
-        results = grade(lesson, lab, answers)
+        results = after_tries(lesson, grade(lesson, lab, answers), asked.get("earlier", ()))
         return {
             "position": lab.position,
             "now_ns": lab.now_ns,
-            "checks": [result.as_dict() for result in results],
+            "checks": [result.for_student() for result in results],
             "predictions": [result.as_dict() for result in grade_predictions(lesson, answers)],
             "earned": sum(result.earned for result in results),
             "points": lesson.points,

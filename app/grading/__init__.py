@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from app.grading.lab_facts import LabFacts
 from app.grading.results import CheckResult, PredictionResult, grade_facts, grade_predictions
+from app.grading.tries import after_tries
 from app.lessons.model import Lesson
 from emulator.lab import Lab
 
-__all__ = ["CheckResult", "PredictionResult", "grade", "grade_predictions"]
+__all__ = ["CheckResult", "PredictionResult", "after_tries", "grade", "grade_predictions"]
 
 
 def grade(lesson: Lesson, lab: Lab, answers: Mapping[str, object]) -> list[CheckResult]:

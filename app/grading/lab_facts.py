@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from app.grading.facts import Fault, Frames
+from app.grading.facts import Disk, Event, Fault, Frames, Memory, Network, Walks
+from app.grading.windows import Windows
 from app.lessons.errors import LessonError
 from app.lessons.model import Lesson
 from emulator.lab import Lab
 from emulator.lab.observation import FaultView, VmView
 
 NS_PER_MS = 1_000_000
+KIB_PER_PAGE = 4
 
 
 class LabFacts:
@@ -22,6 +24,7 @@ class LabFacts:
         self._answers = answers
         self._seen = lab.observe(None)
         self._vms: dict[str, VmView] = {vm["name"]: vm for vm in self._seen["vms"]}
+        self._windows = Windows(lab)
 
     def vms(self) -> list[str]:
         return list(self._vms)
@@ -44,9 +47,11 @@ class LabFacts:
     def history(self, vm: str) -> str:
         return self._lab.history(vm) if vm in self._vms else ""
 
-    def exits(self, vm: str, reason: str = "") -> int:
+    def exits(self, vm: str, reason: str = "", last: str = "") -> int:
         if vm not in self._vms:
             return 0
+        if last:
+            return self._windows.exits(vm, reason, last)
         return self._vms[vm]["exits"].get(reason, 0) if reason else self._vms[vm]["exits_total"]
 
     def faults(self, vm: str) -> list[Fault]:
@@ -75,6 +80,101 @@ class LabFacts:
 
     def idle_ms(self, vm: str) -> float:
         return self._cycles(vm, "idle_cycles")
+
+    def exit_ms(self, vm: str, reason: str = "") -> float:
+        cycles = self._vms[vm]["exit_cycles"] if vm in self._vms else {}
+        spent = cycles.get(reason, 0) if reason else sum(cycles.values())
+        return spent * 1000 / self._seen["host"]["clock_hz"]
+
+    def cpu_share(self, vm: str, last: str) -> float:
+        return self._windows.share(vm, "cpu", last) if vm in self._vms else 0.0
+
+    def steal(self, vm: str, last: str) -> float:
+        return self._windows.share(vm, "ready", last) if vm in self._vms else 0.0
+
+    def idle_share(self, vm: str, last: str) -> float:
+        return self._windows.share(vm, "idle", last) if vm in self._vms else 0.0
+
+    def measured(self, vm: str, signal: str, last: str) -> float:
+        return self._windows.measured(vm, signal, last) if vm in self._vms else 0.0
+
+    def samples(self, vm: str, signal: str, last: str) -> list[float]:
+        return self._windows.samples(vm, signal, last) if vm in self._vms else []
+
+    def events(self, kind: str, vm: str = "") -> list[Event]:
+        return [
+            {
+                "kind": event["kind"],
+                "vm": event["vm"] or "",
+                "reason": event["reason"],
+                "text": event["text"],
+                "at_ms": event["at_ns"] / NS_PER_MS,
+            }
+            for event in self._seen["events"]
+            if event["kind"] == kind and vm in ("", event["vm"])
+        ]
+
+    def memory(self, vm: str) -> Memory:
+        pages = self._vms[vm]["memory"] if vm in self._vms else None
+        return {
+            "kib": self.memory_kib(vm),
+            "resident_kib": pages["resident"] * KIB_PER_PAGE if pages else 0,
+            "shared_kib": pages["shared"] * KIB_PER_PAGE if pages else 0,
+            "swapped_kib": pages["swapped"] * KIB_PER_PAGE if pages else 0,
+            "balloon_kib": pages["balloon"] * KIB_PER_PAGE if pages else 0,
+            "swapped_in": pages["swapped_in"] if pages else 0,
+            "swapped_out": pages["swapped_out"] if pages else 0,
+        }
+
+    def host_free_kib(self) -> int:
+        return self._lab.hypervisor.partition.free_count * KIB_PER_PAGE
+
+    def disk(self, vm: str) -> Disk:
+        found = [disk for disk in self._lab.storage()["disks"] if disk["vm"] == vm]
+        return {
+            "reads": sum(disk["reads"] for disk in found),
+            "writes": sum(disk["writes"] for disk in found),
+            "flushes": sum(disk["flushes"] for disk in found),
+            "errors": sum(disk["errors"] for disk in found),
+            "read_kib": sum(disk["read_bytes"] for disk in found) // 1024,
+            "written_kib": sum(disk["written_bytes"] for disk in found) // 1024,
+        }
+
+    def network(self, vm: str) -> Network:
+        networks = self._lab.networks()
+        ports = [port for each in networks for port in each["ports"] if port["name"] == vm]
+        return {
+            "sent": sum(port["sent"] for port in ports),
+            "received": sum(port["received"] for port in ports),
+            "dropped": sum(sum(port["dropped"].values()) for port in ports),
+        }
+
+    def walks(self, vm: str) -> Walks:
+        if vm not in self._vms:
+            return {"references": 0, "tlb_misses": 0}
+        counted = self._vms[vm]["translations"]
+        return {
+            "references": counted["walk_references"],
+            "tlb_misses": counted["itlb_misses"] + counted["dtlb_misses"],
+        }
+
+    def paging(self, vm: str) -> str:
+        return self._vms[vm]["paging"] if vm in self._vms else ""
+
+    def instructions(self, vm: str) -> int:
+        return sum(vcpu["retired"] for vcpu in self._vms[vm]["vcpus"]) if vm in self._vms else 0
+
+    def scheduler(self) -> str:
+        return self._seen["host"]["scheduler"]
+
+    def weight(self, vm: str) -> int:
+        return self._vms[vm]["weight"] if vm in self._vms else 0
+
+    def cap(self, vm: str) -> int:
+        return self._vms[vm]["cap"] if vm in self._vms else 0
+
+    def snapshots(self, vm: str) -> list[str]:
+        return [taken["name"] for taken in self._lab.snapshots(vm)] if vm in self._vms else []
 
     def timeslice_us(self) -> int:
         return self._seen["host"]["timeslice_ns"] // 1000

@@ -1,18 +1,26 @@
 """Grades an attempt: every check of a lesson over the facts of its lab."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from app.grading.facts import Facts
 from app.grading.wording import actual, expected
 from app.lessons.errors import LessonError
 from app.lessons.evaluate import Evaluator, NoValue
-from app.lessons.model import Check, Lesson
+from app.lessons.model import Check, Lesson, Partial
+
+Status = Literal["passed", "partial", "failed", "waiting"]
+HIDDEN = "This check keeps to itself what it looks at."
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What became of one check. `actual`, and `help` for the student, say more when it failed."""
+    """What became of one check. `actual`, and `help` for the student, say more when it failed.
+
+    `waiting`: not looked at yet, because a check that it needs has not passed. `note` says what else
+    happened to its points.
+    """
 
     id: str
     title: str
@@ -23,10 +31,19 @@ class CheckResult:
     actual: str
     why: str
     help: str
+    status: Status = "failed"
+    note: str = ""
+    hidden: bool = False
 
-    def as_dict(self) -> dict[str, object]:
-        """Return the result as JSON-ready data."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-ready data, with everything that is known."""
         return asdict(self)
+
+    def for_student(self) -> dict[str, Any]:
+        """Return the result without what a hidden check keeps to itself until it has passed."""
+        if not self.hidden or self.passed:
+            return self.as_dict()
+        return {**self.as_dict(), "expected": HIDDEN, "actual": "not yet", "why": "", "help": "", "note": ""}
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,13 @@ class PredictionResult:
 
 def grade_facts(lesson: Lesson, facts: Facts) -> list[CheckResult]:
     """Return one result per check, in the lesson's order."""
-    return [grade_check(check, facts) for check in lesson.checks]
+    results: dict[str, CheckResult] = {}
+    for check in lesson.checks:
+        missing = [
+            results[need].title for need in check.needs if need in results and not results[need].passed
+        ]
+        results[check.id] = _waiting(check, missing) if missing else grade_check(check, facts)
+    return list(results.values())
 
 
 def grade_check(check: Check, facts: Facts) -> CheckResult:
@@ -55,16 +78,44 @@ def grade_check(check: Check, facts: Facts) -> CheckResult:
         found = expected(check.expect) if passed else actual(check.expect, evaluator)
     except NoValue as reason:
         passed, found = False, str(reason)
+    part = None if passed else next((part for part in check.partial if _holds(part, facts)), None)
+    earned = check.points if passed else part.points if part else 0
+    status: Status = "passed" if passed else "partial" if part else "failed"
+    return replace(
+        _result(check),
+        passed=passed,
+        earned=earned,
+        actual=found,
+        status=status,
+        note=part.say if part else "",
+    )
+
+
+def _holds(part: Partial, facts: Facts) -> bool:
+    try:
+        return bool(Evaluator(part.expect, facts).value(part.expect.root))
+    except NoValue:
+        return False
+
+
+def _waiting(check: Check, missing: list[str]) -> CheckResult:
+    first = "; ".join(f'"{title}"' for title in missing)
+    return replace(_result(check), status="waiting", actual=f"not looked at until this has passed: {first}")
+
+
+def _result(check: Check) -> CheckResult:
+    """Return the result of a check that has not passed."""
     return CheckResult(
         id=check.id,
         title=check.title,
-        passed=passed,
+        passed=False,
         points=check.points,
-        earned=check.points if passed else 0,
+        earned=0,
         expected=expected(check.expect),
-        actual=found,
+        actual="",
         why=check.why,
         help=check.help,
+        hidden=check.hidden,
     )
 
 

@@ -55,8 +55,10 @@ def named(expression: Expression, node: Node) -> str:
     match node:
         case Literal(value=value):
             return shown(value)
-        case Name():
-            return "it"
+        case Name(name=name):
+            return shown(expression.names[name]) if name in expression.names else "it"
+        case Member(target=target, name="count") if isinstance(target, Call) and target.name == "exits":
+            return named(expression, target)
         case Member(target=Name(), name=name):
             return name.replace("_", " ")
         case Member(target=target, name=name):
@@ -78,8 +80,17 @@ def _phrase(expression: Expression, node: Call) -> str:
     given = bind(function, node)
     words: dict[str, str] = {parameter.name: "" for parameter in function.parameters}
     for name, argument in given.items():
-        words[name] = str(argument.value) if isinstance(argument, Literal) else expression.source(argument)
-    return " ".join(function.phrase.format_map(words).split())
+        words[name] = _said(expression, argument)
+    words[" in the last "] = " in the last " if words.get("last") else ""
+    phrase = " ".join(function.phrase.format_map(words).split())
+    return phrase.removesuffix(" of VM")
+
+
+def _said(expression: Expression, node: Node) -> str:
+    """Return an argument as it is said inside a phrase."""
+    if isinstance(node, Name) and node.name in expression.names:
+        return str(expression.names[node.name])
+    return str(node.value) if isinstance(node, Literal) else expression.source(node)
 
 
 def actual(expression: Expression, evaluator: Evaluator) -> str:
@@ -101,7 +112,7 @@ def _culprits(node: Node, evaluator: Evaluator) -> list[Node]:
         case Unary(operator="!", operand=operand):
             return [operand]
         case Binary(left=left, right=right):
-            return [part for part in (left, right) if not isinstance(part, Literal)]
+            return [part for part in (left, right) if not isinstance(part, Literal | Name)]
         case Call(target=Node() as target, name=name) if name in (*_METHODS, "exists", "all"):
             return [target]
         case _:

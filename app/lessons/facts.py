@@ -7,18 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from emulator.lab.observation import VmState
+from emulator.hypervisor.costs import BY_REASON
+from emulator.lab.monitoring.signals import SIGNALS
+from emulator.lab.observation import EventKind, VmState
 
-REASONS = (
-    "guest page fault",
-    "mmio",
-    "sbi",
-    "wfi",
-    "timer",
-    "external interrupt",
-    "virtual instruction",
-    "budget",
-)
+REASONS = tuple(BY_REASON)
 STATES = (*get_args(VmState), "undefined")
 
 
@@ -43,7 +36,10 @@ class Type:
 BOOL, INT, DOUBLE, TEXT = Type("bool"), Type("int"), Type("double"), Type("text")
 REASON = Type("text", values=REASONS)
 STATE = Type("text", values=STATES)
-FAULT, FRAMES = Type("fault"), Type("frames")
+KIND = Type("text", values=get_args(EventKind))
+SIGNAL = Type("text", values=tuple(SIGNALS))
+FAULT, FRAMES, EVENT, MEMORY = Type("fault"), Type("frames"), Type("event"), Type("memory")
+DISK, NETWORK, WALKS = Type("disk"), Type("network"), Type("walks")
 
 
 def list_of(item: Type) -> Type:
@@ -61,7 +57,29 @@ RECORDS: Mapping[str, Mapping[str, Type]] = {
         "neighbours_unchanged": BOOL,
     },
     "frames": {"count": INT, "hash": TEXT, "at_start": TEXT, "unchanged": BOOL},
+    "event": {"kind": TEXT, "vm": TEXT, "reason": TEXT, "text": TEXT, "at_ms": DOUBLE},
+    "memory": {
+        "kib": INT,
+        "resident_kib": INT,
+        "shared_kib": INT,
+        "swapped_kib": INT,
+        "balloon_kib": INT,
+        "swapped_in": INT,
+        "swapped_out": INT,
+    },
+    "disk": {
+        "reads": INT,
+        "writes": INT,
+        "flushes": INT,
+        "errors": INT,
+        "read_kib": INT,
+        "written_kib": INT,
+    },
+    "network": {"sent": INT, "received": INT, "dropped": INT},
+    "walks": {"references": INT, "tlb_misses": INT},
+    "int": {"count": INT},
 }
+"""Fields by type. A number may be asked for its `count`, so that `exits("a").count` reads well."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +88,7 @@ class Parameter:
 
     name: str
     type: Type
-    names: Literal["", "vm", "question"] = ""
+    names: Literal["", "vm", "question", "duration"] = ""
     optional: bool = False
 
 
@@ -86,6 +104,8 @@ class Function:
 
 
 _VM = Parameter("vm", TEXT, names="vm")
+_LAST = Parameter("last", TEXT, names="duration")
+_REASON = Parameter("reason", REASON, optional=True)
 
 FUNCTIONS: Mapping[str, Function] = {
     function.name: function
@@ -107,11 +127,71 @@ FUNCTIONS: Mapping[str, Function] = {
         ),
         Function(
             "exits",
-            (_VM, Parameter("reason", REASON, optional=True)),
+            (_VM, _REASON, Parameter("last", TEXT, names="duration", optional=True)),
             INT,
-            "the number of {reason} exits of VM {vm}",
-            "exits since the VM was started, of one reason or of all",
+            "the number of {reason} exits of VM {vm}{ in the last }{last}",
+            "exits since the VM was started or in the time given, of one reason or of all",
         ),
+        Function(
+            "exit_ms",
+            (_VM, _REASON),
+            DOUBLE,
+            "the time spent on {reason} exits of VM {vm} in ms",
+            "pCPU time that the hypervisor spent on its exits since it was started",
+        ),
+        Function(
+            "cpu_share",
+            (_VM, _LAST),
+            DOUBLE,
+            "the share of a pCPU that VM {vm} held in the last {last}",
+            "pCPU time that it held, guest and exits; 1 is one pCPU",
+        ),
+        Function(
+            "steal",
+            (_VM, _LAST),
+            DOUBLE,
+            "the steal time of VM {vm} in the last {last}, as a share",
+            "part of the time in which its vCPUs wanted a pCPU and had none",
+        ),
+        Function(
+            "idle_share",
+            (_VM, _LAST),
+            DOUBLE,
+            "the idle time of VM {vm} in the last {last}, as a share",
+            "part of the time in which its vCPUs slept",
+        ),
+        Function(
+            "measured",
+            (_VM, Parameter("signal", SIGNAL), _LAST),
+            DOUBLE,
+            "{signal} of VM {vm} in the last {last}",
+            "a signal of the monitor, over the time given",
+        ),
+        Function(
+            "samples",
+            (_VM, Parameter("signal", SIGNAL), _LAST),
+            list_of(DOUBLE),
+            "{signal} of VM {vm}, sample by sample, in the last {last}",
+            "the same for each interval between two samples of the monitor",
+        ),
+        Function(
+            "events",
+            (Parameter("kind", KIND), Parameter("vm", TEXT, names="vm", optional=True)),
+            list_of(EVENT),
+            "the list of {kind} events of VM {vm}",
+            "lines of the lab's log, oldest first",
+        ),
+        Function("memory", (_VM,), MEMORY, "the memory of VM {vm}", "what stands behind its memory"),
+        Function("host_free_kib", (), INT, "the host's free memory in KiB", "memory that nobody owns"),
+        Function("disk", (_VM,), DISK, "the disk of VM {vm}", "what its disk has done"),
+        Function("network", (_VM,), NETWORK, "the network card of VM {vm}", "frames of its network card"),
+        Function("walks", (_VM,), WALKS, "the page walks of VM {vm}", "what the MMU has counted"),
+        Function("paging", (_VM,), TEXT, "the paging of VM {vm}", "nested or shadow; empty if undefined"),
+        Function("instructions", (_VM,), INT, "the instructions of VM {vm}", "retired since its start"),
+        Function("scheduler", (), TEXT, "the host's scheduler", "the scheduler now"),
+        Function("weight", (_VM,), INT, "the weight of VM {vm}", "its CPU weight now"),
+        Function("cap", (_VM,), INT, "the cap of VM {vm} in percent", "of one pCPU; 0 is none"),
+        Function("snapshots", (_VM,), list_of(TEXT), "the snapshots of VM {vm}", "their names, oldest first"),
         Function(
             "faults",
             (_VM,),

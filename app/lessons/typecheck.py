@@ -31,6 +31,7 @@ from app.lessons.facts import (
     Type,
     list_of,
 )
+from emulator.lab.quantities import DURATION_UNITS, parse_quantity
 
 Scope = Mapping[str, Type]
 
@@ -225,6 +226,8 @@ class _Checker:
         return function.result
 
     def _check_name(self, node: Node, parameter: Parameter) -> None:
+        if parameter.names == "duration":
+            _check_duration(node)
         known = {"vm": self._vms, "question": self._questions}.get(parameter.names)
         if known is not None and isinstance(node, Literal) and node.value not in known:
             word = str(node.value)
@@ -261,6 +264,20 @@ class _Checker:
             return list_of(self.type_of(node.arguments[1], inner))
         self._expect(node.arguments[1], inner, BOOL)
         return items if node.name == "filter" else BOOL
+
+
+def _check_duration(node: Node) -> None:
+    """Raise ExpressionError unless a duration is written out, as "500 ms" is."""
+    try:
+        if not isinstance(node, Literal) or duration_ns(str(node.value)) <= 0:
+            raise ValueError('write the time out, like "500 ms"')
+    except ValueError as error:
+        raise ExpressionError(node.start + 1, str(error)) from error
+
+
+def duration_ns(text: str) -> int:
+    """Return a duration such as "500 ms" in nanoseconds; raise ValueError with a sentence."""
+    return parse_quantity(text, DURATION_UNITS, "500 ms")
 
 
 def bind(function: Function, node: Call) -> dict[str, Node]:

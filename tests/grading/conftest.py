@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.grading.facts import Fault, Frames
+from app.grading.facts import Disk, Event, Fault, Frames, Memory, Network, Walks
 
 FAULT: Fault = {
     "cause": "load guest-page fault",
@@ -43,7 +43,7 @@ class RecordedFacts:
     def history(self, vm: str) -> str:
         return self.console(vm)
 
-    def exits(self, vm: str, reason: str = "") -> int:
+    def exits(self, vm: str, reason: str = "", last: str = "") -> int:
         counts = {"sbi": 20, "timer": 1} if vm == "a" else {}
         return counts.get(reason, 0) if reason else sum(counts.values())
 
@@ -64,6 +64,68 @@ class RecordedFacts:
 
     def idle_ms(self, vm: str) -> float:
         return 0.0
+
+    def exit_ms(self, vm: str, reason: str = "") -> float:
+        return 0.2
+
+    def cpu_share(self, vm: str, last: str) -> float:
+        return 0.75 if vm == "a" else 0.25
+
+    def steal(self, vm: str, last: str) -> float:
+        return 0.5
+
+    def idle_share(self, vm: str, last: str) -> float:
+        return 0.0
+
+    def measured(self, vm: str, signal: str, last: str) -> float:
+        return 12.0
+
+    def samples(self, vm: str, signal: str, last: str) -> list[float]:
+        return [10.0, 14.0]
+
+    def events(self, kind: str, vm: str = "") -> list[Event]:
+        return [{"kind": kind, "vm": vm, "reason": "running", "text": "VM a runs", "at_ms": 1.0}]
+
+    def memory(self, vm: str) -> Memory:
+        return {
+            "kib": 1024,
+            "resident_kib": 512,
+            "shared_kib": 0,
+            "swapped_kib": 0,
+            "balloon_kib": 0,
+            "swapped_in": 0,
+            "swapped_out": 0,
+        }
+
+    def host_free_kib(self) -> int:
+        return 4096
+
+    def disk(self, vm: str) -> Disk:
+        return {"reads": 1, "writes": 2, "flushes": 0, "errors": 0, "read_kib": 1, "written_kib": 1}
+
+    def network(self, vm: str) -> Network:
+        return {"sent": 3, "received": 2, "dropped": 0}
+
+    def walks(self, vm: str) -> Walks:
+        return {"references": 100, "tlb_misses": 9}
+
+    def paging(self, vm: str) -> str:
+        return "nested"
+
+    def instructions(self, vm: str) -> int:
+        return 1000
+
+    def scheduler(self) -> str:
+        return "credit"
+
+    def weight(self, vm: str) -> int:
+        return 256
+
+    def cap(self, vm: str) -> int:
+        return 0
+
+    def snapshots(self, vm: str) -> list[str]:
+        return ["before"]
 
     def timeslice_us(self) -> int:
         return self.timeslice

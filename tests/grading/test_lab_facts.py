@@ -8,6 +8,7 @@ from app.grading import grade
 from app.grading.attempt import Attempt
 from app.grading.lab_facts import LabFacts
 from app.lessons import Lesson, load_lesson
+from app.lessons.evaluate import NoValue
 from app.lessons.facts import FUNCTIONS, RECORDS, STATES
 from app.paths import lessons_dir
 
@@ -99,12 +100,20 @@ def test_grading_changes_nothing(wall: Attempt) -> None:
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_a_vm_that_is_not_there_is_no_error(name: str, wall: Attempt) -> None:
     function = FUNCTIONS[name]
-    arguments = {item.name: "nobody" for item in function.parameters if not item.optional}
+    chosen = {"kind": "state", "signal": "cpu", "last": "1 ms"}
+    arguments = {
+        item.name: chosen.get(item.name, "nobody") for item in function.parameters if not item.optional
+    }
+    if name == "events":
+        arguments["vm"] = "nobody"
     found = getattr(facts_of(wall), name)(**arguments)
-    kinds = {"text": str, "int": int, "double": float, "bool": bool, "list": list, "frames": dict}
-    assert isinstance(found, kinds[function.result.name])
-    if function.parameters:
-        assert found in ("", 0, [], "undefined", False) or not found["unchanged"]
+    kinds = {"text": str, "int": int, "double": float, "bool": bool, "list": list}
+    assert isinstance(found, kinds.get(function.result.name, dict))
+    if isinstance(found, dict):
+        assert set(found) == set(RECORDS[function.result.name])
+        assert not any(found.values())
+    elif function.parameters:
+        assert found in ("", 0, [], "undefined", False)
 
 
 def test_records_have_the_fields_of_the_vocabulary(wall: Attempt) -> None:
@@ -132,3 +141,33 @@ def assert_graded(lesson: Lesson, attempt: Attempt) -> None:
     results = grade(lesson, attempt.lab, attempt.answers)
     assert [result.id for result in results] == [check.id for check in lesson.checks]
     assert not any(result.passed for result in results if result.id == "untouched")
+
+
+SHARING = {"verb": "set_host", "pcpus": 1}
+
+
+def test_windows_look_at_the_time_that_they_are_given(engine: Any) -> None:
+    attempt = Attempt(load_lesson(lessons_dir() / "01-first-virtual-machine"), engine)
+    lab = attempt.lab
+    lab.apply(SHARING)
+    lab.apply({"verb": "start", "vm": "b"})
+    attempt.run(40_000_000)
+    assert facts_of(attempt).cpu_share("b", "30 ms") > 0.95
+    lab.apply({"verb": "define", "name": "d", "memory": "1 MiB", "program": "busy.s"})
+    lab.apply({"verb": "start", "vm": "d"})
+    attempt.run(60_000_000)
+    facts = facts_of(attempt)
+    shares = [facts.cpu_share(vm, "50 ms") for vm in ("b", "d")]
+    assert all(0.4 < share < 0.55 for share in shares)
+    assert 0.4 < facts.steal("b", "50 ms") < 0.6
+    assert facts.cpu_share("b", "100 ms") > shares[0] + 0.1
+    assert facts.idle_share("b", "50 ms") == 0
+    assert facts.measured("b", "cpu", "50 ms") == pytest.approx(100 * shares[0])
+    assert len(facts.samples("b", "cpu", "50 ms")) in (5, 6)
+    assert 0 < facts.exits("b", "budget", last="50 ms") < facts.exits("b", "budget")
+    assert facts.exit_ms("b", "budget") > 0
+    assert [event["reason"] for event in facts.events("state", "d")][-1] == "running"
+    with pytest.raises(
+        NoValue, match="the lab has run for 100 ms of virtual time, and this looks at the last 1 s"
+    ):
+        facts.cpu_share("b", "1 s")

@@ -1,10 +1,16 @@
 """A check result says in words what was expected, what was found, why it matters and what to do."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from app.grading.results import grade_check
+from app.grading import after_tries
+from app.grading.results import grade_check, grade_facts
+from app.lessons import load_lesson
 from app.lessons.expression import parse
-from app.lessons.model import Check
+from app.lessons.model import Check, DeclineTable, Lesson, Partial
+from app.paths import lessons_dir
 from tests.grading.conftest import RecordedFacts
 
 
@@ -76,6 +82,21 @@ def test_a_passed_check_earns_its_points(facts: RecordedFacts) -> None:
             ),
         ),
         (
+            'exits("a", reason="sbi").count <= 10',
+            "the number of sbi exits of VM a is at most 10",
+            "the number of sbi exits of VM a is 20",
+        ),
+        (
+            'cpu_share("a", last="1s") / cpu_share("b", last="1s") <= 2.1',
+            'cpu_share("a", last="1s") / cpu_share("b", last="1s") is at most 2.1',
+            'cpu_share("a", last="1s") / cpu_share("b", last="1s") is 3',
+        ),
+        (
+            'steal("a", last="100 ms") < 0.1',
+            "the steal time of VM a in the last 100 ms, as a share is less than 0.1",
+            "the steal time of VM a in the last 100 ms, as a share is 0.5",
+        ),
+        (
             'run_ms("a") > 10',
             "the run time of VM a in ms is more than 10",
             "the run time of VM a in ms is 2.5",
@@ -94,3 +115,65 @@ def test_a_failed_check_speaks_in_sentences(
 def test_a_long_console_is_shortened(facts: RecordedFacts) -> None:
     facts.console = lambda vm: "x" * 100_000  # type: ignore[method-assign]
     assert len(graded('console("a").contains("Hello")', facts).actual) < 250
+
+
+def a_lesson(checks: tuple[Check, ...]) -> Lesson:
+    lesson = load_lesson(lessons_dir() / "02-the-wall")
+    return replace(lesson, checks=checks)
+
+
+def check(name: str, expect: str, points: int = 4, **more: Any) -> Check:
+    return Check(name, name.title(), points, parse(expect), "because", "do this", **more)
+
+
+def test_a_part_earns_a_part(facts: RecordedFacts) -> None:
+    parts = (
+        Partial(parse("pcpus() == 9"), 3, "three"),
+        Partial(parse("pcpus() == 2"), 1, "two pCPUs at least"),
+    )
+    result = grade_check(check("x", "pcpus() == 4", partial=parts), facts)
+    assert (result.status, result.passed, result.earned, result.note) == (
+        "partial",
+        False,
+        1,
+        "two pCPUs at least",
+    )
+    assert grade_check(check("x", "pcpus() == 2", partial=parts), facts).earned == 4
+
+
+def test_a_check_waits_for_those_that_it_needs(facts: RecordedFacts) -> None:
+    checks = (check("first", "pcpus() == 4"), check("second", "pcpus() == 2", needs=("first",)))
+    first, second = grade_facts(a_lesson(checks), facts)
+    assert (first.status, second.status, second.earned) == ("failed", "waiting", 0)
+    assert second.actual == 'not looked at until this has passed: "First"'
+
+
+def test_a_hidden_check_tells_nothing_until_it_passes(facts: RecordedFacts) -> None:
+    shown = grade_check(check("x", "pcpus() == 4", hidden=True), facts).for_student()
+    assert shown["title"] == "X"
+    assert "pCPU" not in str(shown)
+    assert "do this" not in str(shown)
+    assert "pCPUs" in str(grade_check(check("x", "pcpus() == 2", hidden=True), facts).for_student())
+
+
+def test_failed_tries_cost_points_and_waiting_costs_none(facts: RecordedFacts) -> None:
+    declining = check("x", "pcpus() == 2", declines=DeclineTable(after=1, by=2, least=1))
+    lesson = a_lesson((declining,))
+    results = grade_facts(lesson, facts)
+    failed, waiting, passed = {"x": "failed"}, {"x": "waiting"}, {"x": "passed"}
+
+    def earned(*earlier: dict[str, str]) -> int:
+        return after_tries(lesson, results, earlier)[0].earned
+
+    assert earned() == earned(failed) == earned(waiting, waiting, failed) == 4
+    assert earned(failed, failed) == 2
+    assert earned(*[failed] * 9) == 1
+    assert earned(failed, passed, failed, failed) == 4
+    assert "worth less after 2 failed tries" in after_tries(lesson, results, [failed, failed])[0].note
+
+
+def test_a_check_may_be_tried_only_so_often(facts: RecordedFacts) -> None:
+    lesson = a_lesson((check("x", "pcpus() == 2", tries=2),))
+    results = grade_facts(lesson, facts)
+    assert after_tries(lesson, results, [{"x": "failed"}])[0].earned == 4
+    assert after_tries(lesson, results, [{"x": "failed"}] * 2)[0].earned == 0

@@ -20,6 +20,8 @@ from app.web.store.database import Database
 from app.workers.record import PAUSED, LabRecord, ProgramText
 from emulator.lab import LogEntry
 
+TRIES_KEPT = 200
+
 
 @dataclass(frozen=True, slots=True)
 class LabRow:
@@ -234,6 +236,18 @@ class LabStore:
                 )
             )
 
+    def earlier_tries(self, lab: str) -> list[dict[str, str]]:
+        """Return check id -> status for each look at the checks, oldest first, the newest 200 at most.
+
+        Looking twice at the same instant is one try.
+        """
+        columns = schema.check_result.c
+        query = select(columns.generation, columns.position, columns.results).where(columns.lab == lab)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(columns.id.desc()).limit(TRIES_KEPT)).all()
+        tries = {(row.generation, row.position): _statuses(row.results) for row in reversed(rows)}
+        return list(tries.values())
+
     def last_results(self, lab: str) -> dict[str, Any] | None:
         """Return the outcome of the latest check."""
         columns = schema.check_result.c
@@ -296,6 +310,11 @@ class LabStore:
                     at=self._now(),
                 )
             )
+
+
+def _statuses(results: str) -> dict[str, str]:
+    checks: list[dict[str, Any]] = json.loads(results)["checks"]
+    return {check["id"]: check.get("status", "passed" if check["passed"] else "failed") for check in checks}
 
 
 def _beginning(beginning: Beginning) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""What failed tries cost: a check may allow only so many, and be worth less after some.
+
+A try is one look at the checks. It counts for a check if the check was looked at (was not waiting for
+another) and had not passed before. What was once earned is not lost by later tries.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from app.grading.results import CheckResult
+from app.lessons.model import Check, Lesson
+
+Earlier = Sequence[Mapping[str, str]]
+"""For each earlier try, oldest first: check id -> status."""
+
+
+def after_tries(lesson: Lesson, results: Sequence[CheckResult], earlier: Earlier) -> list[CheckResult]:
+    """Return the results with the points that are left after the tries before."""
+    checks = {check.id: check for check in lesson.checks}
+    return [_left(checks[result.id], result, _failures(result.id, earlier)) for result in results]
+
+
+def _failures(check: str, earlier: Earlier) -> int:
+    """Return how often a check failed before it first passed."""
+    failures = 0
+    for statuses in earlier:
+        status = statuses.get(check, "waiting")
+        if status == "passed":
+            break
+        failures += status != "waiting"
+    return failures
+
+
+def _left(check: Check, result: CheckResult, failures: int) -> CheckResult:
+    if not result.earned:
+        return result
+    if check.tries is not None and failures >= check.tries:
+        note = f"all {check.tries} tries are used: no points any more"
+        return replace(result, earned=0, note=_also(result, note))
+    if check.declines is None:
+        return result
+    cost = max(0, failures - check.declines.after) * check.declines.by
+    earned = min(result.earned, max(check.declines.least, result.earned - cost))
+    if earned == result.earned:
+        return result
+    return replace(result, earned=earned, note=_also(result, f"worth less after {failures} failed tries"))
+
+
+def _also(result: CheckResult, note: str) -> str:
+    return f"{result.note}; {note}" if result.note else note
