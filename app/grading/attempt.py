@@ -27,8 +27,13 @@ class Attempt:
         """Return the answers given so far, by question."""
         return dict(self.lab.answers)
 
-    def follow(self, script: Script, progress: Progress | None = None) -> None:
-        """Do the steps of a script; raise LessonError at the step that cannot be done."""
+    def follow(
+        self, script: Script, progress: Progress | None = None, after: Callable[[], object] | None = None
+    ) -> None:
+        """Do the steps of a script, calling `after` behind each.
+
+        Raise LessonError at a step that cannot be done.
+        """
         for number, step in enumerate(script.steps):
             if progress:
                 progress(f"step {number + 1} of {len(script.steps)}", number / len(script.steps))
@@ -36,6 +41,8 @@ class Attempt:
                 self._do(script, step)
             except LabError as error:
                 raise script.error(step, str(error)) from error
+            if after:
+                after()
 
     def run(self, duration_ns: int) -> None:
         """Let virtual time pass."""
