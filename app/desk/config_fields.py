@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from app.desk.config_form import Field, Group, Table, flat
 from app.workers.protocol import JsonObject
 from emulator.hypervisor.costs import DEFAULTS
-from emulator.hypervisor.memory.ballooning import BALLOON_POLICIES
-from emulator.hypervisor.memory.replacement import REPLACEMENTS
+from emulator.hypervisor.memory.custom import BALLOON_POLICIES, REPLACEMENTS
 from emulator.lab.config import MAX_VMS, HostConfig, VmConfig
 from emulator.lab.cpu import SCHEDULER_TITLES
 
