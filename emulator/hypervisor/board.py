@@ -88,9 +88,17 @@ class VmBoard:
     """The devices of one VM. `deadline` is when one of them does something by itself, in cycles."""
 
     def __init__(
-        self, hypervisor: Hypervisor, vm: Vm, stop: Callable[[int], None], reset: Callable[[], None]
+        self,
+        hypervisor: Hypervisor,
+        vm: Vm,
+        harts: int,
+        stop: Callable[[int], None],
+        reset: Callable[[], None],
     ) -> None:
-        """Power on; `stop(code)` and `reset()` are what the test finisher does."""
+        """Power on, with wires to the first `harts` vCPUs.
+
+        `stop(code)` and `reset()` are what the test finisher does.
+        """
         self._hypervisor = hypervisor
         self._vm = vm
         self._memory = GuestMemory(hypervisor, vm)
@@ -99,13 +107,13 @@ class VmBoard:
         self.card: VirtioNetwork | None = None
         self.generation: VmGenId | None = None
         self.bus = Bus()
-        self._lines = [False] * vm.settings.vcpus
+        self._lines = [False] * harts
         self._power_pressed = False
         self._attach(Finisher(stop, reset))
 
     def _attach(self, finisher: Finisher) -> None:
         vm, bus = self._vm, self.bus
-        self.plic = Plic(vm.settings.vcpus, self._set_line)
+        self.plic = Plic(len(self._lines), self._set_line)
         self.uart = Uart(self._print, self.plic.source(UART_IRQ), vm.console.input)
         self.rtc = Rtc(EPOCH_NS, self._now_ns, self.plic.source(RTC_IRQ))
         bus.attach(FINISHER, finisher)
@@ -240,6 +248,11 @@ class VmBoard:
         self.plic.drive_lines()
 
     # Wires
+
+    @property
+    def harts(self) -> int:
+        """How many vCPUs have wires: those that the VM was started with."""
+        return len(self._lines)
 
     def wires(self) -> Plain:
         """Return the levels of the wires between devices and vCPUs, as plain data."""

@@ -50,6 +50,7 @@ REGISTERS = tuple(
 )
 COUNTS = dict(HART.fields)
 MAX_REGISTER = 1 << 64
+MAX_WIRED = 8
 
 
 class ImageError(VmLabError):
@@ -253,7 +254,7 @@ def _put_state(hypervisor: Hypervisor, vm: Vm, image: VmImage) -> None:
     if image.pages is None:
         return
     vm.vcpus = [Vcpu(vm, index) for index in range(len(state["vcpus"]))]
-    vm.board = lifecycle.new_board(hypervisor, vm)
+    vm.board = lifecycle.new_board(hypervisor, vm, _harts_wired(state))
     wanting = [
         vcpu
         for vcpu, one in zip(vm.vcpus, state["vcpus"], strict=True)
@@ -265,6 +266,14 @@ def _put_state(hypervisor: Hypervisor, vm: Vm, image: VmImage) -> None:
         vm.lifecycle = image.lifecycle
         for vcpu in wanting:
             hypervisor.wake(vcpu, now)
+
+
+def _harts_wired(state: Plain) -> int:
+    """Return how many vCPUs have wires: those that were added since the VM was started have none."""
+    wired = len(decode(state["wires"]["lines"], list[bool], "wires.lines"))
+    if not 0 < wired <= MAX_WIRED:
+        raise PlainError(f"wires.lines has {wired} elements; expected 1 to {MAX_WIRED}")
+    return wired
 
 
 def _put_vcpu(hypervisor: Hypervisor, vcpu: Vcpu, state: Plain, now: int) -> bool:

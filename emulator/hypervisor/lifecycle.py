@@ -284,11 +284,12 @@ def _boot(hypervisor: Hypervisor, vm: Vm) -> None:
     hypervisor.wake(vm.vcpus[0], hypervisor.now)
 
 
-def new_board(hypervisor: Hypervisor, vm: Vm) -> VmBoard:
-    """Return devices as they are at power-on."""
+def new_board(hypervisor: Hypervisor, vm: Vm, harts: int = 0) -> VmBoard:
+    """Return devices as they are at power-on, with wires to so many vCPUs, all if none are given."""
     return VmBoard(
         hypervisor,
         vm,
+        harts or vm.settings.vcpus,
         lambda code: _stop(hypervisor, vm, code),
         lambda: system_reset(hypervisor, vm, restart_wanted=True),
     )

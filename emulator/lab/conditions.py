@@ -30,7 +30,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
-from emulator.hypervisor.vm import ACTIVE
+from emulator.hypervisor.vm import ACTIVE, HOLDS_MEMORY
 from emulator.lab import debugging
 from emulator.lab.errors import LabError
 from emulator.lab.observation import VmState
@@ -58,8 +58,11 @@ Condition = Mapping[str, Any]
 Watch = Callable[[Vcpu, str], bool]
 
 
-def check(lab: Lab, condition: Condition) -> None:
-    """Raise LabError if `condition` is none, or names a VM that does not exist."""
+def check(lab: Lab, condition: Condition, past: bool = False) -> None:
+    """Raise LabError if `condition` is none, or names a VM that does not exist.
+
+    Unless it is about the `past`, a VM that has to execute something must be on its way.
+    """
     kind = condition.get("kind")
     if not isinstance(kind, str) or kind not in FIELDS:
         hint = nearest(str(kind), list(FIELDS)) or f"; kinds are {', '.join(FIELDS)}"
@@ -78,12 +81,12 @@ def check(lab: Lab, condition: Condition) -> None:
             f"state is {condition.get('state')!r}; must be one of {', '.join(get_args(VmState))}", "state"
         )
     if kind == "instruction" and ("vm" in condition or "address" in condition):
-        _vcpu(lab, condition)
+        _vcpu(lab, condition, past)
     if kind == "breakpoint":
-        _vcpu(lab, condition)
+        _vcpu(lab, condition, past)
         _number(condition, "address")
     if kind == "watch":
-        _watchpoint(lab, settled(lab, condition))
+        _watchpoint(lab, settled(lab, condition, past), past)
     for key in ("address", "vcpu"):
         if key in condition:
             _number(condition, key)
@@ -109,19 +112,19 @@ def run_until(lab: Lab, condition: Condition, limit: int) -> bool:
     return _until_exit(lab, _watch_for(lab, condition), limit)
 
 
-def settled(lab: Lab, condition: Condition) -> Condition:
+def settled(lab: Lab, condition: Condition, past: bool = False) -> Condition:
     """Return a condition that means the same at every later position: a watched GVA becomes a GPA.
 
     Raises LabError if the vCPU does not map it.
     """
     if condition.get("kind") != "watch" or _choice(condition, "space", SPACES) != "gva":
         return condition
-    gpa = debugging.guest_physical(lab, _vcpu(lab, condition), _number(condition, "address"))
+    gpa = debugging.guest_physical(lab, _vcpu(lab, condition, past), _number(condition, "address"))
     return {**condition, "space": "gpa", "address": gpa}
 
 
-def _watchpoint(lab: Lab, condition: Condition) -> Watchpoint:
-    vm = _vcpu(lab, condition).vm
+def _watchpoint(lab: Lab, condition: Condition, past: bool = False) -> Watchpoint:
+    vm = _vcpu(lab, condition, past).vm
     length = _number(condition, "length") if "length" in condition else WATCHED_BYTES
     kinds = debugging.KINDS[_choice(condition, "access", tuple(debugging.KINDS))]
     return debugging.range_of(vm, _number(condition, "address"), length, kinds)
@@ -156,11 +159,11 @@ def _number(condition: Condition, key: str) -> int:
     raise LabError(f"{key} is {value!r}; expected a number, e.g. 0x8000_0000", key)
 
 
-def _vcpu(lab: Lab, condition: Condition) -> Vcpu:
+def _vcpu(lab: Lab, condition: Condition, past: bool = False) -> Vcpu:
     """Return the vCPU that a condition names, the first of its VM if it says none."""
     vm = lab.vm(condition.get("vm"))
     index = _number(condition, "vcpu") if "vcpu" in condition else 0
-    if vm.lifecycle not in ACTIVE:
+    if vm.lifecycle not in (HOLDS_MEMORY if past else ACTIVE):
         raise LabError(f"{vm.name} is {vm.state.value}: it executes no instructions", "vm")
     if index >= len(vm.vcpus):
         raise LabError(f"{vm.name} has {len(vm.vcpus)} vCPU(s), numbered from 0; there is no {index}", "vcpu")

@@ -160,10 +160,10 @@ class Recorder(Aside):
         The conditions are those of `run_until` that are instants; it looks back by at most REACH. Raises
         LabError.
         """
-        conditions.check(self.lab, condition)
+        conditions.check(self.lab, condition, past=True)
         if condition["kind"] not in BACK_KINDS:
             raise LabError(f"{condition['kind']} is no instant; kinds are {', '.join(BACK_KINDS)}", "kind")
-        condition = conditions.settled(self.lab, condition)
+        condition = conditions.settled(self.lab, condition, past=True)
         log, now = self._log(), self.lab.position
         found = self._search(condition, log, now)
         self._go(log, now)

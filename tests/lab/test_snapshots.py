@@ -274,3 +274,19 @@ def test_pages_that_are_absent_or_swapped_out_come_back(engine: Any) -> None:
     lab.apply({"verb": "snapshot_revert", "vm": "a", "name": "s"})
     assert look(lab, "a") == then
     conserved(lab)
+
+
+def test_a_vm_that_was_given_a_vcpu_while_on_is_taken_back_and_cloned(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab("nap", pcpus=1)
+    lab.apply({"verb": "start", "vm": "a"})
+    lab.advance(500_000)
+    lab.apply({"verb": "set_vm", "vm": "a", "vcpus": 3})
+    lab.apply({"verb": "snapshot_create", "vm": "a", "name": "s"})
+    then = look(lab, "a")
+    lab.advance(900_000)
+    lab.apply({"verb": "snapshot_revert", "vm": "a", "name": "s"})
+    assert look(lab, "a") == then
+    lab.apply({"verb": "clone", "vm": "a", "name": "b"})
+    lab.advance(lab.position + 2_000_000)
+    assert len(lab.console("b")) > len(lab.console("a")) / 2
+    assert [len(lab.vm(name).vcpus) for name in "ab"] == [3, 3]
