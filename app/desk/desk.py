@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from app.desk.archives import import_action, require_room
 from app.desk.configuration import changes, config_text, parse_fields
 from app.desk.fragments import Fragments
 from app.desk.problem import Problem, from_refusal, from_user_error
@@ -103,6 +104,7 @@ class Desk:
             "reset": lambda request: self._acted(request, {"verb": "reset_lab"}),
             "answers": self._note_answer,
             "check": self._note_check,
+            "import": self._import,
         }
         if request.path not in posts:
             raise Problem(405, "This needs the server.")
@@ -112,6 +114,8 @@ class Desk:
         if request.path in PAGES:
             value = self._inspect(request.path, request.query)
             return self._show(request, f"labs/_{request.path}.html", request.path, value)
+        if request.path == "export":
+            return Answer(200, "application/json", json.dumps(self._inspect("export", request.query)))
         if request.path == "config":
             return self._show(request, "labs/_config.html", "config", self._config())
         if request.path == "state":
@@ -154,6 +158,11 @@ class Desk:
             done.append(change.action)
         changed = {"actions": done, **self._config(), "state": self._call("state")}
         return self._show(request, "labs/_config.html", "config", changed)
+
+    def _import(self, request: Request) -> Answer:
+        action = import_action(request.fields)
+        require_room(self._lab.log, action)
+        return self._acted(request, action)
 
     def _virsh(self, request: Request) -> Answer:
         line = str(request.fields.get("line", ""))

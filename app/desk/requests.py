@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 # Each is a view of the worker and a template of the same name.
-PAGES = ("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program", "resources")
+PAGES = (
+    *("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program", "resources"),
+    "snapshots",
+)
 NUMBERS = ("vcpus", "pcpus", "vcpu", "ns", "priority")
 
 Form = Literal["fragment", "json", "page"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from app.workers import keeping
 from emulator.errors import VmLabError
 from emulator.lab import Lab
 from emulator.lab.monitoring.export import to_csv, to_prometheus
@@ -135,4 +136,6 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "virsh": _virsh,
     "resources": lambda lab, _: {"storage": lab.storage(), "networks": lab.networks()},
     "metrics": _metrics,
+    "snapshots": lambda lab, _: keeping.snapshots(lab),
+    "export": lambda lab, args: keeping.export(lab, word(args, "vm")),
 }

@@ -47,10 +47,11 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "vmlab-vm", 1
 MAX_ARCHIVE_BYTES = 256 << 20
+BESIDE_MEMORY = 64 << 20  # of what is unpacked: the program, the state
 LIMITS = {
     "config.json": 64 << 10,
     "program": 64 << 20,
-    "state.json": 128 << 20,
+    "state.json": 32 << 20,
     "ram.bin": (PAGE_BYTES + 4) << 18,
     "clusters.bin": (CLUSTER_BYTES + 4) << 18,
 }
@@ -136,7 +137,7 @@ def import_vm(lab: Lab, data: bytes, name: object = None) -> Vm:
 
     Raises LabError, then nothing has changed.
     """
-    members, kind = _members(data)
+    members, kind = _members(data, _room(lab))
     config = _config(members["config.json"], name)
     if config.uuid in map(lab.uuid, lab.hypervisor.vms):
         config = replace(config, uuid="")
@@ -166,7 +167,13 @@ def _generation(data: bytes) -> int:
     return int.from_bytes(hashlib.sha256(data).digest()[:6], "little")
 
 
-def _members(data: bytes) -> tuple[dict[str, bytes], str]:
+def _room(lab: Lab) -> int:
+    """Return how many bytes an archive may unpack to: what host and pools could hold, and the rest."""
+    pools = lab.hypervisor.storage.state.pools.values()
+    return 2 * lab.host_config.memory + sum(pool.capacity for pool in pools) + BESIDE_MEMORY
+
+
+def _members(data: bytes, room: int) -> tuple[dict[str, bytes], str]:
     """Return the checked members, and what kind the program is. Raises ArchiveError."""
     if len(data) > MAX_ARCHIVE_BYTES:
         raise ArchiveError(f"has {len(data)} bytes; at most {MAX_ARCHIVE_BYTES} are read")
@@ -176,6 +183,12 @@ def _members(data: bytes) -> tuple[dict[str, bytes], str]:
             if sorted(names) != sorted(EXPECTED):
                 raise ArchiveError(
                     f"has the members {', '.join(names)[:200]}; expected {', '.join(EXPECTED)}"
+                )
+            # A member ends at the size that its entry declares, so that this holds of what is unpacked, too.
+            unpacked = sum(one.file_size for one in archive.infolist())
+            if unpacked > room:
+                raise ArchiveError(
+                    f"unpacks to {unpacked >> 20} MiB; this host takes at most {room >> 20} MiB"
                 )
             manifest = _manifest(_member(archive, "manifest.json", 64 << 10))
             return {name: _checked(archive, name, manifest) for name in LIMITS}, manifest["program"]

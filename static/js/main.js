@@ -13,6 +13,7 @@ import { startMemory } from "./memory.js";
 import { startProgram } from "./program.js";
 import { startSeparator } from "./separator.js";
 import { startShortcuts } from "./shortcuts.js";
+import { startSnapshots } from "./snapshots.js";
 import { startSteps } from "./steps.js";
 import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme.js";
@@ -28,6 +29,7 @@ function startWorkbench(bench) {
   startExits(lab);
   startProgram(lab);
   startMemory(lab);
+  startSnapshots(lab);
   startHostConsole(lab);
   startConfiguration(lab);
   startTabs(document.getElementById("dock-tabs"));
