@@ -233,6 +233,9 @@ DEVICES = Group(
             (
                 _choice("console", "Console", {"sbi": "SBI calls", "virtio": "virtio, too"}),
                 _switch("rng", "Entropy"),
+                _switch(
+                    "vmgenid", "vmgenid", "a device that tells its guest when it was cloned or taken back."
+                ),
                 _switch("autostart", "Autostart"),
                 Field(
                     "append",
@@ -241,6 +244,7 @@ DEVICES = Group(
                     "of a kernel, like `console=hvc0 quiet`.",
                     "the kernel’s",
                 ),
+                Field("uuid", "UUID", "text", empty="from its name"),
             ),
         ),
     ),
