@@ -14,7 +14,7 @@ class Engine(Protocol):
     A host, its harts and all that a host's record points to lie in memory that `arena` gave.
     """
 
-    def arena(self, size: int) -> Arena:
+    def arena(self, size: int, /) -> Arena:
         """Return zeroed memory that the kernels reach, free again when nobody refers to it."""
         ...
 
