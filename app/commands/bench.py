@@ -36,6 +36,9 @@ def add_parser(subparsers: Subparsers) -> None:
     nested = suites.add_parser("nested", help="Linux under KVM in Linux on the bare machine")
     nested.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
     nested.set_defaults(suite=run_nested)
+    policy = suites.add_parser("policy", help="a call of a scheduler written in Python by a student")
+    policy.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
+    policy.set_defaults(suite=run_policy)
 
 
 def run_core(args: argparse.Namespace) -> int:
@@ -97,6 +100,16 @@ def run_nested(args: argparse.Namespace) -> int:
         raise BenchError(f"bench: {boot.FIRMWARE} is missing; install Debian's package opensbi")
     image = host_image(images.read_image("linux"))
     figures = list(measure(image, COMMAND, HOST_MEMORY_BYTES, load_engine(), boot.FIRMWARE))
+    print(as_json(figures) if args.json else as_table(figures))
+    return 0
+
+
+def run_policy(args: argparse.Namespace) -> int:
+    """Measure what asking a policy costs."""
+    from emulator.bench.figures import as_json, as_table
+    from emulator.bench.policy import figures_of
+
+    figures = figures_of()
     print(as_json(figures) if args.json else as_table(figures))
     return 0
 

@@ -12,6 +12,7 @@ answers and how often it is repeated, which is all that is left of a thousand tu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -19,6 +20,7 @@ from typing import Any, Protocol, cast
 from emulator.errors import VmLabError
 from emulator.hypervisor.scheduler.interface import RunQueue, VcpuInfo
 
+_HEXADECIMAL = re.compile(r"0x[0-9a-f]{1,16}")
 MAX_PERIOD = 8
 FOLD_AT = 64  # answers that are looked at together for repetitions
 MAX_ITEMS = 50_000  # answers written out in one entry
@@ -211,6 +213,7 @@ class Desk:
     until: int = 0
     noted: dict[str, Runs] = field(default_factory=dict[str, Runs])
     count: int = 0  # answers that were given, live or again
+    taken: int = 0  # accesses of guests that an exit handler has answered
     muted: bool = False  # defaults decide
 
     def note(self, method: str, answer: Any) -> Any:
@@ -319,7 +322,16 @@ def _is_target(value: object) -> bool:
     return True
 
 
-_FORMS: dict[str, Callable[[object], bool]] = {"victim": _is_victim, "targets": _is_target}
+def _is_value(value: object) -> bool:
+    return _is_number(value) or (isinstance(value, str) and _HEXADECIMAL.fullmatch(value) is not None)
+
+
+_FORMS: dict[str, Callable[[object], bool]] = {
+    "victim": _is_victim,
+    "targets": _is_target,
+    "read": _is_value,
+    "csr": _is_value,
+}
 
 
 def checked(choices: object) -> dict[str, dict[str, list[Run]]]:

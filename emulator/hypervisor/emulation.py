@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
     from emulator.hypervisor.vcpu import Vcpu
 
+EXACT = 1 << 53
 OPERATIONS = {"csrrw": "write", "csrrs": "set", "csrrc": "clear"}
 
 
@@ -81,6 +82,12 @@ def _answer(desk: Desk, method: str, *question: Any) -> int:
     if desk.live.exits is not None:
         given = getattr(desk.live.exits, method)(*question)
         answer = NOBODY if given is None or given is False else int(given)
-        desk.note(method, answer)
-        return answer
-    return desk.again(method) if desk.has(method) else NOBODY
+        # Beyond 2**53 a number of JSON is not exact everywhere.
+        desk.note(method, answer if answer < EXACT else hex(answer))
+    elif desk.has(method):
+        kept = desk.again(method)
+        answer = int(kept, 16) if isinstance(kept, str) else kept
+    else:
+        return NOBODY
+    desk.taken += answer != NOBODY
+    return answer

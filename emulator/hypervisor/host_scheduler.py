@@ -7,7 +7,7 @@ clock is behind does not run a vCPU before the time that it has already seen. A 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from emulator.hypervisor.caps import Cap
@@ -30,6 +30,8 @@ class HostScheduler:
         self.costs = costs
         self.queue: list[Vcpu] = []
         self.caps: dict[int, Cap] = {}  # by serial number of the VM
+        # Told how long a vCPU that woke has waited for its turn, in cycles: for measuring only.
+        self.wake_watch: Callable[[Vcpu, int], None] | None = None
         self.declined: dict[int, int] = {}  # pCPU -> until when its policy has nobody for it
 
     # Who wants to run
@@ -39,6 +41,7 @@ class HostScheduler:
         self.queue.append(vcpu)
         self._count(vcpu.vm, 1)
         vcpu.info.since = vcpu.since
+        vcpu.info.woken = True
         self.declined.clear()
         self.policy.on_wake(vcpu.info, vcpu.since)
 
@@ -114,6 +117,10 @@ class HostScheduler:
             )
         self.queue.remove(vcpu)
         vcpu.info.last_pcpu = pcpu.index
+        if vcpu.info.woken:
+            vcpu.info.woken = False
+            if self.wake_watch is not None:
+                self.wake_watch(vcpu, max(0, now - vcpu.since))
         pcpu.turn_start = now
         return vcpu
 

@@ -40,6 +40,7 @@ class VcpuView:
     since = property(attrgetter("_info.since"))
     ran = property(attrgetter("_info.ran"))
     last_pcpu = property(attrgetter("_info.last_pcpu"))
+    woken = property(attrgetter("_info.woken"))
     share = property(attrgetter("_info.share"))
 
     def __str__(self) -> str:

@@ -48,6 +48,7 @@ class VcpuInfo:
     since: int = 0  # from when on it has been waiting
     ran: int = 0  # cycles for which it has held a pCPU since its VM was started
     last_pcpu: int | None = None
+    woken: bool = False  # it has not run since it woke
 
     @property
     def share(self) -> int:
