@@ -43,10 +43,10 @@ def _chains(node: Node) -> Iterator[Binary]:
     """Yield each `a && b && c` as a whole."""
     if isinstance(node, Unary) and node.operator == "!":
         return
-    inside = _children(node)
+    inside = list(_children(node))
     if isinstance(node, Binary) and node.operator == "&&":
         yield node
-        inside = (child for operand in _operands(node) for child in _children(operand))
+        inside = _operands(node)
     for child in inside:
         yield from _chains(child)
 

@@ -1,5 +1,6 @@
 """A student does lesson 3, *Three systems, one host*: types into two Linux machines and into Primer."""
 
+import re
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -41,8 +42,11 @@ def test_two_linux_machines_and_primer_run_together_and_answer(
 
     type_into(bench, "primer", "crash null")
     wait_for(bench, "primer", "a null pointer")
+    x, y = the_sum(page)
     type_into(
-        bench, "north", "echo answer $((6*7)) > /dev/vda; ifconfig eth0 10.0.0.1; hostname north; hostname"
+        bench,
+        "north",
+        f"echo answer $(({x}*{y})) > /dev/vda; ifconfig eth0 10.0.0.1; hostname north; hostname",
     )
     wait_for(bench, "north", "\nnorth")
     type_into(bench, "south", "ifconfig eth0 10.0.0.2; ping -c 2 -i 0.1 10.0.0.1")
@@ -51,11 +55,18 @@ def test_two_linux_machines_and_primer_run_together_and_answer(
     until(page, lambda: "answer" not in bench.console("north"), "north is reset")
     wait_for(bench, "north", PROMPTS["north"])
     type_into(bench, "north", "head -n 1 /dev/vda; ifconfig eth0 10.0.0.1")
-    wait_for(bench, "north", "answer 42")
+    wait_for(bench, "north", f"answer {x * y}")
     bench.pause()
     assert [title for title, passed in bench.check().items() if not passed] == []
     bench.picture(screenshots, "three-systems-done")
     assert violations(page, axe_source) == []
+
+
+def the_sum(page: Page) -> tuple[int, int]:
+    """Return the numbers that this student's lesson asks for."""
+    found = re.search(r"\$\(\((\d+)\*(\d+)\)\)", page.locator("article").inner_text())
+    assert found
+    return int(found[1]), int(found[2])
 
 
 def test_typing_is_echoed_at_once(page: Page, linux_image: bytes) -> None:

@@ -40,7 +40,7 @@ def test_a_student_earns_every_check_of_the_lesson(page: Page, screenshots: Path
     bench.press("b", "Run")
     bench.run_for(5)
     bench.wait_state("b", "shut off")
-    assert "Nothing here but my own data." in bench.console("b")
+    assert "finds: Nothing here but my own " in bench.console("b")
 
     attack(bench, "TARGET, 0x80002000", "TARGET, 0x80100000")
     bench.wait_state("b", "crashed")

@@ -1,10 +1,10 @@
 # busy.s: a program that always has something to do.
 #
-# It counts, for ever.  After each 100 000 rounds it prints the number of the vCPU that did the
-# counting.  Two instructions per round at 100 MHz make one digit every 2 ms, if the vCPU has a
+# It counts, for ever.  After each {{ rounds }} rounds it prints the number of the vCPU that did the
+# counting.  Two instructions per round at 100 MHz make one digit every {{ digit }}, if the vCPU has a
 # physical CPU for itself.  Watch the digits come more slowly when it must share.
 
-        .equ    ROUNDS, 100000          # counting rounds per digit
+        .equ    ROUNDS, {{ rounds }}    # counting rounds per digit
 
         .equ    SBI_CONSOLE, 0x4442434E # "DBCN", the debug console
         .equ    CONSOLE_WRITE_BYTE, 2

@@ -1,9 +1,9 @@
 # sleeper.s: a well-behaved program that waits without wasting time.
 #
-# It prints a z, asks to be woken 5 ms later, and sleeps until then.  Most computers spend most
+# It prints a z, asks to be woken {{ nap }} later, and sleeps until then.  Most computers spend most
 # of their lives like this, which is why one physical server can carry so many virtual ones.
 
-        .equ    NAP, 50000              # 5 ms, in ticks of the 10 MHz clock that rdtime reads
+        .equ    NAP, {{ nap_ticks }}    # {{ nap }}, in ticks of the 10 MHz clock that rdtime reads
 
         .equ    SBI_CONSOLE, 0x4442434E # "DBCN", the debug console
         .equ    CONSOLE_WRITE_BYTE, 2

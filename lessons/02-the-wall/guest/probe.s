@@ -110,7 +110,7 @@ build_page_table:
 
         .data
 mine:
-        .ascii  "Nothing here but my own data.   "
+        .ascii  "Nothing here but my own {{ mark }}. "
 
         .bss
         .balign 4096

@@ -30,4 +30,4 @@ asleep:
 
         .data
 secret:
-        .ascii  "The treasure is buried under the third palm tree."
+        .ascii  "The treasure is buried under the {{ number }} {{ tree }} tree."
