@@ -12,6 +12,7 @@ switch belong to the VM.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from emulator.core.csr_bits import VSEI
@@ -49,6 +50,7 @@ from emulator.hypervisor.vm import (
     ENTROPY_SLOT,
     NETWORK_SLOT,
     POWER_IRQ,
+    SLOT_NAMES,
     VMGENID_IRQ,
     Vm,
 )
@@ -131,7 +133,12 @@ class VmBoard:
             if slot in devices:
                 interrupt = self.plic.source(VIRTIO_IRQ + slot)
                 transport = self.virtio[slot] = VirtioMmio(devices[slot], self._memory, interrupt)
+                transport.on_broken = partial(self._broken, SLOT_NAMES[slot])
             bus.attach(VIRTIO + slot * VIRTIO_STRIDE, transport)
+
+    def _broken(self, name: str, why: str) -> None:
+        text = f"the {name} of {self._vm.name} needs a reset by its driver: {why}"
+        self._hypervisor.note_device("device broken", text, self._vm)
 
     def _virtio_devices(self) -> dict[int, VirtioDevice]:
         vm = self._vm

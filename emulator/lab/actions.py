@@ -15,6 +15,7 @@ from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.vm import ON, Vm, VmState
 from emulator.lab.config import LIVE_VM_KEYS, VM_KEYS, HostConfig, VmConfig
+from emulator.lab.device_faults import DEVICE_FAULT_VERBS
 from emulator.lab.errors import LabError
 from emulator.lab.memory_actions import MEMORY_VERBS
 from emulator.lab.memory_config import HOST_MEMORY_KEYS
@@ -243,5 +244,6 @@ VERBS: dict[str, Callable[[Lab, Result], Result]] = {
     **STORAGE_VERBS,
     **NETWORK_VERBS,
     **MEMORY_VERBS,
+    **DEVICE_FAULT_VERBS,
     **POLICY_VERBS,
 }

@@ -35,6 +35,8 @@ def clone(lab: Lab, source: Vm, name: object, linked: bool) -> Vm:
             return realize(lab, config, taken if linked else image.copy_of(lab.hypervisor, taken), source)
     except ImageError as error:
         raise LabError(str(error), "vm") from error
+    except MemoryError as error:
+        raise LabError(f"there is no memory for a clone of {source.name}: delete a snapshot", "vm") from error
 
 
 def _with_own_volume(lab: Lab, source: Vm, config: VmConfig) -> VmConfig:
@@ -66,6 +68,9 @@ def realize(lab: Lab, config: VmConfig, taken: VmImage, source: Vm | None = None
     except (ImageError, AdmissionError) as error:
         drop(lab, vm.name)
         raise LabError(str(error), "vm") from error
+    except MemoryError:
+        drop(lab, vm.name)
+        raise
     return vm
 
 

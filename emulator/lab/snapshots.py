@@ -75,7 +75,10 @@ def create(lab: Lab, vm: Vm, name: object) -> Snapshot:
     if len(tree.all) >= MAX_SNAPSHOTS:
         raise LabError(f"a VM has at most {MAX_SNAPSHOTS} snapshots; delete one first", "name")
     lab.make_room()
-    taken = image.take(lab.hypervisor, vm)
+    try:
+        taken = image.take(lab.hypervisor, vm)
+    except MemoryError as error:
+        raise LabError(f"there is no memory for a snapshot of {vm.name}: delete another", "name") from error
     snapshot = Snapshot(
         name, tree.current, lab.position, lab.now_ns, taken, lab.vm_configs[vm.name], lab.edited.get(vm.name)
     )
@@ -104,11 +107,14 @@ def revert(lab: Lab, vm: Vm, name: object) -> Snapshot:
         require_vm(lab.hypervisor, vm, settings)
     try:
         taken = replace(snapshot.image, settings=settings)
-        # With overcommit, frames may run out on the way.
-        with all_or_nothing(lab) if lab.hypervisor.pager.settings.on_demand else nullcontext():
+        lab.make_room()
+        # What fails on the way (frames with overcommit, this process's memory) must leave the VM as it was.
+        with all_or_nothing(lab) if lab.hypervisor.host.can_hold else nullcontext():
             image.put_back(lab.hypervisor, vm, taken, f"went back to {snapshot.name}")
     except ImageError as error:
         raise LabError(str(error), "vm") from error
+    except MemoryError as error:
+        raise LabError(f"there is no memory to take {vm.name} back: delete a snapshot", "vm") from error
     lab.vm_configs[vm.name] = replace(snapshot.config, name=vm.name, uuid=vm.settings.uuid)
     lab.edited.pop(vm.name, None)
     if snapshot.edited is not None:
@@ -181,7 +187,7 @@ def prune(lab: Lab) -> None:
 
 def state(lab: Lab) -> list[object]:
     """Return what snapshots there are, for the state hash."""
-    trees = sorted(lab.snapshot_trees.items())
+    trees = sorted((serial, tree) for serial, tree in lab.snapshot_trees.items() if tree.all)
     return [
         [serial, tree.current, [[one.name, one.parent, one.position] for one in tree.all.values()]]
         for serial, tree in trees

@@ -81,11 +81,19 @@ class Recorder(Aside):
             return
         self._make_room()
         if lab.hypervisor.host.can_hold:
-            previous = self.checkpoints[-1] if self.checkpoints else None
-            self.checkpoints.append(lab.checkpoint(previous))
+            self._take()
         self._thin()
         self._pages = lab.hypervisor.host.pages_in_use
         self.next_position = lab.position + self.spacing
+
+    def _take(self) -> None:
+        """Take a checkpoint; where this process has no memory for it, do without, and with fewer others."""
+        previous = self.checkpoints[-1] if self.checkpoints else None
+        try:
+            self.checkpoints.append(self.lab.checkpoint(previous))
+        except MemoryError:
+            for _ in range(len(self.checkpoints) // 2):
+                self._drop(1 if len(self.checkpoints) > 1 else 0)
 
     def forget(self) -> None:
         """Let go of all checkpoints: something else needs the room."""

@@ -267,7 +267,11 @@ class Host:
         table = pairs(frames)
         self.engine.hold(self.record, table.buffer_info()[0], 4 * len(table))
         self.flush_fast()
-        return Pages(self, table[1::2])
+        try:
+            return Pages(self, table[1::2])
+        except MemoryError:
+            self.engine.release(self.record, table.buffer_info()[0], 4 * len(table))
+            raise
 
     def adopt(self, frames: Iterable[int], slots: array[int]) -> None:
         """Let frames have the contents of held slots, in this order, without copying them."""

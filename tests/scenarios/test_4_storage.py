@@ -34,7 +34,7 @@ def test_two_guests_over_one_golden_volume(tmp_path: Path) -> None:
     desk.do("vol_upload", volume="golden", offset=61440, data=data)
     for name, program in (("a", "writer"), ("b", "long")):
         desk.do("vol_create", volume=f"{name}-disk", pool="fast", backing="golden")
-        desk.do("define", vm=vm(name, program))
+        desk.lab.apply({"verb": "define", "vm": vm(name, program)})
     assert "it backs a-disk, b-disk" in desk.refused("vol_upload", volume="golden", offset=0, data=data)
     free = pool(desk)["available"]
     desk.do("start", "a")

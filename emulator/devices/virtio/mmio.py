@@ -6,9 +6,10 @@ Left out: shared memory regions, queue reset, the legacy interface.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from emulator.devices.virtio.faults import DeviceFault, meet_fault
 from emulator.devices.virtio.queue import QUEUE_SIZE_MAX, Chain, Memory, QueueBroken, QueueState, Virtqueue
 from emulator.machine.bus import BusFault
 
@@ -79,6 +80,7 @@ class MmioState:
     interrupt: int = 0
     status: int = 0
     generation: int = 0
+    faults: list[DeviceFault] = field(default_factory=list[DeviceFault])
 
 
 @dataclass
@@ -117,6 +119,7 @@ class VirtioMmio:
         self._queues = [Virtqueue(memory) for _ in range(device.queues)]
         self.state = MmioState([queue.state for queue in self._queues], device.state)
         self.broken = ""
+        self.on_broken: Callable[[str], None] = lambda why: None
         device.kick = self.process
         device.config_changed = self._config_changed
         device.driver_features = lambda: self.state.driver_features
@@ -138,6 +141,7 @@ class VirtioMmio:
             self.broken = str(error)
             state.status |= NEEDS_RESET
             self._raise(CONFIG_CHANGE)
+            self.on_broken(self.broken)
 
     def _serve(self, queue: Virtqueue, index: int) -> None:
         if self.device.times_arrivals:
@@ -147,6 +151,11 @@ class VirtioMmio:
             chain = queue.next_chain()
             if chain is None:
                 return
+            fault = meet_fault(self.state.faults) if self.state.faults else None
+            if fault == "stall":
+                return
+            if fault == "break":
+                raise QueueBroken("a fault was injected")
             written = self.device.serve(index, chain)
             if written is None:
                 return
@@ -258,6 +267,9 @@ class VirtioMmio:
         self.broken = ""
         self.device.reset()
         self.state = MmioState(
-            [queue.state for queue in self._queues], self.device.state, generation=self.state.generation
+            [queue.state for queue in self._queues],
+            self.device.state,
+            generation=self.state.generation,
+            faults=self.state.faults,
         )
         self._interrupt(False)
