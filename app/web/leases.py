@@ -8,14 +8,15 @@ transaction. The reply to a submission that was taken over is kept, so that it m
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from app.desk.browser import lend_record
 from app.desk.problem import Problem
-from app.lessons import Course, Lesson, LessonError
+from app.lessons import Course, Lesson
+from app.verify import check_answers
 from app.web.store import LabRow, LabStore, Lease, LeaseChanged, LeaseStore, Reply, Taken
 from app.workers.pool import Pool
 from app.workers.protocol import JsonObject
@@ -297,16 +298,3 @@ def _refused(refusal: JsonObject) -> Problem:
         where=str(refusal["where"]),
         details={"entry": refusal["entry"]},
     )
-
-
-def check_answers(lesson: Lesson, known: Mapping[str, Any], log: Sequence[LogEntry]) -> None:
-    """Raise SubmissionError for an answer that the lesson's questions do not take, unless it is `known`."""
-    for entry in log:
-        action = entry["action"]
-        question, value = action.get("question"), action.get("value")
-        if action["verb"] != "answer" or (isinstance(question, str) and known.get(question) == value):
-            continue
-        try:
-            lesson.question(str(question)).judge(value)
-        except LessonError as error:
-            raise SubmissionError(f"log[{entry['seq'] - 1}].action", str(error), entry["seq"]) from error

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
+from emulator.errors import VmLabError
 from emulator.hypervisor import identity, lifecycle
 from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.costs import Costs
@@ -433,9 +434,14 @@ class Lab:
         lifecycle.require(vm, "start")
         if vm.serial in self.templates:
             raise LabError(f"{vm.name} is a template: clone it, or make it an ordinary VM again", "vm")
-        self._set_program(vm, self.program(vm.name))
-        vm.settings = replace(vm.settings, cpu=self._cpu(self.vm_configs[vm.name]))
-        lifecycle.start(self.hypervisor, vm)
+        before = vm.settings
+        try:
+            self._set_program(vm, self.program(vm.name))
+            vm.settings = replace(vm.settings, cpu=self._cpu(self.vm_configs[vm.name]))
+            lifecycle.start(self.hypervisor, vm)
+        except VmLabError:
+            vm.settings = before
+            raise
 
     def change_program(self, vm: Vm, program: Program) -> bool:
         """Give a VM a program of its own and start it anew if it is on.
@@ -572,6 +578,9 @@ class Lab:
 
     def pcap(self, network: str) -> bytes:
         """Return what was captured in a network, as a pcap file. Raises LabError."""
+        made = network in self.hypervisor.networks.names()
+        if not made and any(network == vm.network for vm in self.vm_configs.values()):
+            return pcap([])  # its switch is made when it is first used; to look at it must change nothing
         return pcap(self.network(network).state.captured)
 
     def network(self, name: str) -> Switch:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from emulator.hypervisor.image import REGISTERS
 from emulator.lab import Lab, LabError
 from emulator.lab.archive import import_vm, save
 from emulator.lab.archive_checks import ArchiveError
@@ -211,3 +212,30 @@ def test_faults_while_writing_a_file_lose_nothing(tmp_path: Path) -> None:
 
     save(path, new, short)
     assert path.read_bytes() == new
+
+
+@pytest.mark.parametrize("value", [(1 << 64) - 1, 1 << 63, 0x5555_5555_5555_5555, 0xF << 60, 7])
+def test_whatever_stands_in_a_register_the_machine_goes_on(lab: Lab, value: int) -> None:
+    """Modes of translation that do not exist, odd addresses, bits of CSRs that are reserved."""
+    archive = lab.export_vm("a")
+
+    def change(members: dict[str, bytes], name: str) -> None:
+        state = json.loads(members["state.json"])
+        registers = state["vcpus"][0]["registers"]
+        held = registers[name]
+        registers[name] = [value] * len(held) if isinstance(held, list) else value
+        members["state.json"] = json.dumps(state).encode()
+
+    for name in REGISTERS:
+        before = lab.state_hash()
+        try:
+            import_vm(lab, rewrite(archive, lambda members, name=name: change(members, name)), "copy")
+        except ArchiveError:
+            assert lab.state_hash() == before
+            continue
+        lab.advance(lab.position + 20_000)
+        lab.registers("copy", 0)
+        lab.walk("copy", 0, 0x8000_0000)
+        if lab.vm("copy").state.value != "shut off":
+            lab.apply({"verb": "destroy", "vm": "copy"})
+        lab.apply({"verb": "undefine", "vm": "copy"})

@@ -3,6 +3,8 @@
 The browser is played by a lab in this process that is made of nothing but what `borrow` has sent.
 """
 
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -294,3 +296,15 @@ def test_nothing_private_of_the_lesson_goes_to_the_browser(student: Student) -> 
     text = student.post("borrow").text
     for secret in ("One and one", "contains", "It prints when it runs", "checks"):
         assert secret not in text
+
+
+def test_a_worker_that_is_killed_meanwhile_changes_nothing(browser: Browser, server: Context) -> None:
+    work(browser.lab)
+    pid = server.pool.pid_of(browser.student.lab)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    response = browser.student.post("submit", **browser.submission(done=True))
+    while response.status_code in (202, 503):
+        response = browser.student.post("submit", **browser.submission(done=True))
+    assert response.status_code == 200, response.text
+    assert hash_of(browser.student) == browser.lab.state_hash()
