@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from emulator.core.csr_bits import VSEI
 from emulator.devices.finisher import Finisher
+from emulator.devices.memory_size import MemorySize
 from emulator.devices.plic import SEI, Plic
 from emulator.devices.rtc import EPOCH_NS, Rtc
 from emulator.devices.uart import Uart
@@ -48,6 +49,7 @@ from emulator.hypervisor.vm import (
     CONSOLE_SLOT,
     DISK_SLOT,
     ENTROPY_SLOT,
+    MEMORY_SIZE_IRQ,
     NETWORK_SLOT,
     POWER_IRQ,
     SLOT_NAMES,
@@ -108,6 +110,7 @@ class VmBoard:
         self.disk: VirtioBlock | None = None
         self.card: VirtioNetwork | None = None
         self.generation: VmGenId | None = None
+        self._memory_size: MemorySize | None = None
         self.bus = Bus()
         self._lines = [False] * harts
         self._power_pressed = False
@@ -126,6 +129,9 @@ class VmBoard:
             generation = identity.generation_of(self._hypervisor.seed, vm)
             self.generation = VmGenId(generation, self.plic.source(VMGENID_IRQ))
             bus.attach(direct_boot.VMGENID, self.generation)
+        if vm.settings.ram.most:
+            self._memory_size = MemorySize(self._sizes, self.plic.source(MEMORY_SIZE_IRQ))
+            bus.attach(direct_boot.MEMORY_SIZE, self._memory_size)
         devices = self._virtio_devices()
         self.virtio: dict[int, VirtioMmio] = {}
         for slot in range(VIRTIO_SLOTS):
@@ -295,11 +301,16 @@ class VmBoard:
         self._hypervisor.print(self._vm, data)
 
     def memory_grew(self) -> None:
-        """Let the balloon take the new pages as well; DMA asks the VM each time."""
+        """Tell the guest, and let the balloon take the new pages as well; DMA asks the VM each time."""
+        if self._memory_size:
+            self._memory_size.grown()
         if BALLOON_SLOT in self.virtio:
             balloon = self.virtio[BALLOON_SLOT].device
             assert isinstance(balloon, VirtioBalloon)
             balloon.own(self._pages())
+
+    def _sizes(self) -> tuple[int, int]:
+        return self._vm.settings.memory, max(self._vm.settings.memory, self._vm.settings.ram.most)
 
     def _pages(self) -> range:
         first = RAM_BASE // PAGE_BYTES

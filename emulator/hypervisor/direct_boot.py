@@ -25,7 +25,7 @@ from emulator.devices.board_tree import (
     wires,
 )
 from emulator.devices.isa_tree import isa_properties
-from emulator.hypervisor.vm import POWER_IRQ, VMGENID_IRQ, VmSettings
+from emulator.hypervisor.vm import MEMORY_SIZE_IRQ, POWER_IRQ, VMGENID_IRQ, VmSettings
 from emulator.isa.extensions import Isa
 from emulator.machine.elf import Segment
 from emulator.machine.fdt import Node, cells64, flatten
@@ -34,7 +34,7 @@ from emulator.state import PAGE_BYTES, RAM_BASE
 
 READ_WRITE = 6
 ENTROPY_BYTES = 32
-VMGENID = 0x10_2000  # behind the clock; QEMU's `virt` has nothing there
+VMGENID, MEMORY_SIZE = 0x10_2000, 0x10_3000  # behind the clock; QEMU's `virt` has nothing there
 KEY_POWER = 116  # Linux's number of the key
 
 
@@ -97,13 +97,17 @@ def device_tree(settings: VmSettings, isa: Isa, initrd: tuple[int, int], entropy
     soc = add_soc(root)
     add_peripherals(soc, plic_wires, settings.occupied_slots())
     if settings.vmgenid:
-        generation = soc.add(
-            f"rng@{VMGENID:x}", compatible="microsoft,vmgenid", reg=cells64(VMGENID, PAGE_BYTES)
-        )
-        generation.properties |= {"interrupt-parent": PLIC_PHANDLE, "interrupts": VMGENID_IRQ}
+        _add_page(soc, f"rng@{VMGENID:x}", "microsoft,vmgenid", VMGENID, VMGENID_IRQ)
+    if settings.ram.most:
+        _add_page(soc, f"memory-size@{MEMORY_SIZE:x}", "vmlab,memory-size", MEMORY_SIZE, MEMORY_SIZE_IRQ)
     button = root.add("buttons", compatible="gpio-keys").add("power", label="power", linux__code=KEY_POWER)
     button.properties |= {"interrupt-parent": PLIC_PHANDLE, "interrupts": POWER_IRQ}
     return flatten(root)
+
+
+def _add_page(soc: Node, name: str, compatible: str, base: int, interrupt: int) -> None:
+    node = soc.add(name, compatible=compatible, reg=cells64(base, PAGE_BYTES))
+    node.properties |= {"interrupt-parent": PLIC_PHANDLE, "interrupts": interrupt}
 
 
 def _add_cpu(cpus: Node, index: int, isa: Isa) -> None:

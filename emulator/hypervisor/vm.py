@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 # Which virtio device is in which slot; the others are empty.
 DISK_SLOT, NETWORK_SLOT, CONSOLE_SLOT, ENTROPY_SLOT, BALLOON_SLOT = range(5)
 SLOT_NAMES = ("disk", "network", "console", "rng", "balloon")  # as in a VM's configuration
-POWER_IRQ, VMGENID_IRQ = 12, 13  # the power button and the generation ID, at the PLIC
+# At the PLIC: the power button, the generation ID, the size of memory.
+POWER_IRQ, VMGENID_IRQ, MEMORY_SIZE_IRQ = 12, 13, 14
 ConsoleKind = Literal["sbi", "virtio"]
 OnFault = Literal["crash", "skip", "inject"]
 Paging = Literal["nested", "shadow"]

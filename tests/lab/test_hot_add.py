@@ -217,3 +217,59 @@ def test_the_balloon_takes_pages_of_the_new_memory(grown_lab: Callable[..., Lab]
     run(lab)
     first = (RAM_BASE >> 12) + GIVEN_FROM
     assert balloon.state.pages == set(range(first, first + 8))
+
+
+# Waits for source 14 of the PLIC; when it comes, fills the new pages and prints a "+" for each.
+TAKER = """
+        li s0, 0x0c000038
+        li t0, 1
+        sw t0, (s0)
+        li s0, 0x0c002080
+        li t0, 1 << 14
+        sw t0, (s0)
+        li s1, 0x0c201004
+        li t0, 1 << 9
+        csrw sie, t0
+        li s2, 0x103000
+        ld s3, (s2)             # bytes now
+wait:   wfi
+        lw s4, (s1)
+        li t0, 14
+        bne s4, t0, wait
+        sw s4, (s1)
+        ld s5, (s2)
+        li s6, 0x80000000
+        add t1, s6, s3
+        add t2, s6, s5
+1:      bgeu t1, t2, 2f
+        sd t1, (t1)
+        li t3, 4096
+        add t1, t1, t3
+        li a0, '+'
+        li a7, 1
+        ecall
+        j 1b
+2:      mv s3, s5
+        j wait
+"""
+
+
+@pytest.mark.parametrize("host", [{}, {"overcommit": 2}], ids=["static", "overcommit"])
+def test_a_guest_that_listens_hears_of_new_memory_and_takes_it(host: dict[str, Any]) -> None:
+    config = LabConfig.from_dict(
+        {"host": HOST | host, "vms": [VM | {"program": "taker", "on_fault": "crash"}]}
+    )
+    lab = Lab(config, {"taker": Program("taker", source=TAKER)}, 1, load_engine())
+    lab.apply({"verb": "start", "vm": "a"})
+    run(lab)
+    assert lab.console("a") == ""
+    add(lab, "192 KiB")
+    run(lab)
+    assert lab.console("a") == "+" * 16
+    add(lab, "256 KiB")
+    run(lab)
+    assert lab.console("a") == "+" * 32
+    assert lab.vm("a").state.value == "idle"
+    assert lab.hypervisor.read_guest(lab.vm("a"), OLD_END, 8) == OLD_END.to_bytes(8, "little")
+    again = Lab.replay(lab.config_at_start, lab.programs, lab.seed, lab.log, lab.position, lab.engine)
+    assert again.state_hash() == lab.state_hash()

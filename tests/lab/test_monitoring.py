@@ -13,6 +13,7 @@ from emulator.lab.monitoring.export import to_csv, to_prometheus
 from emulator.lab.monitoring.signals import SIGNALS
 from emulator.lab.programs import Program
 from emulator.lab.values import ConfigError
+from tests.hypervisor.memory.guests import churn
 
 PROGRAMS = {"spin.s": "1: addi s0, s0, 1\n j 1b", "wait.s": "1: wfi\n j 1b"}
 HUNGRY = {"name": "hungry", "when": "ready > 40 %", "for": "50 ms", "vms": ["web"], "then": {"weight": "x2"}}
@@ -185,3 +186,21 @@ def test_the_prometheus_text_is_what_its_parser_reads() -> None:
     assert all(float(line.rpartition(" ")[2]) >= 0 for line in lines)
     assert text.count("# TYPE vmlab_vcpu_seconds_total counter") == 1
     assert to_prometheus(None).endswith("vmlab_time_seconds 0.0\n")
+
+
+def test_the_working_set_is_what_a_guest_used_where_the_host_looks() -> None:
+    sizes: dict[str, float] = {}
+    for swap in ({}, {"swap": "1 MiB", "swap_policy": "lru", "swap_interval": "1 ms"}):
+        host = {"pcpus": 1, "memory": "1 MiB", "overcommit": 2, **swap}
+        vm = {"name": "web", "program": "churn", "memory": "512 KiB", "autostart": True}
+        lab = Lab(
+            LabConfig.from_dict({"host": host, "vms": [vm]}),
+            {"churn": Program("churn", source=churn(30))},
+            1,
+            load_engine(),
+        )
+        run(lab, 50)
+        values = lab.monitor.samples[-1].values
+        sizes[str(bool(swap))] = values.get(("vmlab_vm_working_set_bytes", (("vm", "web"),)), -1)
+    assert sizes == {"False": -1, "True": 31 * 4096}  # its pages, and the one with its code
+    assert SIGNALS["working-set"].value(lab.monitor.samples[-2], lab.monitor.samples[-1], "web") == 31 * 4096

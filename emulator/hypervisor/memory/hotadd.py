@@ -4,9 +4,9 @@ What is given follows the host's way of giving: under a static partition the new
 with overcommit only their tables are made and a first touch brings the frame. RAM is one range from RAM_BASE,
 so everything that asks whether a GPA is RAM sees the new end from the next instruction on.
 
-Nobody tells the guest: the device tree in its memory stays the one of its start. Left out: taking memory away
-again (that is the balloon's work) and a device that announces what is new, such as virtio-mem (Virtio 1.2,
-section 5.15).
+A guest hears of it from a device of ours (`devices.memory_size`), at 0x103000 of every VM that has a `most`.
+Left out: taking memory away again (that is the balloon's work), and virtio-mem (Virtio 1.2, section 5.15),
+without which Linux does not use what is new: its device tree stays the one of its start.
 """
 
 from __future__ import annotations

@@ -105,6 +105,12 @@ def _resident(lab: Lab) -> Reading:
         yield _of_vm(vm), vm.backing.resident * PAGE_BYTES
 
 
+def _working_set(lab: Lab) -> Reading:
+    if "age" in lab.hypervisor.daemon.chores:  # else nobody looks
+        for vm in _on(lab):
+            yield _of_vm(vm), vm.backing.used * PAGE_BYTES
+
+
 def _balloon(lab: Lab) -> Reading:
     for vm in _on(lab):
         yield _of_vm(vm), balloon_pages(vm) * PAGE_BYTES
@@ -150,6 +156,12 @@ METRICS = (
     Metric("vmlab_vcpu_instructions_total", "counter", "Instructions a vCPU has retired.", _instructions),
     Metric("vmlab_vm_exits_total", "counter", "VM exits by reason.", _exits),
     Metric("vmlab_vm_memory_bytes", "gauge", "Memory that a VM was given.", _memory),
+    Metric(
+        "vmlab_vm_working_set_bytes",
+        "gauge",
+        "Memory that a VM used in the last interval in which the host looked at A bits.",
+        _working_set,
+    ),
     Metric("vmlab_vm_resident_bytes", "gauge", "Memory of a VM with host frames behind it.", _resident),
     Metric("vmlab_vm_balloon_bytes", "gauge", "Memory that a VM's guest has given back.", _balloon),
     Metric("vmlab_disk_operations_total", "counter", "Requests that a disk has answered.", _disk_operations),

@@ -71,6 +71,9 @@ SIGNALS: Mapping[str, Signal] = {
     "exits": Signal("/s", "VM exits in a second", _rate("vmlab_vm_exits_total")),
     "instructions": Signal("/s", "instructions in a second", _rate("vmlab_vcpu_instructions_total")),
     "resident": Signal("B", "its memory with host frames behind it", _gauge("vmlab_vm_resident_bytes")),
+    "working-set": Signal(
+        "B", "memory it used in the last swap_interval", _gauge("vmlab_vm_working_set_bytes")
+    ),
     "balloon": Signal("B", "memory its guest has given back", _gauge("vmlab_vm_balloon_bytes")),
     "read": Signal("B/s", "bytes read from its disk in a second", _rate(DISK_BYTES, operation="read")),
     "written": Signal("B/s", "bytes written in a second", _rate(DISK_BYTES, operation="write")),
