@@ -18,7 +18,7 @@ from emulator.errors import VmLabError
 
 MAGIC = b"\0asm\1\0\0\0"
 CUSTOM, TYPE, IMPORT, FUNCTION, EXPORT, CODE, DATA = 0, 1, 2, 3, 7, 10, 11
-_NAMES = {4: "table", 5: "memory", 6: "global", 8: "start", 9: "element", 13: "tag"}
+_NAMES = {7: "export", 4: "table", 5: "memory", 6: "global", 8: "start", 9: "element", 13: "tag"}
 _SEGMENT_INFO, _SYMBOLS = 5, 8
 _SYMBOL_FUNCTION, _SYMBOL_DATA, _SYMBOL_GLOBAL, _SYMBOL_SECTION, _SYMBOL_TABLE = 0, 1, 2, 3, 5
 _UNDEFINED, _EXPLICIT_NAME = 0x10, 0x40
@@ -274,6 +274,8 @@ def _imports(imports: Iterable[_Import], name: str) -> Iterator[bytes]:
     for one in imports:
         if one.kind == _IMPORT_FUNCTION:
             raise SideModuleError(f"{name}: undefined function `{one.name}`; expected none")
+        if one.module != "env":
+            raise SideModuleError(f"{name}: needs `{one.name}` of `{one.module}`; only `env` is there")
         # An object calls the memory of the program that loads it __linear_memory.
         known = "memory" if one.kind == _IMPORT_MEMORY else one.name
         yield _string("env") + _string(known) + bytes([one.kind]) + one.rest

@@ -1,0 +1,62 @@
+"""Native, plain Python and WebAssembly kernels take every lesson to the same states and the same grade."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.lessons import Lesson, LessonErrors, load_lesson
+from app.lessons.course import lesson_directories
+from app.paths import lessons_dir
+from emulator.build.wasm_engine import load_core
+from tests.conftest import lack
+from tests.differential import lesson_states
+from tests.differential.lesson_states import early, solved
+
+
+@pytest.fixture(scope="module")
+def wasm() -> Any:
+    """The WebAssembly kernels."""
+    return load_core()
+
+
+def load(path: Path) -> Lesson:
+    """Return a lesson; skip the test if it waits for a guest."""
+    try:
+        return load_lesson(path)
+    except LessonErrors as errors:
+        if errors.waits_for_guests:
+            lack(str(errors))
+        raise
+
+
+def plain_hash(path: Path, log: list[Any], project: Path) -> str:
+    """Return what `early` gives in a process without compiled kernels."""
+    done = subprocess.run(
+        [sys.executable, "-m", lesson_states.__name__, str(path)],
+        cwd=project,
+        env={**os.environ, "VMLAB_JIT": "0"},
+        input=json.dumps(log),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("path", lesson_directories(lessons_dir()), ids=lambda path: path.name)
+def test_every_engine_does_the_lesson_alike(path: Path, engine: Any, wasm: Any, project: Path) -> None:
+    lesson = load(path)
+    attempt, found = solved(lesson, engine)
+    assert solved(lesson, wasm)[1] == found
+    log = list(attempt.lab.log)
+    expected = early(lesson, log, engine)
+    assert early(lesson, log, wasm) == expected
+    # Plain Python takes minutes to put Linux into memory, byte by byte.
+    if "linux" not in lesson.programs:
+        assert plain_hash(path, log, project) == expected
