@@ -1,7 +1,10 @@
 // Bundles our scripts and styles with their npm dependencies. Usage: node build.mjs OUTDIR
+// OUTDIR/python.zip, if it is there, is the Python that runs in the browser, and gets bytecode.
 // Lazy `import()` in main.js becomes a chunk of its own, so a page without a console or an editor loads neither.
-import { cpSync, existsSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
+import { bytecode } from "./bytecode.mjs";
+import { SITE } from "./js/engine/python.js";
 
 const outdir = process.argv[2];
 if (!outdir) throw new Error("usage: node build.mjs OUTDIR");
@@ -11,6 +14,7 @@ const alone = { bundle: true, format: "esm", target: ["es2022"], minify: true, s
 const PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json"];
 
 await build({ ...alone, entryPoints: { worker: "js/engine/worker.js" }, outdir: `${outdir}/engine` });
+await build({ ...alone, entryPoints: { "service-worker": "js/service_worker.js" }, outdir });
 for (const name of PYODIDE) cpSync(`node_modules/pyodide/${name}`, `${outdir}/engine/pyodide/${name}`);
 await build({
   entryPoints: ["js/main.js", "css/main.css"],
@@ -31,3 +35,5 @@ await build({
   logLevel: "warning",
 });
 if (existsSync("img")) cpSync("img", `${outdir}/img`, { recursive: true });
+const modules = `${outdir}/python.zip`;
+if (existsSync(modules)) writeFileSync(`${outdir}/engine/bytecode.zip`, await bytecode(readFileSync(modules), SITE));

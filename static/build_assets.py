@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 DIST = HERE / "dist"
 STAMP = DIST / "stamp"
 MODULES = HERE / "node_modules"
-SOURCES = ("package.json", "package-lock.json", ".npmrc", "build.mjs", "js", "css", "img")
+SOURCES = ("package.json", "package-lock.json", ".npmrc", "build.mjs", "bytecode.mjs", "js", "css", "img")
 
 
 class AssetError(Exception):
@@ -43,6 +43,16 @@ def core_module() -> Path:
     finally:
         sys.path.pop(0)
     return core_module(_tell_once())
+
+
+def python_archive() -> bytes:
+    """Return the archive of Python modules that run in the browser."""
+    sys.path.insert(0, str(HERE.parent))
+    try:
+        from app.desk.archive import python_archive
+    finally:
+        sys.path.pop(0)
+    return python_archive().data
 
 
 def _tell_once() -> Callable[[str, float], None]:
@@ -119,7 +129,10 @@ def build() -> bool:
     install_modules(npm, environment)
     fresh, old = HERE / f"dist.{os.getpid()}", HERE / f"dist.{os.getpid()}.old"
     try:
+        fresh.mkdir()
+        (fresh / "python.zip").write_bytes(python_archive())
         run([*node, "build.mjs", fresh.name], environment)
+        (fresh / "python.zip").unlink()
         (fresh / "engine" / "core.wasm").write_bytes(core)
         (fresh / "stamp").write_text(wanted)
         if DIST.exists():

@@ -98,14 +98,6 @@ def answer(lab: str) -> ResponseReturnValue:
     return _done(row, given, "labs/_answer.html", "answer")
 
 
-@blueprint.get("/answers")
-def verdict(lab: str) -> ResponseReturnValue:
-    """Show what the recorded answer to a question was worth: an answer given offline is judged so."""
-    row = own_lab(lab)
-    given = context().work.given(row, request.args.get("question", ""))
-    return _show(row, "labs/_answer.html", "answer", given)
-
-
 @blueprint.get("/metrics")
 def metrics(lab: str) -> ResponseReturnValue:
     """Return what the lab measures now, for Prometheus."""

@@ -61,6 +61,8 @@ def set_headers(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = policy
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.path == "/static/service-worker.js":
+        response.headers["Service-Worker-Allowed"] = "/"
     if request.endpoint == "static":
         response.headers["Cache-Control"] = IMMUTABLE if _never_changes(request.path) else "no-cache"
     else:

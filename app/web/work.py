@@ -187,18 +187,6 @@ class LabWork:
         """Return what an answer is worth, without recording it; raise LessonError if it is no answer."""
         return self.verdict(self.lesson_of(row), question, value)
 
-    def given(self, row: LabRow, question: str) -> JsonObject:
-        """Return the answer that is on record and its verdict; raise Problem or LessonError."""
-        answers = self._labs.answers(row.id)
-        if question not in answers:
-            raise Problem(404, "This question has not been answered yet.")
-        value = answers[question]
-        return {
-            "question": question,
-            "value": value,
-            "verdict": self.judge(row, question, value),
-        }
-
     def verdict(self, lesson: Lesson, question: str, value: Any) -> JsonObject:
         """Return what an answer was worth; raise LessonError if it is no answer."""
         judged = lesson.question(question).judge(value)

@@ -1,6 +1,7 @@
 // Ask the server for something (POST) and show what went wrong. One request_id per click, kept over retries, so that an
 // action is applied once even if its answer was lost.
 import { h, sentence } from "./element.js";
+import { reach } from "./transport.js";
 
 const TRIES = 6;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -31,7 +32,7 @@ export async function ask(url, fields) {
   for (let attempt = 1; ; attempt++) {
     let response = null;
     try {
-      response = await fetch(url, {
+      response = await reach(url, {
         method: "POST",
         body,
         headers: { "Content-Type": "application/json", Accept: "application/json" },
@@ -62,7 +63,7 @@ const unreadable = (status) => ({
 /** GET JSON, or null when there is no such thing (or no connection). */
 export async function look(url, signal) {
   try {
-    const response = await fetch(url, { headers: { Accept: "application/json" }, signal });
+    const response = await reach(url, { headers: { Accept: "application/json" }, signal });
     return response.ok ? await response.json() : null;
   } catch {
     return null;

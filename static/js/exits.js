@@ -1,5 +1,6 @@
 // "Why did it stop?": exits by reason for each VM, the log of events, and the fault explanations asked from the server.
 // Data: state.vms[].exits, `events` (EventView), GET fault?event= as an HTML fragment.
+import { reach } from "./transport.js";
 import { announce } from "./announcer.js";
 import { h, setText } from "./element.js";
 import { badge } from "./frame_readout.js";
@@ -173,7 +174,7 @@ function startExplaining(lab) {
 async function load(id, place, picked = false) {
   place.dataset.event = String(id);
   if (picked) place.dataset.picked = "yes";
-  const response = await fetch(`${labUrl}/fault?event=${id}`, { headers: { "HX-Request": "true" } }).catch(
+  const response = await reach(`${labUrl}/fault?event=${id}`, { headers: { "HX-Request": "true" } }).catch(
     () => null,
   );
   if (!response?.ok || place.dataset.event !== String(id)) return;

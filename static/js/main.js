@@ -3,6 +3,7 @@ import "htmx.org";
 import { startAsking } from "./ask.js";
 import { startConfiguration } from "./configuration.js";
 import { startConsoles } from "./consoles.js";
+import { startEngine } from "./engine/switch.js";
 import { startExits } from "./exits.js";
 import { startFrameMap } from "./frame_readout.js";
 import { startHostBar } from "./host_bar.js";
@@ -36,6 +37,7 @@ function startWorkbench(bench) {
   startShortcuts();
   startAsking(bench, (answer) => answer.state && lab.takeState(answer.state));
   lab.follow();
+  startEngine(lab, bench);
 }
 
 startTheme();

@@ -1,5 +1,7 @@
-// The server's events for one lab: one EventSource, opened again when it breaks.
+// The events of one lab, from wherever it runs: one EventSource, opened again when it breaks or the place changes.
 // Events and payloads: app/web/README.md, "The stream".
+
+import { openStream, places } from "./transport.js";
 
 const NAMES = ["state", "frames", "lanes", "console", "events"];
 const FIRST_WAIT_MS = 500;
@@ -20,7 +22,8 @@ export function follow(url, handlers, onConnection) {
 
   const open = () => {
     source?.close();
-    source = new EventSource(url);
+    clearTimeout(timer);
+    source = openStream(url);
     source.onopen = () => {
       wait = FIRST_WAIT_MS;
       onConnection("live");
@@ -40,6 +43,7 @@ export function follow(url, handlers, onConnection) {
       onConnection("gone", JSON.parse(event.data).reason);
     });
   };
+  const move = () => over || open();
   const stop = () => {
     over = true;
     clearTimeout(timer);
@@ -47,6 +51,7 @@ export function follow(url, handlers, onConnection) {
   };
   onConnection("connecting");
   open();
+  places.addEventListener("change", move);
   addEventListener("pagehide", () => source?.close());
   addEventListener("pageshow", (event) => event.persisted && !over && open());
   return stop;

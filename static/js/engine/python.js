@@ -1,25 +1,27 @@
 // Pyodide with our modules: fetched with progress, unpacked, imported.
 
-const SITE = "/lib/python3.14/site-packages";
+export const SITE = "/lib/python3.14/site-packages";
 // How the wait divides: fetching, starting Python, importing.
 const FETCHED = 0.6;
 const STARTED = 0.8;
+const LOADED = 0.85;
 
 /**
  * @param {string} base where the engine's files are @param {string[]} archives zip files of Python modules
  * @param {number} bytes what all of it is together @param {(text: string, share: number) => void} onProgress
  */
 export async function startPython(base, archives, bytes, onProgress) {
-  const count = countFetched(bytes, (share) => onProgress("Fetching the engine", share * FETCHED));
-  const unpacked = Promise.all(archives.map(fetchWhole));
+  const count = countFetched(bytes, (share) =>
+    share < 1 ? onProgress("Fetching the engine", share * FETCHED) : onProgress("Starting Python", FETCHED),
+  );
+  const [core, ...fetched] = [`${base}core.wasm`, ...archives].map(fetchWhole);
   const { loadPyodide } = await import(`${location.origin}${base}pyodide/pyodide.mjs`);
   const pyodide = await loadPyodide({ indexURL: `${location.origin}${base}pyodide/` });
-  onProgress("Starting Python", FETCHED);
-  for (const archive of await unpacked) pyodide.unpackArchive(archive, "zip", { extractDir: SITE });
-  const core = await fetchWhole(`${base}core.wasm`);
+  onProgress("Unpacking the lab", STARTED);
+  for (const archive of await Promise.all(fetched)) pyodide.unpackArchive(archive, "zip", { extractDir: SITE });
+  pyodide.FS.writeFile("/lib/core.wasm", new Uint8Array(await core));
   count.stop();
-  pyodide.FS.writeFile("/lib/core.wasm", new Uint8Array(core));
-  onProgress("Loading the lab's code", STARTED);
+  onProgress("Loading the lab", LOADED);
   const desk = pyodide.pyimport("app.desk.browser");
   onProgress("Ready", 1);
   return {

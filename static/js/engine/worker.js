@@ -37,13 +37,19 @@ const HANDLERS = {
 function turn() {
   clearTimeout(timer);
   timer = 0;
-  const wait = desk.work() * 1000;
+  let wait = 0;
+  try {
+    wait = desk.work() * 1000;
+  } catch (error) {
+    return say("failed", { message: String(error?.message ?? error) });
+  }
   if (!moved && desk.has_moved()) {
     moved = true;
     say("moved");
   }
   if (wait <= 0) again.port2.postMessage(null);
   else timer = setTimeout(turn, Math.min(wait, LONGEST_WAIT_MS));
+  return undefined;
 }
 
 onmessage = async ({ data }) => {

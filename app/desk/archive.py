@@ -1,0 +1,72 @@
+"""The Python that travels to the browser, as one archive made from what is installed. Standard library only.
+
+The build compiles its modules (static/bytecode.mjs), and the server sends it; only what it is made of decides
+its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+# What runs in the browser, below the places where packages are installed; a directory stands for all in it.
+PARTS = (
+    "app/__init__.py",
+    "app/desk",
+    "app/workers",
+    "app/web/templates/_sentence.html",
+    "app/web/templates/errors",
+    "app/web/templates/labs",
+    "jinja2",
+    "markupsafe/__init__.py",
+    "markupsafe/_native.py",
+)
+EMULATOR_LEFT_OUT = ("bench", "fuzz", "core")
+# The kernels come as WebAssembly (`emulator.build.wasm`); these are names that everybody uses.
+CORE_NAMES = ("emulator/core/__init__.py", "emulator/core/csr_bits.py", "emulator/core/regions.py")
+SUFFIXES = (".py", ".html")
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A zip file: its bytes and a hash of them."""
+
+    data: bytes
+    version: str
+
+
+@cache
+def python_archive() -> Archive:
+    """Return the modules that run in the browser as one archive, the same for the same files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, path in sorted(_modules()):
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return Archive(buffer.getvalue(), hashlib.sha256(buffer.getvalue()).hexdigest()[:12])
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for part in PARTS:
+        yield from _below(part)
+    for name, path in _below("emulator"):
+        if name in CORE_NAMES or name.split("/")[1] not in EMULATOR_LEFT_OUT:
+            yield name, path
+
+
+def _below(part: str) -> Iterator[tuple[str, Path]]:
+    package, _, rest = part.partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return  # a build without the page's dependencies: their modules are compiled in the browser
+    path = Path(spec.origin).parent / rest
+    found = path.rglob("*") if path.is_dir() else [path]
+    for file in found:
+        if file.suffix in SUFFIXES:
+            yield file.relative_to(Path(spec.origin).parent.parent).as_posix(), file

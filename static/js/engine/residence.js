@@ -1,0 +1,391 @@
+// Where a lab lives: on the server, or in this browser; moving it, keeping what was done here, and handing that in.
+// It is a place in the sense of transport.js. "change" tells that something about it is different.
+import { Refused, showMessage } from "../ask.js";
+import { use } from "../transport.js";
+import { Engine } from "./engine.js";
+import { readLine, readRecord, writeLab, writeLine } from "./journal.js";
+import { borrow, giveBack, lookUp, submit, Unreachable } from "./server.js";
+
+const LOOKS = /^(registers|memory|walk|frame|fault|listing|exits|program|resources|config|state)$/;
+const POSTS = /^(actions|control|program|config|virsh|reset|answers|check)$/;
+const REBUILDING_MS = 200;
+const SAVE_MS = 2000;
+const PATIENCE_MS = 60000;
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Residence extends EventTarget {
+  /** @param {string} url "/labs/<id>" @param {any} parts data-engine of the page */
+  constructor(url, parts) {
+    super();
+    this.url = url;
+    this.parts = parts;
+    /** @type {import("./journal.js").Line | null} */
+    this.line = null;
+    /** @type {"server"|"loading"|"browser"|"sending"} */
+    this.phase = "server";
+    this.progress = { text: "", share: 0 };
+    /** What keeps the work here from being taken over: null, or an error of the server */
+    this.refused = null;
+    this.wishes = [];
+  }
+
+  get here() {
+    return this.line?.place === "browser";
+  }
+
+  /** How many actions the server does not have. */
+  get unsent() {
+    return this.here ? Math.max(0, this.line.log.length - this.line.sent) : 0;
+  }
+
+  /** Find out where the lab was left. */
+  async resume() {
+    this.line = (await readLine(this.url)) ?? null;
+    if (this.here) await this.start();
+    else this.tell();
+  }
+
+  // Moving
+
+  /** Bring the lab here from the server, running or not. */
+  async bring() {
+    await this.loadEngine();
+    let lent = null;
+    try {
+      lent = await borrow(this.url);
+      await writeLab(lent.record, this.lineOf(lent, lent.lease));
+    } catch (error) {
+      this.leaveEngine();
+      if (lent) await giveBack(this.url, { lease: lent.lease }); // it could not be kept here
+      throw error;
+    }
+    await this.openHere();
+  }
+
+  /** Go on here from what this browser has kept, without the server. */
+  async goOn() {
+    this.line = { ...(await readLine(this.url)), place: "browser", lease: null };
+    await writeLine(this.line);
+    await this.start();
+  }
+
+  /** Hand the work in and let the lab go on on the server. */
+  async sendHome(replace = false) {
+    const { mode } = await this.engine.line(false);
+    this.leaving = true;
+    await this.engine.request(ask("POST", "control", { verb: "pause" }));
+    const done = await this.send({ done: true, mode, replace });
+    this.leaving = false;
+    if (!done) return;
+    this.leaveEngine();
+    this.line = { ...this.line, place: "server", lease: null };
+    await writeLine(this.line);
+    await this.refresh();
+  }
+
+  /** Give up the lease and what was not sent. */
+  async abandon() {
+    if (this.line.lease) await giveBack(this.url, { lease: this.line.lease });
+    this.leaveEngine();
+    this.line = { ...this.line, place: "server", lease: null };
+    await writeLine(this.line);
+    this.refused = null;
+    this.tell();
+  }
+
+  /** Take back a lab that another browser has. */
+  takeBack = () => giveBack(this.url, { force: true });
+
+  async start() {
+    await this.loadEngine();
+    await this.openHere();
+  }
+
+  async loadEngine() {
+    await this.lock();
+    this.engine = new Engine(this.parts);
+    this.engine.addEventListener("progress", ({ detail }) => {
+      this.progress = detail;
+      this.tell();
+    });
+    this.engine.addEventListener("failed", ({ detail }) => this.broke(detail));
+    this.become("loading");
+    try {
+      await this.engine.load();
+    } catch (error) {
+      this.leaveEngine();
+      throw error;
+    }
+  }
+
+  /** One tab of a browser runs a lab: the history that is kept is one line. (Locks exist only on https and localhost.) */
+  async lock() {
+    if (!navigator.locks || this.unlock) return;
+    await new Promise((locked, refuse) =>
+      navigator.locks.request(`vmlab ${this.url}`, { ifAvailable: true }, (lock) => {
+        if (!lock) return refuse(new Error("it runs in another tab of this browser; go on there"));
+        return new Promise((unlock) => {
+          this.unlock = unlock;
+          locked();
+        });
+      }),
+    );
+  }
+
+  async openHere() {
+    clearInterval(this.saving);
+    this.saving = setInterval(() => this.phase === "browser" && this.write(), SAVE_MS);
+    this.line = await readLine(this.url);
+    await this.engine.open(await readRecord(this.url));
+    use(this);
+    this.become("browser");
+  }
+
+  leaveEngine() {
+    clearInterval(this.saving);
+    this.engine?.stop();
+    this.engine = null;
+    this.unlock?.();
+    this.unlock = null;
+    use(null);
+    this.become("server");
+  }
+
+  /** The engine cannot go on: start another, and let it repeat what was kept. */
+  broke(error) {
+    const again = performance.now() - (this.brokeAt ?? -Infinity) > PATIENCE_MS;
+    const remedy = again ? "The lab is brought back to where it was." : "Reload the page, or go on on the server.";
+    showMessage({ title: "The engine stopped", message: `Your work is kept. (${error.message})`, remedy });
+    this.brokeAt = performance.now();
+    this.engine.stop();
+    return again ? this.start() : undefined;
+  }
+
+  lineOf({ record, lesson_version }, lease) {
+    const { generation, log, position, mode } = record;
+    const kept = { lab: this.url, version: "", ready: false, waiting: { check: false, answers: {} }, ...this.line };
+    const place = lease ? "browser" : "server";
+    return { ...kept, place, lease, lesson_version, generation, log, position, mode, shift: 0, sent: log.length };
+  }
+
+  // Without a connection
+
+  /** Keep the lab as the server has it, to go on from. */
+  async keep() {
+    const { version } = this.parts;
+    if (this.here) await writeLine((this.line = { ...this.line, version, ready: true }));
+    else {
+      const found = await lookUp(this.url, true);
+      if (!found) throw new Unreachable();
+      this.line = { ...this.lineOf(found, null), version, ready: true };
+      await writeLab(found.record, this.line);
+    }
+    this.tell();
+  }
+
+  /** Keep up with what was done on the server, if the lesson is kept here. */
+  async refresh() {
+    if (!this.line?.ready || this.here) return this.tell();
+    const found = await lookUp(this.url, false);
+    const { lesson_version, generation } = this.line;
+    const begun = found && (found.lesson_version !== lesson_version || found.record.generation !== generation);
+    if (begun) return this.keepAnew();
+    if (found && !this.here) await writeLine((this.line = this.lineOf(found, null)));
+    return this.tell();
+  }
+
+  /** The lab began again, perhaps with other programs. */
+  async keepAnew() {
+    const whole = await lookUp(this.url, true);
+    if (whole && !this.here) await writeLab(whole.record, (this.line = this.lineOf(whole, null)));
+    this.tell();
+  }
+
+  async forgetReady() {
+    this.line = { ...this.line, ready: false };
+    await writeLine(this.line);
+    this.tell();
+  }
+
+  // Handing in
+
+  /** Let the server repeat what was done here; returns whether it has it now. Errors are shown. */
+  send(options = {}) {
+    this.sending = (this.sending ?? Promise.resolve()).catch(() => {}).then(() => this.sendNow(options));
+    return this.sending;
+  }
+
+  async sendNow({ done = false, mode = null, replace = false }) {
+    const before = this.phase;
+    this.become("sending");
+    try {
+      if (!this.line.lease) await this.borrowAgain();
+      const line = await this.standing();
+      const { seed } = await readRecord(this.url);
+      const { lease, lesson_version } = this.line;
+      const answer = await submit(
+        this.url,
+        { ...line, generation: line.generation + this.line.shift, mode: mode ?? line.mode, lease, lesson_version, seed, done, replace },
+        (share) => {
+          this.progress = { text: "The server repeats your work", share };
+          this.tell();
+        },
+      );
+      await this.took(answer, line);
+      return true;
+    } catch (error) {
+      this.notTaken(error);
+      return false;
+    } finally {
+      this.become(this.engine ? "browser" : before);
+    }
+  }
+
+  async took(answer, line) {
+    this.refused = null;
+    const shift = answer.generation - line.generation;
+    this.line = { ...this.line, shift, sent: line.log.length };
+    await writeLine(this.line);
+    await this.bringVerdicts();
+  }
+
+  notTaken(error) {
+    if (error instanceof Refused) {
+      this.refused = error.error;
+      showMessage(error.error);
+    } else if (!(error instanceof Unreachable)) throw error;
+  }
+
+  /** After work that began without the server: what it has must be the beginning of what is here. */
+  async borrowAgain() {
+    const { lease, record } = await borrow(this.url);
+    const mine = this.line.log.slice(0, record.log.length);
+    const same = record.generation === this.line.generation && JSON.stringify(mine) === JSON.stringify(record.log);
+    // Another line of work on the server is kept there, as an older generation.
+    const shift = same ? 0 : Math.max(0, record.generation + 1 - this.line.generation);
+    this.line = { ...this.line, lease, shift, sent: same ? record.log.length : 0 };
+    await writeLine(this.line);
+  }
+
+  /** Where the lab stands, with its hash: as soon as it is there. */
+  async standing() {
+    for (;;) {
+      const line = await this.engine.line(true);
+      if (line.hash) return line;
+      await pause(REBUILDING_MS);
+    }
+  }
+
+  /** What waited for the server: checks and answers. */
+  async bringVerdicts() {
+    const { check, answers } = this.line.waiting;
+    for (const [question, value] of Object.entries(answers)) await this.judge(question, value);
+    if (check) await this.fill("results", await fetch(`${this.url}/check`, asked({})));
+    this.line = { ...this.line, waiting: { check: false, answers: {} } };
+    await writeLine(this.line);
+  }
+
+  async judge(question, value) {
+    const { lease } = this.line;
+    await this.fill(`verdict-${question}`, await fetch(`${this.url}/answers`, asked({ question, value, lease })));
+  }
+
+  async fill(id, response) {
+    const place = document.getElementById(id);
+    if (!response.ok || !place) return;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    place.replaceChildren(...page.body.childNodes);
+  }
+
+  // A place of transport.js
+
+  /** Answer like fetch. */
+  async reach(url, init = {}) {
+    const { pathname, searchParams } = new URL(url, location.href);
+    const method = init.method ?? "GET";
+    const path = pathname.startsWith(`${this.url}/`) ? pathname.slice(this.url.length + 1) : "";
+    if (!(method === "GET" ? LOOKS : POSTS).test(path)) return fetch(url, init);
+    if (method === "POST" && this.leaving) return onItsWay();
+    const fields = fieldsOf(init.body);
+    delete fields.request_id;
+    const form = headerOf(init, "HX-Request") === "true" ? "fragment" : "json";
+    const request = { method, path, query: Object.fromEntries(searchParams), fields, form };
+    const { status, kind, text } = await this.engine.request(request);
+    const answer = new Response(text, { status, headers: { "Content-Type": kind } });
+    if (method === "GET" || status >= 400) return answer;
+    await this.write();
+    return (await this.fromServer(path, fields, init)) ?? answer;
+  }
+
+  stream() {
+    return this.engine.stream();
+  }
+
+  /** Keep the line as it is now, before the page sees the answer. */
+  async write() {
+    const { generation, log, position, mode } = await this.engine.line(false);
+    if (!this.here) return;
+    const sent = generation === this.line.generation ? Math.min(this.line.sent, log.length) : 0;
+    this.line = { ...this.line, generation, log, position, mode, sent };
+    await writeLine(this.line);
+    this.tell();
+  }
+
+  /** What only the server knows, at once or later. */
+  async fromServer(path, fields, init) {
+    if (path === "answers") {
+      const { lease } = this.line;
+      const response = lease && (await fetch(`${this.url}/answers`, asked({ ...fields, lease })).catch(() => null));
+      if (response?.ok) return response;
+      this.line.waiting.answers[fields.question] = fields.value;
+    }
+    if (path === "check") {
+      if (navigator.onLine && (await this.send())) {
+        const response = await fetch(`${this.url}/check`, { ...init, body: "{}", headers: asked({}).headers }).catch(() => null);
+        if (response?.ok) return response;
+      }
+      this.line.waiting.check = true;
+    }
+    await writeLine(this.line);
+    this.tell();
+    return null;
+  }
+
+  become(phase) {
+    this.phase = phase;
+    this.tell();
+  }
+
+  tell() {
+    this.dispatchEvent(new CustomEvent("change"));
+  }
+}
+
+const ask = (method, path, fields) => ({ method, path, query: {}, fields, form: "json" });
+
+const onItsWay = () => {
+  const error = { title: "Not now", message: "The lab is on its way to the server.", remedy: "Try again in a moment." };
+  return new Response(JSON.stringify({ error }), { status: 409, headers: { "Content-Type": "application/json" } });
+};
+
+const asked = (fields) => ({
+  method: "POST",
+  body: JSON.stringify(fields),
+  headers: { "Content-Type": "application/json", "HX-Request": "true" },
+});
+
+function headerOf({ headers }, name) {
+  return headers instanceof Headers ? headers.get(name) : headers?.[name];
+}
+
+/** The fields of a body as app/web/forms.py reads them: several values of one name are a list. */
+function fieldsOf(body) {
+  if (typeof body === "string") return JSON.parse(body);
+  const fields = {};
+  for (const name of new Set(body?.keys() ?? [])) {
+    const values = body.getAll(name);
+    fields[name] = values.length === 1 ? values[0] : values;
+  }
+  return fields;
+}
