@@ -22,10 +22,13 @@ def add_parser(subparsers: Subparsers) -> None:
         "lessons", nargs="*", type=Path, metavar="LESSON", help="lesson directories (default: all)"
     )
     parser.add_argument("--json", action="store_true", help="print the faults as a JSON list")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of lessons, for editors")
 
 
 def main(args: argparse.Namespace) -> int:
     """Check the given lessons, or the whole course."""
+    if args.schema:
+        return _print_schema()
     from app.lessons.errors import GuestMissing, LessonError
     from app.lessons.lint import lint_course, lint_lesson
     from app.paths import lessons_dir
@@ -40,6 +43,15 @@ def main(args: argparse.Namespace) -> int:
         errors = lint_course(lessons_dir())
     _report(errors, as_json=bool(args.json))
     return 1 if any(not isinstance(error, GuestMissing) for error in errors) else 0
+
+
+def _print_schema() -> int:
+    import json
+
+    from app.lessons.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return 0
 
 
 def _report(errors: "list[LessonError]", as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.lessons.course import lesson_directories
+from app.lessons.course import lesson_directories, read_course
 from app.lessons.errors import LessonError, LessonErrors
 from app.lessons.load import load_lesson
 from app.lessons.model import Lesson
@@ -13,7 +13,17 @@ def lint_course(directory: Path) -> list[LessonError]:
     """Return the faults of every lesson of a directory; raise LessonError if it holds none."""
     found: list[LessonError] = []
     ids: dict[str, str] = {}
-    for path in lesson_directories(directory):
+    paths = lesson_directories(directory)
+    try:
+        table = read_course(directory.absolute(), [path.name for path in paths])
+    except LessonErrors as errors:
+        table = None
+        found += errors.errors
+    listed = {entry.lesson for entry in table.lessons} if table else set[str]()
+    for path in paths:
+        if table and path.name not in listed:
+            message = f"'{path.name}' is not listed, so it is not taught; add it under 'lessons:' or move it"
+            found.append(LessonError(f"{path.absolute().parent.name}/course.yaml", 0, 0, message))
         try:
             lesson = load_lesson(path)
         except LessonErrors as errors:

@@ -17,13 +17,24 @@ from mdit_py_plugins.deflist import deflist_plugin
 from pydantic import ValidationError
 
 from app.lessons.errors import LessonError, nearest, shown
-from app.lessons.model import Block, Choice, PredictTable, Question, Step
+from app.lessons.model import Block, Choice, FigureTable, PredictTable, Question, Step
 from app.lessons.source import TextFile
 from app.lessons.validation import describe
 from app.lessons.yaml import parse
 
 LANGUAGES = ("", "asm", "c", "console", "python", "text", "yaml")
-BLOCKS = ("predict", "hint", "listing")
+BLOCKS = ("predict", "hint", "listing", "figure")
+VIEWS: Mapping[str, tuple[str, str]] = {
+    "frames": ("frame-map", "Who owns this memory?"),
+    "lanes": ("lanes", "Who is running?"),
+    "exits": ("tab-exits", "Exits"),
+    "memory": ("tab-ram", "Memory"),
+    "consoles": ("tab-consoles", "Consoles"),
+    "program": ("tab-program", "Program"),
+    "resources": ("tab-resources", "Disks and networks"),
+    "snapshots": ("tab-snapshots", "Snapshots"),
+}
+"""Live views that a figure can be bound to: the element's id on the lesson's page, and its title there."""
 MAXIMUM_STEPS = 60
 
 _IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -144,7 +155,10 @@ class _Renderer:
             )
         elif word in BLOCKS:
             self._flush()
-            self._block(word, token, token.info.strip()[len(word) :].strip())
+            try:
+                self._block(word, token, token.info.strip()[len(word) :].strip())
+            except LessonError as error:
+                self._body.errors.append(error)
         elif word not in LANGUAGES:
             hint = nearest(word, (*BLOCKS, *LANGUAGES[1:]))
             self._error(self._line(token), f"unknown kind of block '{shown(word)}'{hint}")
@@ -156,6 +170,7 @@ class _Renderer:
             "predict": self._predict,
             "hint": self._hint,
             "listing": self._listing,
+            "figure": self._figure,
         }
         handlers[word](token, argument)
 
@@ -212,6 +227,20 @@ class _Renderer:
             return
         caption = self._inline(token.content.strip())
         self._blocks.append(Block("listing", listing_html(name, lines[first - 1 : last], first, caption)))
+
+    def _figure(self, token: Token, view: str) -> None:
+        line = self._line(token)
+        if view not in VIEWS:
+            hint = nearest(view, VIEWS)
+            self._error(line, f"a figure shows a live view, like ```figure lanes, not '{shown(view)}'{hint}")
+            return
+        document = parse(self._file, token.content, line + 1)
+        try:
+            table = FigureTable.model_validate(document.value)
+        except ValidationError as error:
+            self._body.errors += describe(error, document, FigureTable)
+            return
+        self._blocks.append(Block("figure", _figure_html(view, table.alt, self._inline(table.caption))))
 
     def _predict(self, token: Token, identifier: str) -> None:
         line = self._line(token)
@@ -314,6 +343,15 @@ def _split_comment(text: str) -> tuple[str, str]:
         elif character == "#":
             return text[:at], text[at:]
     return text, ""
+
+
+def _figure_html(view: str, alt: str, caption: str) -> str:
+    """Return a figure that the page fills with a picture of its live view; the link leads there."""
+    element, title = VIEWS[view]
+    return (
+        f'<figure class="live" data-view="{element}"><div role="img" aria-label="{html.escape(alt)}"></div>'
+        f'<figcaption>{caption} <a href="#{element}">{html.escape(title)}</a></figcaption></figure>\n'
+    )
 
 
 def _question_html(question: Question) -> str:

@@ -90,6 +90,16 @@ class PredictTable(Table):
     explanation: Prose
 
 
+View = Literal["frames", "lanes", "exits", "memory", "consoles", "program", "resources", "snapshots"]
+
+
+class FigureTable(Table):
+    """The keys of a `figure` block, whose first line names a view of the workbench."""
+
+    alt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=300)]
+    caption: Prose
+
+
 @dataclass(frozen=True)
 class Choice:
     """One of the answers offered by a question."""
@@ -154,7 +164,7 @@ class Question:
 class Block:
     """A piece of a step, in reading order. `html` is safe to print; only kind `predict` has a `question`."""
 
-    kind: Literal["text", "hint", "listing", "predict"]
+    kind: Literal["text", "hint", "listing", "predict", "figure"]
     html: str
     question: Question | None = None
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from app.desk.problem import Problem
 from app.lessons import Lesson, LessonError
 from app.web.context import context, current_student, student_or_guest
 from app.web.engine import engine_text
@@ -36,16 +38,23 @@ _SPEED_LABELS = {
 @blueprint.get("/")
 def index() -> str:
     """Show the lessons and how far the student is in each."""
-    student = current_student()
+    student, course = current_student(), context().course
     progress = context().labs.progress(student) if student else {}
     entries = [
-        {"lesson": lesson, "progress": _progress(lesson, lesson.id in progress, progress.get(lesson.id))}
-        for lesson in context().course.lessons
+        {
+            "lesson": lesson,
+            "place": course.entry(lesson),
+            "is_open": course.entry(lesson).is_open(datetime.now(UTC)),
+            "progress": _progress(lesson, lesson.id in progress, progress.get(lesson.id)),
+        }
+        for lesson in course.lessons
     ]
     put_aside = context().course.broken.items()
     return render_template(
         "lessons/index.html",
         entries=entries,
+        title=course.title,
+        moment=moment,
         broken={slug: errors for slug, errors in put_aside if not errors.waits_for_guests},
         waiting={slug: errors for slug, errors in put_aside if errors.waits_for_guests},
     )
@@ -55,6 +64,7 @@ def index() -> str:
 def show(lesson_id: str) -> ResponseReturnValue:
     """Show a lesson beside its workbench."""
     lesson = find_lesson(lesson_id)
+    _require_open(lesson)
     work, labs = context().work, context().labs
     row = work.lab_of(student_or_guest(), lesson)
     newest, lesson = lesson.version, work.lesson_of(row)
@@ -83,6 +93,18 @@ def find_lesson(lesson_id: str) -> Lesson:
         return context().course.lesson(lesson_id)
     except KeyError:
         raise not_found() from None
+
+
+def _require_open(lesson: Lesson) -> None:
+    """Raise a 403 Problem before the course opens a lesson."""
+    place = context().course.entry(lesson)
+    if not place.is_open(datetime.now(UTC)):
+        raise Problem(403, f"This lesson opens on {moment(place.opens)}.")
+
+
+def moment(when: datetime | None) -> str:
+    """Return a date and time as people read it, like "1 September 2026, 08:00 UTC+02:00"."""
+    return f"{when.day} {when:%B %Y, %H:%M %Z}" if when else ""
 
 
 def choices() -> dict[str, object]:
