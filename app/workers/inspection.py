@@ -13,6 +13,7 @@ from app.workers import keeping
 from emulator.errors import VmLabError
 from emulator.lab import Lab
 from emulator.lab.monitoring.export import to_csv, to_prometheus
+from emulator.lab.monitoring.series import SIGNALS, series
 from emulator.libvirt import Change, interpret
 
 MAX_LENGTH = 4096
@@ -119,6 +120,15 @@ def _metrics(lab: Lab, args: Args) -> Any:
     return {"text": to_prometheus(lab.monitor.samples[-1] if lab.monitor.samples else None)}
 
 
+def _series(lab: Lab, args: Args) -> Any:
+    """Return what plots show: the values of `signals`, separated by commas, after the instant `since`."""
+    wanted = word(args, "signals", default="pcpu,ready,exits,resident").split(",")
+    for name in wanted:
+        word({"signals": name}, "signals", tuple(SIGNALS))
+    since = number(args, "since", highest=(1 << 63) - 1) if "since" in args else -1
+    return series(lab, wanted, since)
+
+
 def _exits(lab: Lab, _args: Args) -> Any:
     return {vm["name"]: vm["exits"] for vm in lab.observe(None)["vms"]}
 
@@ -136,6 +146,7 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "virsh": _virsh,
     "resources": lambda lab, _: {"storage": lab.storage(), "networks": lab.networks()},
     "metrics": _metrics,
+    "series": _series,
     "snapshots": lambda lab, _: keeping.snapshots(lab),
     "export": lambda lab, args: keeping.export(lab, word(args, "vm")),
 }

@@ -11,6 +11,7 @@ import { startHostConsole } from "./host_console.js";
 import { Lab } from "./lab.js";
 import { startLanes } from "./lanes_readout.js";
 import { startMemory } from "./memory.js";
+import { startMetrics } from "./metrics.js";
 import { startProgram } from "./program.js";
 import { startSeparator } from "./separator.js";
 import { startShortcuts } from "./shortcuts.js";
@@ -31,6 +32,7 @@ function startWorkbench(bench) {
   startProgram(lab);
   startMemory(lab);
   startSnapshots(lab);
+  startMetrics(lab);
   startHostConsole(lab);
   startConfiguration(lab);
   startTabs(document.getElementById("dock-tabs"));

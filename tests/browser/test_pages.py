@@ -35,7 +35,17 @@ def test_no_page_and_no_tool_breaks_a_rule_of_axe(
     bench.press("a", "Run")
     bench.press("b", "Run")
     bench.run_for(3)
-    for tool in ("consoles", "exits", "program", "ram", "snapshots", "resources", "host", "config"):
+    for tool in (
+        "consoles",
+        "exits",
+        "program",
+        "ram",
+        "snapshots",
+        "metrics",
+        "resources",
+        "host",
+        "config",
+    ):
         bench.open(tool)
         page.wait_for_timeout(500)
         assert violations(page, axe_source) == [], tool

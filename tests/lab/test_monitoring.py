@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from emulator.build.engine import load_engine
 from emulator.lab import Lab, LabError
 from emulator.lab.config import LabConfig
 from emulator.lab.monitoring.export import to_csv, to_prometheus
+from emulator.lab.monitoring.series import series
 from emulator.lab.monitoring.signals import SIGNALS
 from emulator.lab.programs import Program
 from emulator.lab.values import ConfigError
@@ -204,3 +206,37 @@ def test_the_working_set_is_what_a_guest_used_where_the_host_looks() -> None:
         sizes[str(bool(swap))] = values.get(("vmlab_vm_working_set_bytes", (("vm", "web"),)), -1)
     assert sizes == {"False": -1, "True": 31 * 4096}  # its pages, and the one with its code
     assert SIGNALS["working-set"].value(lab.monitor.samples[-2], lab.monitor.samples[-1], "web") == 31 * 4096
+
+
+def test_series_for_plots_are_what_rules_watch() -> None:
+    lab = make_lab(WAITING)
+    run(lab, 45)
+    lab.apply({"verb": "destroy", "vm": "db"})
+    run(lab, 20)
+    names = [name for name in SIGNALS if name != "host-free"]
+    shown = series(lab, [*names, "pcpu", "host-free"])
+    samples = list(lab.monitor.samples)
+    assert shown["at_ns"] == [one.at_ns for one in samples[1:]]
+    for place, (old, new) in enumerate(itertools.pairwise(samples)):
+        for name in names:
+            for vm, values in shown["series"][name].items():
+                up = new.values.get(("vmlab_vm_up", (("vm", vm),)))
+                want = pytest.approx(SIGNALS[name].value(old, new, vm), rel=1e-3) if up else None
+                assert values[place] == want, (name, vm, place)
+    assert shown["series"]["ready"]["db"][-1] is None
+    assert shown["series"]["pcpu"]["0"] == pytest.approx([100] * len(samples[1:]), abs=0.1)
+    free = lab.hypervisor.partition.free_count * 4096
+    assert shown["series"]["host-free"]["host"][-1] == pytest.approx(free, rel=1e-3)
+    assert (shown["rules"][0]["name"], shown["alarms"]) == ("waiting", [])
+
+
+def test_series_since_an_instant_go_on_where_the_last_ones_ended() -> None:
+    lab = make_lab()
+    run(lab, 35)
+    first = series(lab, ["cpu"])
+    run(lab, 30)
+    rest = series(lab, ["cpu"], first["at_ns"][-1])
+    whole = series(lab, ["cpu"])
+    assert first["at_ns"] + rest["at_ns"] == whole["at_ns"]
+    assert first["series"]["cpu"]["web"] + rest["series"]["cpu"]["web"] == whole["series"]["cpu"]["web"]
+    assert series(lab, ["cpu"], whole["at_ns"][-1])["at_ns"] == []
