@@ -79,8 +79,7 @@ function draw(element, vm, host) {
   slot("retired").title = `${numbers.exact(retired)} instructions`;
   setText(slot("exits"), numbers.count(vm.exits_total));
   slot("exits").title = `${numbers.exact(vm.exits_total)} exits`;
-  setText(slot("uuid"), `UUID ${vm.uuid.slice(0, 8)}\u2026`);
-  slot("uuid").title = `UUID ${vm.uuid}`;
+  setText(slot("uuid"), `UUID ${vm.uuid}`);
   drawVerbs(element, vm);
   drawVcpus(slot("vcpus"), vm, host.clock_hz);
   drawCrash(slot("crash"), vm);
