@@ -50,6 +50,10 @@ class Cap:
     def settle(self, begun: int, granted: int, end: int) -> None:
         """Count what was held instead of what was granted at `begun`."""
         self._add(begun // self.period, -granted - self.costs.longest_exit)
+        self.book(begun, end)
+
+    def book(self, begun: int, end: int) -> None:
+        """Count what was held from `begun` to `end`."""
         while begun < end:
             boundary = min(end, self.next_chance(begun))
             self._add(begun // self.period, boundary - begun)

@@ -143,6 +143,8 @@ class HostScheduler:
         cap = self.caps.get(vcpu.vm.serial)
         if cap is not None and pcpu.granted:
             cap.settle(pcpu.turn_start, pcpu.granted, now)
+        elif cap is not None:  # its turn was ended by a change of the host, and it has left only now
+            cap.book(pcpu.turn_start, now)
         pcpu.granted = 0
         pcpu.turn_start = now
         vcpu.info.ran += ran

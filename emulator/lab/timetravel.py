@@ -31,6 +31,9 @@ BRANCHES_KEPT = 8
 FIRST_WINDOW, WINDOW_GROWTH = 64, 16
 REACH = 100_000_000  # how far `back_to` looks
 STEPS_REACH = 100_000  # how far it looks where every instruction is a step of its own
+WORK = 250_000_000  # how much it does: positions, and for each exit EXIT_WORK more; about a second
+EXIT_WORK = 2_000
+STONE = 4_000_000  # positions before now at which a checkpoint helps all short windows
 BACK_KINDS = ("instruction", "exit", "timeslice", "fault", "console", "breakpoint", "watch")
 
 
@@ -166,15 +169,22 @@ class Recorder(Aside):
         """Go back to the last earlier position at which a condition held; False, and stay, if there is none.
 
         The conditions are those of `run_until` that are instants; it looks back by at most REACH. Raises
-        LabError.
+        LabError, also where that would take too long; the lab then stays where it is.
         """
         conditions.check(self.lab, condition, past=True)
         if condition["kind"] not in BACK_KINDS:
             raise LabError(f"{condition['kind']} is no instant; kinds are {', '.join(BACK_KINDS)}", "kind")
         condition = conditions.settled(self.lab, condition, past=True)
         log, now = self._log(), self.lab.position
-        found = self._search(condition, log, now)
+        found, end = self._search(condition, log, now)
         self._go(log, now)
+        if found is None and end:
+            ms = (now - end) * 1000 / self.lab.host_config.clock / self.lab.host_config.pcpus
+            raise LabError(
+                f"no {condition['kind']} in the last {ms:.3g} ms, and to look further back takes too long;"
+                f" go back to position {end} and search on from there",
+                "kind",
+            )
         if found is not None:
             self._travel([entry for entry in log if entry["position"] <= found], found)
         return found is not None
@@ -193,19 +203,54 @@ class Recorder(Aside):
             if self.lab.answers.get(question) != value:
                 self.lab.apply({"verb": "answer", "question": question, "value": value})
 
-    def _search(self, condition: Mapping[str, Any], log: Sequence[LogEntry], now: int) -> int | None:
-        """Return the last position before `now` at which a condition held; leaves the lab anywhere."""
+    def _search(
+        self, condition: Mapping[str, Any], log: Sequence[LogEntry], now: int
+    ) -> tuple[int | None, int]:
+        """Return the last position before `now` at which a condition held; leaves the lab anywhere.
+
+        If there is none, return how far back was looked where that was given up, else 0.
+        """
         first = self.checkpoints[0].position if self.checkpoints else now
         reach = STEPS_REACH if condition["kind"] == "instruction" else REACH
-        window, end = FIRST_WINDOW, now
+        window, end, left = FIRST_WINDOW, now, WORK
+        left -= self._lay_stone(log, now - STONE)
         while end > first and end > now - reach:
             start = max(first, now - window)
-            self._go(log, start)
+            if (end - self._nearest(log, start).position) > left:
+                return None, end
+            left -= self._work_to(log, start)
+            begun, exits = self.lab.position, self._exits()
             found = [at for at in self._moments(condition, log, end) if at < now]
             if found:
-                return found[-1]
+                return found[-1], 0
+            left -= self.lab.position - begun + EXIT_WORK * (self._exits() - exits)
+            if left < 0:
+                return None, start
             end, window = start, window * WINDOW_GROWTH
-        return None
+        return None, 0
+
+    def _exits(self) -> int:
+        return self.lab.hypervisor.trace.next_event
+
+    def _work_to(self, log: Sequence[LogEntry], position: int) -> int:
+        """Go to a position; return how much work that was."""
+        nearest = self._nearest(log, position)
+        self._go(log, nearest.position)
+        exits = self._exits()
+        self._go(log, position)
+        return position - nearest.position + EXIT_WORK * (self._exits() - exits)
+
+    def _lay_stone(self, log: Sequence[LogEntry], position: int) -> int:
+        """Take a checkpoint a little before now, if the nearest is far from there; return the work."""
+        if not self.checkpoints or position < self.checkpoints[0].position:
+            return 0
+        nearest = self._nearest(log, position)
+        if position - nearest.position < STONE or not self.lab.hypervisor.host.can_hold:
+            return 0
+        work = self._work_to(log, position)
+        place = self.checkpoints.index(nearest)
+        self.checkpoints.insert(place + 1, self.lab.checkpoint(nearest))
+        return work
 
     def _moments(self, condition: Mapping[str, Any], log: Sequence[LogEntry], end: int) -> Iterator[int]:
         """Yield the positions at which a condition holds between here and `end`, as the log goes on."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -317,3 +318,24 @@ def test_changes_on_the_way_do_not_make_pieces_differ_from_the_whole(
             if scheduler != "gang":
                 offline(bench, *([1] if settings_drawn["out"] else []))
         assert whole.state() == pieces.state()
+
+
+# The first five are runs that would overdraw if a turn that such a change ends were not booked to its end.
+@pytest.mark.parametrize("seed", [25, 50, 61, 63, 81, 0, 1])
+def test_a_cap_is_not_exceeded_when_the_host_changes_in_the_middle_of_turns(
+    make_bench: MakeBench, seed: int
+) -> None:
+    random = Random(seed)
+    bench = make_bench(pcpus=2, scheduler="stride")
+    cap, guest = random.choice([4, 5, 10, 35]), random.choice([TALK, SPIN, CHATTY])
+    bench.vm(guest, "capped", cpu=CpuSettings(cap=cap), on_fault="skip")
+    bench.vm(SPIN, "other")
+    for _ in range(random.randrange(1, 40)):
+        bench.run(random.randrange(1, 60_000))
+        scheduler, timeslice = random.choice(["stride", "fair"]), random.choice([7777, 50_000, 100_000])
+        bench.hypervisor.reconfigure_host(scheduler, timeslice, PERIOD, ())
+    bench.run(2 * PERIOD)
+    last = min(pcpu.hart.clock for pcpu in bench.hypervisor.pcpus) // PERIOD
+    for period in range(last):
+        held = held_in(bench, "capped", period * PERIOD, (period + 1) * PERIOD)
+        assert held <= cap * PERIOD // 100, (period, held)

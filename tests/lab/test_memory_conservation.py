@@ -59,6 +59,15 @@ LIMIT = st.builds(
 GROW = st.builds(
     lambda pages: {"verb": "set_vm", "vm": "a", "memory": (128 + pages) * PAGE_BYTES}, st.integers(0, 64)
 )
+KEEP = st.builds(
+    lambda verb, vm, name: {"verb": verb, "vm": vm, "name": name},
+    st.sampled_from(["snapshot_create", "snapshot_create", "snapshot_revert", "snapshot_delete"]),
+    NAMES,
+    st.sampled_from(["s", "t"]),
+)
+CLONE = st.builds(
+    lambda vm, linked: {"verb": "clone", "vm": vm, "name": f"{vm}x", "linked": linked}, NAMES, st.booleans()
+)
 ON_HOST = st.builds(
     lambda change: {"verb": "set_host", **change},
     st.sampled_from(
@@ -130,7 +139,7 @@ def check_guests(lab: Lab) -> None:
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    actions=st.lists(ON_VM | BALLOON | LIMIT | GROW | ON_HOST, min_size=6, max_size=14),
+    actions=st.lists(ON_VM | BALLOON | LIMIT | GROW | ON_HOST | KEEP | CLONE, min_size=6, max_size=14),
     steps=st.lists(st.integers(1, 1_500_000), min_size=14, max_size=14),
 )
 def test_frames_are_conserved_whatever_happens(
@@ -148,8 +157,8 @@ def test_frames_are_conserved_whatever_happens(
         except LabError:
             continue
         check(lab)
-    for name in "abcd":
-        if lab.vm(name).lifecycle in HOLDS_MEMORY:
+    for name, vm in lab.hypervisor.vms.items():
+        if vm.lifecycle in HOLDS_MEMORY:
             lab.apply({"verb": "destroy", "vm": name})
     check(lab)
     assert lab.hypervisor.partition.free_count == lab.hypervisor.host.frames

@@ -1,5 +1,6 @@
 """Going back in a recorded lab: to any position, to the last time something happened, to another line."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.lab import Lab, LabError
+from emulator.lab import Lab, LabError, timetravel
 from tests.lab.busy import STEPS, history, play
 
 SPACING = 100_000
@@ -189,3 +190,43 @@ def test_what_is_no_past_is_refused(make_lab: Callable[..., Lab]) -> None:
     state = lab.state_hash()
     assert not lab.back_to({"kind": "fault"})
     assert lab.state_hash() == state
+
+
+def test_a_search_that_takes_too_long_says_from_where_to_search_on(
+    recorded: Callable[[], Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = recorded()
+    lab.advance(900_000)
+    first = lab.hypervisor.trace.events[-1].position  # the last fault, or an action
+    lab.advance(3_000_000)
+    monkeypatch.setattr(timetravel, "WORK", 1_000_000)
+    before, position = lab.state_hash(), lab.position
+    condition = {"kind": "console", "vm": "d", "text": "never"}
+    with pytest.raises(
+        LabError, match=r"no console in the last .* ms.*go back to position \d+ and"
+    ) as caught:
+        lab.back_to(condition)
+    assert (lab.state_hash(), lab.position) == (before, position)
+    there = int(re.findall(r"position (\d+)", str(caught.value))[0])
+    assert first < there < position
+    lab.rewind(there)
+    assert lab.position == there
+    monkeypatch.undo()
+    assert not lab.back_to(condition)
+
+
+def test_a_checkpoint_on_the_way_of_a_search_changes_nothing(
+    make_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timetravel, "STONE", 200_000)
+    found: list[tuple[int, str]] = []
+    for spacing in (100_000, 50_000_000):  # without a stone, and with one
+        lab = make_lab("nap", "spin", pcpus=1)
+        lab.record(spacing=spacing)
+        for name in "ab":
+            lab.apply({"verb": "start", "vm": name})
+        lab.advance(3_000_000)
+        for _ in range(4):
+            assert lab.back_to({"kind": "exit", "vm": "a"})
+        found.append((lab.position, lab.state_hash()))
+    assert found[0] == found[1]
