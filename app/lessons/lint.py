@@ -1,18 +1,30 @@
 """Checks lessons beyond what loading needs: everything an instructor should mend before class."""
 
+import re
 from pathlib import Path
 
 from app.lessons.course import lesson_directories, read_course
-from app.lessons.errors import LessonError, LessonErrors
+from app.lessons.errors import LessonError, LessonErrors, nearest
+from app.lessons.files import LESSON
+from app.lessons.front import params_lines, split_front_matter
 from app.lessons.load import load_lesson
+from app.lessons.markdown import VIEWS
 from app.lessons.model import Lesson
+from app.lessons.prose import prose_faults
 from app.lessons.script import Answer, Script
+from app.lessons.source import TextFile, as_text
+from app.lessons.substitute import substitute
+
+FEWEST_DRAWS = 100
+DRAWS = 400
+SEEDS = 8
 
 
 def lint_course(directory: Path) -> list[LessonError]:
     """Return the faults of every lesson of a directory; raise LessonError if it holds none."""
     found: list[LessonError] = []
     ids: dict[str, str] = {}
+    lessons: list[Lesson] = []
     paths = lesson_directories(directory)
     try:
         table = read_course(directory.absolute(), [path.name for path in paths])
@@ -29,12 +41,15 @@ def lint_course(directory: Path) -> list[LessonError]:
         except LessonErrors as errors:
             found += errors.errors
             continue
-        found += advice(lesson, path.parent.name)
+        found += advice(lesson, path.absolute().parent.name)
+        lessons.append(lesson)
         if lesson.id in ids:
             message = f"id '{lesson.id}' is already that of {ids[lesson.id]}; choose another"
             found.append(LessonError(f"{path.parent.name}/{path.name}/lesson.md", 1, 0, message))
         ids.setdefault(lesson.id, lesson.slug)
-    return found
+    order = [entry.lesson for entry in table.lessons] if table else [lesson.slug for lesson in lessons]
+    taught = [lesson for slug in order for lesson in lessons if lesson.slug == slug]
+    return found + _prerequisites(taught, directory.absolute().name)
 
 
 def lint_lesson(directory: Path) -> list[LessonError]:
@@ -59,6 +74,78 @@ def advice(lesson: Lesson, course: str) -> list[LessonError]:
         found.append(LessonError(script, 0, 0, "is missing; write the steps that earn every point"))
     for script in (lesson.solution, *lesson.wrong.values()):
         found += _unknown_answers(lesson, script) if script else []
+    text = as_text(file, lesson.files[LESSON])
+    found += _text(lesson, text)
+    found += _parameters(lesson, text)
+    return found
+
+
+def _text(lesson: Lesson, file: TextFile) -> list[LessonError]:
+    """Return what to mend in the text, the questions and the figures."""
+    _, body, first_line = split_front_matter(substitute(file, lesson.params, params_lines(file))[0])
+    anchors = {element for element, _ in VIEWS.values()} | {f"step-{step.id}" for step in lesson.steps}
+    found = prose_faults(file, body, first_line, anchors)
+    for question in lesson.questions.values():
+        if not question.choices and not question.unit:
+            line = _line_of(file, f"```predict {question.id}")
+            found.append(file.error(line, f"the question '{question.id}' wants a number; add its 'unit:'"))
+    return found
+
+
+def _parameters(lesson: Lesson, file: TextFile) -> list[LessonError]:
+    """Return what is wrong with the parameters: for some students, or for those who sit side by side."""
+    parameters = lesson.parameters
+    if not parameters.items:
+        return []
+    line = min(params_lines(file))
+    found = [
+        file.error(_line_of(file, f"  {name}:"), f"the parameter '{name}' is never used; use it or drop it")
+        for name in parameters.items
+        if not _is_used(lesson, name)
+    ]
+    if parameters.count < FEWEST_DRAWS:
+        message = (
+            f"only {parameters.count} different draws: neighbours share them; widen a range or add a token"
+        )
+        found.append(file.error(line, message))
+    if parameters.accepted(DRAWS) < 0.02:
+        found.append(file.error(line, "nearly no draw meets the constraints; derive a value instead"))
+    for seed in range(1, SEEDS + 1):
+        try:
+            lesson.drawn(seed)
+        except LessonErrors as errors:
+            found += [
+                LessonError(e.file, e.line, e.column, f"{e.message} (seed {seed})") for e in errors.errors
+            ]
+            break
+    return found
+
+
+def _is_used(lesson: Lesson, name: str) -> bool:
+    """Return whether a name stands anywhere but where it is declared."""
+    word = re.compile(rf"\b{name}\b".encode())
+    declared = re.compile(rf"^ +{name}:".encode(), re.MULTILINE)
+    uses = sum(len(word.findall(data)) for data in lesson.files.values())
+    return uses > len(declared.findall(lesson.files[LESSON]))
+
+
+def _line_of(file: TextFile, start: str) -> int:
+    lines = file.text.split("\n")
+    return next((number for number, line in enumerate(lines, 1) if line.startswith(start)), 1)
+
+
+def _prerequisites(lessons: list[Lesson], course: str) -> list[LessonError]:
+    """Return the prerequisites that are no lesson of the course, or come later in it."""
+    found: list[LessonError] = []
+    before: set[str] = set()
+    for lesson in lessons:
+        file = as_text(f"{course}/{lesson.slug}/{LESSON}", lesson.files[LESSON])
+        for wanted in lesson.prerequisites:
+            if wanted not in before:
+                hint = nearest(wanted, before) if before else "; this is the first"
+                message = f"prerequisites: no lesson before this one has the id '{wanted}'{hint}"
+                found.append(file.error(_line_of(file, "prerequisites:"), message))
+        before.add(lesson.id)
     return found
 
 

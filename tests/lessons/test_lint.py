@@ -86,3 +86,68 @@ def test_a_guest_that_is_not_built_is_no_fault(
     shown = capsys.readouterr()
     assert "the guest 'linux' is not built on this machine; run `vmlab guests build linux`" in shown.out
     assert "no faults found; a lesson waits for a guest" in shown.err
+
+
+PARAMS = "params:\n  word: {one_of: [one, two]}\n  spare: {token: 5}\nlab:\n"
+
+
+@pytest.mark.parametrize(
+    ("front", "body", "expected"),
+    [
+        (
+            FRONT,
+            "See [there](#step-nowhere).\n",
+            "lesson.md:21: the link '#step-nowhere' leads to no step or view",
+        ),
+        (FRONT, "See [there](http://example.org).\n", "is not encrypted; write https://"),
+        (FRONT, "See [there](notes.txt).\n", "lesson.md:21: the link 'notes.txt' leads nowhere on the page"),
+        (FRONT, "It has 64 kb of memory.\n", "lesson.md:21: '64 kb': the unit is written KiB"),
+        (FRONT, "A clock of\n10 Mhz ticks.\n", "'10 Mhz': the unit is written MHz"),
+        (FRONT, "word " * 60 + ".\n", "a sentence has 60 words; split it (at most 50)"),
+        (FRONT, "Incomprehensible formulations proliferate. " * 20, "the text is hard to read (LIX "),
+        (
+            FRONT,
+            "```predict n\nquestion: How many?\nanswer: 2\nexplanation: Two.\n```\n",
+            "lesson.md:21: the question 'n' wants a number; add its 'unit:'",
+        ),
+        (
+            FRONT,
+            "```figure lane\nalt: Lanes of two pCPUs\ncaption: Watch.\n```\n",
+            "lesson.md:21: a figure shows a live view, like ```figure lanes, not 'lane'",
+        ),
+        (FRONT, "```figure lanes\ncaption: Watch.\n```\n", "alt is missing; add a line 'alt: ...'"),
+        (
+            FRONT.replace("lab:\n", PARAMS),
+            "The {{ word }}.\n",
+            "lesson.md:11: the parameter 'spare' is never used",
+        ),
+        (
+            FRONT.replace("lab:\n", PARAMS.replace("  spare: {token: 5}\n", "")),
+            "The {{ word }}.\n",
+            "lesson.md:9: only 2 different draws: neighbours share them; widen a range or add a token",
+        ),
+        (
+            FRONT.replace("lab:\n", "params:\n  n: {from: 0, to: 200}\nlab:\n").replace(
+                "1 MiB", "{{ n }} KiB"
+            ),
+            "{{ n }}\n",
+            "(seed ",
+        ),
+    ],
+)
+def test_what_an_editor_would_mark_is_found(
+    write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str], front: str, body: str, expected: str
+) -> None:
+    directory = write_lesson(front, body, {"solution/actions.yaml": "steps:\n  - start: a\n"})
+    assert main(["lint", str(directory)]) == 1
+    assert expected in capsys.readouterr().out
+
+
+def test_a_prerequisite_comes_before(write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]) -> None:
+    front = FRONT.replace("objectives:", "prerequisites: [later]\nobjectives:")
+    directory = write_lesson(front, files={"solution/actions.yaml": SOLUTION})
+    assert main(["lint", str(directory.parent)]) == 1
+    found = capsys.readouterr().out
+    assert (
+        "lesson.md:7: prerequisites: no lesson before this one has the id 'later'; this is the first" in found
+    )
