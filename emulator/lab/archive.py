@@ -5,7 +5,7 @@
 - `config.json`: the VM as it would stand in a lesson; `program`: the text or the image that it runs
 - `state.json`: plain data (`emulator.hypervisor.plain`), bytes as {"base64": "..."}
 - `ram.bin`: for each page that is not zero its number (u32, little-endian) and 4096 bytes
-- `clusters.bin`: the same of the volume that is its disk, if it is one
+- `clusters.bin`: the same of the volume that is its disk, if it is one (`archive_volume.py`)
 
 The same VM gives the same bytes. What is read may come from anybody: names, sizes, checksums, types, lengths
 and ranges are checked before anything changes (`archive_checks.py`), and ArchiveError says what is wrong.
@@ -32,7 +32,7 @@ from emulator.hypervisor.image import VmImage
 from emulator.hypervisor.plain import Plain, PlainError
 from emulator.hypervisor.storage.state import CLUSTER_BYTES
 from emulator.hypervisor.vm import HOLDS_MEMORY, Vm, VmState
-from emulator.lab import cloning
+from emulator.lab import archive_volume, cloning
 from emulator.lab.archive_checks import ArchiveError, check_state
 from emulator.lab.checkpoint import all_or_nothing
 from emulator.lab.config import VmConfig, vm_name
@@ -88,11 +88,12 @@ def export_vm(lab: Lab, vm: Vm) -> bytes:
         "program": program.elf if program.elf is not None else (program.source or "").encode(),
         "state.json": _json(_with_text(taken.state)),
         "ram.bin": _pages(ram),
-        "clusters.bin": _pages(sorted((taken.clusters or {}).items())),
+        "clusters.bin": _pages(archive_volume.clusters(vm)),
     }
     listed = {name: _entry(data) for name, data in members.items()}
     kind = "source" if program.elf is None else "image"
     manifest = {"format": FORMAT, "version": VERSION, "program": kind, "members": listed}
+    manifest |= archive_volume.described(vm)
     return _zip({"manifest.json": _json(manifest), **members})
 
 
@@ -137,20 +138,19 @@ def import_vm(lab: Lab, data: bytes, name: object = None) -> Vm:
 
     Raises LabError, then nothing has changed.
     """
-    members, kind = _members(data, _room(lab))
+    members, manifest = _members(data, _room(lab))
     config = _config(members["config.json"], name)
     if config.uuid in map(lab.uuid, lab.hypervisor.vms):
         config = replace(config, uuid="")
-    program = _program(config, members["program"], kind)
-    state = _state(members["state.json"], config)
+    program = _program(config, members["program"], manifest["program"])
+    state = _state(members["state.json"], _sized(config, manifest))
     off = VmState(state["lifecycle"]) not in HOLDS_MEMORY
-    if config.disk is not None and config.disk.volume:
-        raise ArchiveError("its disk is a volume; import the volume first and define the VM with it")
     lab.make_room()
     pages = None if off else _read_ram(lab, members["ram.bin"], config.memory)
     known = config.program in lab.programs
     try:
         with all_or_nothing(lab):
+            config = archive_volume.place(lab, config, manifest, members["clusters.bin"])
             if not known:
                 lab.programs[config.program] = program
             taken = VmImage(lab.settings_of(config, program), state, pages, None)
@@ -173,8 +173,15 @@ def _room(lab: Lab) -> int:
     return 2 * lab.host_config.memory + sum(pool.capacity for pool in pools) + BESIDE_MEMORY
 
 
-def _members(data: bytes, room: int) -> tuple[dict[str, bytes], str]:
-    """Return the checked members, and what kind the program is. Raises ArchiveError."""
+def _sized(config: VmConfig, manifest: dict[str, Any]) -> VmConfig:
+    try:
+        return archive_volume.sized(config, manifest)
+    except ConfigError as error:
+        raise ArchiveError(str(error)) from error
+
+
+def _members(data: bytes, room: int) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Return the checked members, and the manifest. Raises ArchiveError."""
     if len(data) > MAX_ARCHIVE_BYTES:
         raise ArchiveError(f"has {len(data)} bytes; at most {MAX_ARCHIVE_BYTES} are read")
     try:
@@ -191,7 +198,7 @@ def _members(data: bytes, room: int) -> tuple[dict[str, bytes], str]:
                     f"unpacks to {unpacked >> 20} MiB; this host takes at most {room >> 20} MiB"
                 )
             manifest = _manifest(_member(archive, "manifest.json", 64 << 10))
-            return {name: _checked(archive, name, manifest) for name in LIMITS}, manifest["program"]
+            return {name: _checked(archive, name, manifest) for name in LIMITS}, manifest
     except (
         zipfile.BadZipFile,
         zlib.error,

@@ -18,6 +18,9 @@ from emulator.hypervisor.image import REGISTERS
 from emulator.lab import Lab, LabError
 from emulator.lab.archive import import_vm, save
 from emulator.lab.archive_checks import ArchiveError
+from emulator.lab.config import LabConfig
+from emulator.lab.programs import Program
+from tests.lab.disk_writer import writer
 from tests.lab.test_snapshots import look
 
 JUNK = [None, -1, 1 << 63, 1 << 64, 1 << 300, "x", [], {}, [[]], True, 0.5, {"base64": "AA=="}, 3, 255]
@@ -239,3 +242,79 @@ def test_whatever_stands_in_a_register_the_machine_goes_on(lab: Lab, value: int)
         if lab.vm("copy").state.value != "shut off":
             lab.apply({"verb": "destroy", "vm": "copy"})
         lab.apply({"verb": "undefine", "vm": "copy"})
+
+
+POOL: dict[str, Any] = {
+    "name": "fast",
+    "capacity": "1 MiB",
+    "volumes": [{"name": "golden", "capacity": "64 KiB"}],
+}
+
+
+def with_volume(engine: Any, *overlays: str) -> Lab:
+    """Return a lab with a pool, and a guest that writes to each of these volumes over a golden one."""
+    volumes: Any = [*POOL["volumes"], *({"name": one, "backing": "golden"} for one in overlays)]
+    vms = [
+        {"name": f"vm-{one}", "program": "w", "memory": "64 KiB", "disk": {"volume": one}} for one in overlays
+    ]
+    config = LabConfig.from_dict(
+        {"host": {"memory": "2 MiB"}, "pools": [POOL | {"volumes": volumes}], "vms": vms}
+    )
+    return Lab(config, {"w": Program("w", source=writer(15))}, 7, engine)
+
+
+def test_a_disk_on_a_volume_moves_with_its_vm_in_the_middle_of_its_work(engine: Any) -> None:
+    lab, other = with_volume(engine, "one"), with_volume(engine)
+    lab.apply({"verb": "start", "vm": "vm-one"})
+    assert lab.run_until({"kind": "console", "vm": "vm-one", "text": "...."}, 100_000_000)
+    data = lab.export_vm("vm-one")
+    other.apply({"verb": "import_vm", "archive": b64encode(data).decode()})
+    assert other.hypervisor.storage.volume("one").backing == ""
+    for one in (lab, other):
+        assert one.run_until(
+            {"kind": "console", "vm": "vm-one", "text": "." * 11}, one.position + 100_000_000
+        )
+        one.advance(one.position + 1_000_000)
+    assert other.console("vm-one") == lab.console("vm-one") == "." * 15
+    assert other.volume_image("one", "raw") == lab.volume_image("one", "raw")
+    again = Lab.replay(
+        other.config_at_start, other.programs, other.seed, other.log, other.position, other.engine
+    )
+    assert again.state_hash() == other.state_hash()
+
+
+def test_an_imported_volume_takes_no_name_of_another_and_needs_room(engine: Any) -> None:
+    lab = with_volume(engine, "one")
+    lab.apply({"verb": "start", "vm": "vm-one"})
+    lab.advance(2_000_000)
+    archive = b64encode(lab.export_vm("vm-one")).decode()
+    lab.apply({"verb": "import_vm", "archive": archive, "name": "twin"})
+    assert lab.vm_configs["twin"].disk is not None
+    assert lab.vm_configs["twin"].disk.volume == "twin-disk"
+    assert lab.volume_image("twin-disk", "raw") == lab.volume_image("one", "raw")
+    before = lab.state_hash()
+    lab.apply({"verb": "pool_resize", "pool": "fast", "capacity": lab.hypervisor.storage.allocation("fast")})
+    changed = lab.state_hash()
+    with pytest.raises(LabError, match=r"its disk finds no place: .*pool fast"):
+        lab.apply({"verb": "import_vm", "archive": archive, "name": "third"})
+    assert lab.state_hash() == changed != before
+    bare = Lab(LabConfig.from_dict({}), {}, 1, engine)
+    with pytest.raises(LabError, match="this host has no pool; create one first"):
+        bare.apply({"verb": "import_vm", "archive": archive})
+
+
+@pytest.mark.parametrize(
+    ("clusters", "message"),
+    [
+        (b"x", "clusters.bin is cut off"),
+        ((1 << 20).to_bytes(4, "little") + bytes(4096), r"cluster 1048576 after -1"),
+        (2 * (bytes(4) + bytes(4096)), "cluster 0 after 0"),
+    ],
+)
+def test_a_volume_of_a_hostile_archive_is_refused(engine: Any, clusters: bytes, message: str) -> None:
+    lab = with_volume(engine, "one")
+    data = rewrite(lab.export_vm("vm-one"), lambda members: members.update({"clusters.bin": clusters}))
+    before = lab.state_hash()
+    with pytest.raises(ArchiveError, match=message):
+        import_vm(lab, data, "copy")
+    assert lab.state_hash() == before
