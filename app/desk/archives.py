@@ -12,7 +12,7 @@ from app.desk.problem import Problem
 from app.desk.requests import Fields
 from app.workers.protocol import JsonObject
 
-MAX_ARCHIVE_BYTES = 4 << 20
+MAX_ARCHIVE_BYTES = 8 << 20
 # Of base64 in one lab; a log travels in one message (protocol.MAX_HEADER_BYTES).
 MAX_LOGGED_CHARACTERS = 12 << 20
 

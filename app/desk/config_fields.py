@@ -191,10 +191,12 @@ DEVICES = Group(
         Table(
             "Disk",
             (
-                Field("disk.size", "Size", help="of a disk of its own, like `16 MiB`; or", empty="no disk"),
-                Field("disk.volume", "Volume", "text", "of a pool.", "none", known="volumes"),
+                Field("disk.size", "Size", help="of a disk of its own, like `16 MiB`.", empty="no disk"),
+                Field(
+                    "disk.volume", "Volume", "text", "of a pool, instead of a size.", "none", known="volumes"
+                ),
                 _switch("disk.read_only", "Read only"),
-                Field("disk.iops", "IOPS", "number", "requests a second at most, and", "any"),
+                Field("disk.iops", "IOPS", "number", "requests a second at most.", "any"),
                 Field(
                     "disk.bandwidth", "Bandwidth", help="bytes a second at most, like `4 MiB/s`.", empty="any"
                 ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from emulator.lab import Lab, LabError
 
-MAX_EXPORT_BYTES = 11 << 20  # what a reply has room for as base64 (protocol.MAX_HEADER_BYTES)
+MAX_EXPORT_BYTES = 8 << 20  # what can come back in, and what a message has room for as base64
 
 
 def snapshots(lab: Lab) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { vmClass } from "./patterns.js";
 
-const MOST_BYTES = 4 << 20; // app/desk/archives.py
+const MOST_BYTES = 8 << 20; // app/desk/archives.py
 const WAIT_MS = 300;
 
 /** @param {import("./lab.js").Lab} lab */

@@ -144,3 +144,19 @@ def test_starting_over_begins_a_new_generation(page: Page) -> None:
     assert page.post("reset").status == 200
     line = page.desk.line()
     assert (line["generation"], line["log"], line["position"]) == (2, [], 0)
+
+
+def test_memory_keys_snapshots_archives_and_series_are_there_without_a_server(page: Page) -> None:
+    assert page.post("config", **{"vms-0-memory_limit": "128 KiB", "overcommit": "2"}).status == 200
+    assert 'name="vms-0-memory_limit" value="128 KiB"' in page.get("config", "fragment").text
+    assert page.post("config", text="vms: []").status == 405
+    page.post("actions", verb="start", vm="a")
+    page.post("actions", verb="snapshot_create", vm="a", name="s1")
+    assert json.loads(page.get("snapshots").text)["vms"][0]["snapshots"][0]["name"] == "s1"
+    archive = json.loads(page.get("export", vm="a").text)["archive"]
+    assert page.post("import", archive=archive, name="again").status == 200
+    assert page.post("import", archive=archive[:-8], name="more").status == 422
+    page.post("control", verb="run", speed="max")
+    page.run(60)
+    found = json.loads(page.get("series", signals="cpu").text)
+    assert len(found["series"]["cpu"]["again"]) == len(found["at_ns"]) > 0

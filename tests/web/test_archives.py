@@ -33,9 +33,9 @@ def test_an_archive_may_be_larger_than_other_bodies_and_not_larger_than_its_limi
     beyond_a_body = base64.b64encode(bytes(600 << 10)).decode()
     assert student.post("import", archive=beyond_a_body).status_code == 422
     assert student.post("actions", verb="import_vm", archive=beyond_a_body).status_code == 413
-    response = student.post("import", archive=base64.b64encode(bytes(5 << 20)).decode())
+    response = student.post("import", archive=base64.b64encode(bytes(9 << 20)).decode())
     assert response.status_code == 413
-    assert "4 MiB" in response.text
+    assert "8 MiB" in response.text
 
 
 def test_a_hostile_archive_is_refused_with_a_sentence(student: Student) -> None:
