@@ -62,6 +62,14 @@ class VolumeMedium:
             self._storage.refused(self._name, str(error))
             raise MediumError(str(error)) from error
 
+    def clear(self, sector: int, count: int) -> None:
+        """Let sectors read zero. Raises MediumError, and tells if the pool is full."""
+        try:
+            self._storage.clear(self._name, sector * SECTOR_BYTES, count * SECTOR_BYTES)
+        except StorageError as error:
+            self._storage.refused(self._name, str(error))
+            raise MediumError(str(error)) from error
+
 
 def make_disk(settings: DiskSettings, storage: Storage, serial: str) -> VirtioBlock:
     """Return a disk as its settings say."""

@@ -1,10 +1,10 @@
-"""A disk (Virtio 1.2, section 5.2): read, write, flush, identify.
+"""A disk (Virtio 1.2, section 5.2): read, write, flush, discard, write zeroes, identify.
 
 What the guest writes is kept as changed sectors over an unchanged base, so that state is plain data; or a
 `Medium` keeps it. Time is virtual: a request whose turn has not come (`limits`, injected latency) waits in
 its queue, in order, and is done when `deadline_ns` is reached. With `cache: writeback` a write is
 acknowledged when it is in the disk's cache, and safe once a flush has been answered; the cache is written
-back in the order of the writes. Left out: discard, write zeroes, several queues, topology.
+back in the order of the writes. Left out: several queues, topology.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from emulator.devices.virtio import discard
+from emulator.devices.virtio.discard import T_DISCARD, T_WRITE_ZEROES
 from emulator.devices.virtio.disk_faults import DiskFault, take_fault
 from emulator.devices.virtio.disk_limits import NO_LIMITS, DiskLimits, Throttle
 from emulator.devices.virtio.mmio import VirtioDevice
@@ -22,7 +24,7 @@ from emulator.devices.virtio.queue import Chain, QueueBroken
 SECTOR_BYTES = 512
 F_SEG_MAX, F_RO, F_FLUSH = 1 << 2, 1 << 5, 1 << 9
 T_IN, T_OUT, T_FLUSH, T_GET_ID = 0, 1, 4, 8
-OPERATIONS = {T_IN: "read", T_OUT: "write", T_FLUSH: "flush"}
+OPERATIONS = {T_IN: "read", T_OUT: "write", T_FLUSH: "flush", T_DISCARD: "write", T_WRITE_ZEROES: "write"}
 S_OK, S_IOERR, S_UNSUPP = 0, 1, 2
 REQUEST = struct.Struct("<IIQ")
 SEGMENTS_MAX = 126
@@ -52,6 +54,10 @@ class Medium(Protocol):
 
     def reserve(self, sector: int, count: int) -> None:
         """Make sure that sectors can be written later. Raises MediumError."""
+        ...
+
+    def clear(self, sector: int, count: int) -> None:
+        """Let sectors read zero, and give back the space that this saves. Raises MediumError."""
         ...
 
 
@@ -122,7 +128,8 @@ class VirtioBlock(VirtioDevice):
         self._medium = medium
         self._serial = serial.encode()[:ID_BYTES]
         self._sectors = (len(base) if size is None else size) // SECTOR_BYTES
-        self.features = F_FLUSH | F_SEG_MAX | (F_RO if read_only else 0)
+        changing = F_RO if read_only else discard.F_DISCARD | discard.F_WRITE_ZEROES
+        self.features = F_FLUSH | F_SEG_MAX | changing
 
     @property
     def sectors(self) -> int:
@@ -130,8 +137,8 @@ class VirtioBlock(VirtioDevice):
         return self._sectors if self._medium is None else self._medium.sectors
 
     def config(self) -> bytes:
-        """Return capacity, size_max and seg_max."""
-        return struct.pack("<QII", self.sectors, 0, SEGMENTS_MAX)
+        """Return capacity, size_max and seg_max, and the limits of discard and write zeroes."""
+        return struct.pack("<QII20x", self.sectors, 0, SEGMENTS_MAX) + discard.LIMITS
 
     def contents(self) -> bytes:
         """Return the disk as the guest sees it."""
@@ -219,6 +226,8 @@ class VirtioBlock(VirtioDevice):
                 return self._read(sector, room)
             if kind == T_OUT:
                 return self._write(sector, request[REQUEST.size :]), b""
+            if kind in (T_DISCARD, T_WRITE_ZEROES):
+                return self._clear(kind, request[REQUEST.size :]), b""
             self.write_back()
         except MediumError:
             return S_IOERR, b""
@@ -240,6 +249,30 @@ class VirtioBlock(VirtioDevice):
             self.write_back()  # older writes that are still in the cache must not come later
             self._store(sector, data)
         return S_OK
+
+    def _clear(self, kind: int, data: bytes) -> int:
+        """Let ranges read zero."""
+        try:
+            ranges = discard.segments(kind, data, self.sectors)
+        except discard.UnknownFlagError:
+            return S_UNSUPP
+        if ranges is None or self.features & F_RO:
+            return S_IOERR
+        for sector, count in ranges:
+            for number in range(sector, sector + count):
+                self.state.dirty.pop(number, None)
+            self._clear_stored(sector, count)
+        return S_OK
+
+    def _clear_stored(self, sector: int, count: int) -> None:
+        if self._medium is not None:
+            self._medium.clear(sector, count)
+            return
+        for number in range(sector, sector + count):
+            if any(self._base[number * SECTOR_BYTES : (number + 1) * SECTOR_BYTES]):
+                self.state.changed[number] = bytes(SECTOR_BYTES)
+            else:
+                self.state.changed.pop(number, None)
 
     # The cache
 

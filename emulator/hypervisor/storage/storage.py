@@ -186,6 +186,24 @@ class Storage:
         self._take_clusters(layers[0], offset, length)
         chain.allocate(layers, offset, length)
 
+    def clear(self, name: str, offset: int, length: int) -> None:
+        """Let a range read zero. A cluster that nothing below shows through takes no space any more.
+
+        Raises PoolFullError.
+        """
+        layers = self.chain(name)
+        top, below = layers[0], layers[1:]
+        end = offset + length
+        for number in chain.clusters_of(offset, length):
+            first = max(offset, number * CLUSTER_BYTES)
+            last = min(end, (number + 1) * CLUSTER_BYTES)
+            whole = first % CLUSTER_BYTES == 0 and (last % CLUSTER_BYTES == 0 or last == top.capacity)
+            if whole and not any(number in layer.clusters for layer in below):
+                if top.clusters.pop(number, None) is not None:
+                    self.pool(top.pool).was_full = False
+            elif any(self.read(name, first, last - first)):
+                self.write(name, first, bytes(last - first))
+
     def refused(self, name: str, text: str) -> None:
         """Note that a guest's write to a volume was refused for want of room."""
         pool = self.pool(self.volume(name).pool)

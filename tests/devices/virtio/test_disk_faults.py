@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emulator.devices.virtio.block import F_FLUSH, SECTOR_BYTES, VirtioBlock
+from emulator.devices.virtio.discard import MOST_SECTORS, SEGMENT
 from emulator.devices.virtio.disk_faults import DiskFault
 from emulator.devices.virtio.disk_limits import DiskLimits, Throttle
 from emulator.hypervisor.disks import VolumeMedium
@@ -14,7 +15,7 @@ from emulator.hypervisor.storage import CLUSTER_BYTES, Storage
 from emulator.machine.host import Host
 from tests.devices.virtio.driver import SIZE, Driver
 
-READ, WRITE, FLUSH = 0, 1, 4
+READ, WRITE, FLUSH, DISCARD, ZEROES = 0, 1, 4, 11, 13
 SECTORS = 32
 
 
@@ -55,6 +56,7 @@ class Bench:
 
 STEPS = st.one_of(
     st.tuples(st.just("write"), st.integers(0, SECTORS - 3), st.integers(1, 3), st.integers(1, 255)),
+    st.tuples(st.just("clear"), st.integers(0, SECTORS - 9), st.integers(1, 9), st.sampled_from([11, 13])),
     st.tuples(st.just("flush")),
     st.tuples(
         st.just("fault"),
@@ -114,6 +116,10 @@ def _do(
                     assert disk.contents()[number * SECTOR_BYTES] == value
                 else:
                     possible[number].append(value)  # not acknowledged: either is right
+        case ("clear", int(sector), int(count), int(kind)):
+            status, _ = bench.ask(kind, 0, SEGMENT.pack(sector, count, 0))
+            for number in range(sector, sector + count):
+                possible[number] = [0] if status == 0 else [*possible[number], 0]
         case ("flush",):
             status, _ = bench.ask(FLUSH, 0)
             if status == 0:
@@ -128,6 +134,54 @@ def _do(
             storage.resize_pool("p", max(CLUSTER_BYTES, storage.allocation("p")))
         case _:
             storage.resize_pool("p", SECTORS * SECTOR_BYTES)
+
+
+def test_what_is_discarded_takes_no_space_and_shows_nothing_of_what_is_below(host: Host):
+    storage = Storage()
+    storage.create_pool("p", 1 << 20)
+    storage.create("golden", "p", 8 * CLUSTER_BYTES)
+    storage.write("golden", 0, b"g" * 2 * CLUSTER_BYTES)
+    storage.create("v", "p", backing="golden")
+    disk = VirtioBlock(b"", medium=VolumeMedium(storage, "v"))
+    bench = Bench(host, disk)
+    assert bench.ask(WRITE, 8, b"w" * 3 * CLUSTER_BYTES) == (0, b"")
+    taken = storage.allocation("p")
+    # Clusters 1 (below it there is something), 2 and 3 (nothing), and a part of cluster 0.
+    segments = SEGMENT.pack(8, 24, 0) + SEGMENT.pack(3, 2, 0)
+    assert bench.ask(DISCARD, 0, segments) == (0, b"")
+    assert storage.allocation("p") == taken - 2 * CLUSTER_BYTES + CLUSTER_BYTES
+    seen = disk.contents()
+    assert seen[CLUSTER_BYTES:] == bytes(7 * CLUSTER_BYTES)
+    assert seen[:CLUSTER_BYTES] == b"g" * 1536 + bytes(1024) + b"g" * 1536
+    assert storage.read("golden", 0, 2 * CLUSTER_BYTES) == b"g" * 2 * CLUSTER_BYTES
+
+
+def test_a_disk_with_content_of_its_own_reads_zero_where_it_was_cleared(host: Host):
+    disk = VirtioBlock(b"b" * SECTORS * SECTOR_BYTES)
+    bench = Bench(host, disk)
+    assert bench.ask(ZEROES, 0, SEGMENT.pack(2, 3, 1)) == (0, b"")
+    assert disk.contents() == b"b" * 1024 + bytes(1536) + b"b" * (SECTORS - 5) * SECTOR_BYTES
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "status"),
+    [
+        (DISCARD, SEGMENT.pack(0, 1, 1), 2),  # no unmap flag for discard
+        (ZEROES, SEGMENT.pack(0, 1, 2), 2),
+        (DISCARD, SEGMENT.pack(SECTORS, 1, 0), 1),
+        (DISCARD, SEGMENT.pack(2**64 - 1, 1, 0), 1),
+        (ZEROES, SEGMENT.pack(0, MOST_SECTORS + 1, 0), 1),
+        (DISCARD, b"", 1),
+        (DISCARD, SEGMENT.pack(0, 1, 0) + b"x", 1),
+        (DISCARD, SEGMENT.pack(0, 1, 0) * 5, 1),
+    ],
+)
+def test_what_cannot_be_cleared_is_refused(host: Host, kind: int, data: bytes, status: int):
+    disk = VirtioBlock(b"b" * SECTORS * SECTOR_BYTES)
+    assert Bench(host, disk).ask(kind, 0, data)[0] == status
+    assert disk.contents() == b"b" * SECTORS * SECTOR_BYTES
+    read_only = VirtioBlock(b"b" * SECTORS * SECTOR_BYTES, read_only=True)
+    assert Bench(host, read_only).ask(DISCARD, 0, SEGMENT.pack(0, 1, 0))[0] == 1
 
 
 def test_requests_wait_their_turn_and_are_answered_in_order(host: Host):
