@@ -33,6 +33,17 @@ def add_parser(subparsers: Subparsers) -> None:
     boot.add_argument("--repeat", type=int, default=3, metavar="N", help="boots; the best counts (3)")
     boot.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
     boot.set_defaults(suite=run_boot)
+    engines = suites.add_parser("engines", help="speed of the native kernels, wasmtime, Chromium and v86")
+    engines.add_argument("--programs", nargs="+", metavar="NAME", help="instead of all computing programs")
+    engines.add_argument(
+        "--size", choices=SIZES, default="m", help="s: millions, m: half a billion instructions"
+    )
+    engines.add_argument(
+        "--repeat", type=int, default=3, metavar="N", help="runs of each; the best counts (3)"
+    )
+    engines.add_argument("--no-v86", action="store_true", help="leave the peer out, which npm fetches")
+    engines.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
+    engines.set_defaults(suite=run_engines)
     nested = suites.add_parser("nested", help="Linux under KVM in Linux on the bare machine")
     nested.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
     nested.set_defaults(suite=run_nested)
@@ -83,6 +94,31 @@ def run_boot(args: argparse.Namespace) -> int:
     firmware = boot.FIRMWARE if boot.FIRMWARE.is_file() else None
     figures = list(boot.measure(images.image_path("linux"), max(1, args.repeat), load_engine(), firmware))
     print(as_json(figures) if args.json else as_table(figures))
+    return 0
+
+
+def run_engines(args: argparse.Namespace) -> int:
+    """Measure the kernels' homes beside each other."""
+    from app.paths import static_dir
+    from emulator.bench import engines
+    from emulator.bench.chromium import Places
+    from emulator.bench.figures import as_json
+    from emulator.bench.programs import COLD, FLOAT, INTEGER, find
+    from emulator.build.cache import cache_directory
+    from emulator.build.engine import load_engine
+    from emulator.build.wasm_engine import load_core
+
+    cache, directory = cache_directory(), static_dir() / "engine"
+    programs = [find(name) for name in args.programs] if args.programs else [*INTEGER, *FLOAT, *COLD]
+    npm = None if args.no_v86 else engines.npm_command()
+    places = Places(directory, cache / "bench", engines.fetch_v86(npm, cache) if npm else None)
+    core = load_core(directory / "core.wasm")
+    setting = engines.Setting(load_engine(), core, places, cache, args.size, max(1, args.repeat), say)
+    results, starts = engines.measure(programs, setting)
+    if args.json:
+        print(as_json([*engines.figures_of(results, starts)]))
+    else:
+        print(engines.as_table(results, starts))
     return 0
 
 

@@ -12,6 +12,15 @@ from emulator.machine import elf
 SLICE_CYCLES = 50_000_000
 
 
+def step(path: Path, engine: Engine) -> None:
+    """Run the first instruction of an ELF file."""
+    board = Board(BoardConfig(memory_bytes=RAM_BYTES), engine, lambda _: None)
+    executable = elf.load(path.read_bytes(), path.name)
+    board.load(executable)
+    board.start(executable.entry)
+    board.run(1)
+
+
 def run(path: Path, engine: Engine) -> Timed:
     """Run an ELF file until it has printed its result. Raises BenchError if it stops before."""
     result = Timed()

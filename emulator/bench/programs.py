@@ -21,10 +21,8 @@ COMPILE_SECONDS = 300
 
 COMMON = ("-O2", "-g0", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fno-sanitize=all")
 SAME_WORK = ("-ffp-contract=off", "-fno-math-errno", "-fno-optimize-sibling-calls")
-GUEST = (
-    *("-target", "riscv64-freestanding-none", "-mcmodel=medany", "-ffreestanding", "-fno-builtin"),
-    *("-fno-pic", "-fno-stack-protector"),
-)
+FREESTANDING = ("-ffreestanding", "-fno-builtin", "-fno-pic", "-fno-stack-protector")
+GUEST = ("-target", "riscv64-freestanding-none", "-mcmodel=medany", *FREESTANDING)
 GUEST_LINK = ("-nostdlib", "-static", "-Wl,--build-id=none")
 
 
@@ -167,6 +165,18 @@ def build_native(program: Program, size: str, cache: Path) -> Path:
         [GUESTS / "platform/native.c", workload],
         folder / f"{program.name}-{size}.exe",
     )
+
+
+def build_x86(program: Program, size: str, cache: Path) -> Path:
+    """Return `program` for a 32-bit PC without firmware (Multiboot), built into `cache` if need be."""
+    if program in PRIVILEGED:
+        raise BenchError(f"bench: {program.name} measures a supervisor; it has no x86 run")
+    flags = ("-target", "x86-freestanding-none", "-mcpu=pentium4", *FREESTANDING)
+    folder, platform_files = cache / "bench", GUESTS / "platform"
+    workload = _compile((*flags, "-c"), [program.path], folder / f"{program.name}-x86.o")
+    last = (*GUEST_LINK, "-T", str(platform_files / "x86.ld"), _count(program, size))
+    sources = [platform_files / "x86.c", platform_files / "report.c", workload]
+    return _compile((*flags, *last), sources, folder / f"{program.name}-x86-{size}.elf")
 
 
 def native_check(program: Program, size: str, cache: Path) -> int:
