@@ -7,6 +7,7 @@ does not change the others, and a draw that a constraint refuses is drawn again.
 
 import hmac
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from app.lessons.errors import shown
 from app.lessons.evaluate import Evaluator, NoValue
 from app.lessons.expression import Expression, ExpressionError
 from app.lessons.expression import parse as parse_expression
@@ -44,7 +46,7 @@ KINDS = Literal["int", "hex", "size", "duration", "rate", "text"]
 
 Number = Annotated[int | str, Field(description="A whole number, or a quantity such as 2 MiB, 5 ms, 10 MHz")]
 # Nothing here means anything to YAML, Markdown, HTML or an assembler, so that values need no escaping.
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/+-]{0,59}$")]
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/+-]{0,59}")
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 
 
@@ -60,7 +62,7 @@ class RangeTable(Table):
 class ChoiceTable(Table):
     """One of a list: `{one_of: [web, mail, files]}`."""
 
-    one_of: Annotated[list[int | Word], Field(min_length=2, max_length=200)]
+    one_of: Annotated[list[int | str], Field(min_length=2, max_length=200)]
 
 
 class TokenTable(Table):
@@ -309,6 +311,10 @@ def _choice(values: Sequence[int | str]) -> Choice:
             number, kind = _measure(value, "one_of")
             found.append(Value(number, kind))
         except ParamError:
+            if not _WORD.fullmatch(str(value)):
+                what = "1 to 60 letters, digits, spaces and . _ / + -"
+                message = f"one_of: {shown(value)!r} cannot be put into every file; use {what}"
+                raise ParamError(message, "one_of") from None
             found.append(Value(value, "text"))
     if len({value.kind for value in found}) > 1:
         raise ParamError("one_of mixes kinds; write only numbers, only sizes, or only words", "one_of")

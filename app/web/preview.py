@@ -51,12 +51,16 @@ def create_preview(directory: Path) -> Flask:
         response.headers["Cache-Control"] = "no-store"
         return response
 
+    @app.get("/favicon.ico")
+    def no_icon() -> Response:
+        return Response(status=204)
+
     @app.get("/changes")
     def changes() -> Response:
         seen = request.args.get("stamp", "")[:64]
         return Response(_changes(directory, seen), mimetype="text/event-stream")
 
-    del show, changes, only_here  # the application has them
+    del show, changes, only_here, no_icon  # the application has them
     return app
 
 
