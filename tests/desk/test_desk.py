@@ -147,7 +147,8 @@ def test_starting_over_begins_a_new_generation(page: Page) -> None:
 
 
 def test_memory_keys_snapshots_archives_and_series_are_there_without_a_server(page: Page) -> None:
-    assert page.post("config", **{"vms-0-memory_limit": "128 KiB", "overcommit": "2"}).status == 200
+    fields: dict[str, Any] = {"vms-0-memory_limit": "128 KiB", "overcommit": "2"}
+    assert page.post("config", **fields).status == 200
     assert 'name="vms-0-memory_limit" value="128 KiB"' in page.get("config", "fragment").text
     assert page.post("config", text="vms: []").status == 405
     page.post("actions", verb="start", vm="a")
