@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypedDict
 from emulator.hypervisor import image
 from emulator.hypervisor.admission import require_vm
 from emulator.hypervisor.image import ImageError, VmImage
+from emulator.hypervisor.storage.state import CLUSTER_BYTES
 from emulator.hypervisor.vm import ON, Vm
 from emulator.lab.checkpoint import all_or_nothing
 from emulator.lab.config import VmConfig, vm_name
@@ -170,10 +171,22 @@ def _descendants(tree: Snapshots, name: str) -> list[str]:
 
 
 def _require_same_disk(vm: Vm, snapshot: Snapshot) -> None:
+    """Raise LabError unless the disk of a snapshot is there and its pool has room for what was on it."""
     disk = snapshot.image.settings.disk
     if snapshot.image.clusters is not None and disk and disk.volume not in vm.storage.state.volumes:
         raise LabError(
             f"the disk of snapshot {snapshot.name} was volume {disk.volume}, which is gone; create it again",
+            "name",
+        )
+    if snapshot.image.clusters is None or disk is None:
+        return
+    volume = vm.storage.volume(disk.volume)
+    more = 0 if volume.preallocated else len(snapshot.image.clusters) - len(volume.clusters)
+    if more * CLUSTER_BYTES > max(0, vm.storage.free(volume.pool)):
+        raise LabError(
+            f"the disk of snapshot {snapshot.name} takes {more * CLUSTER_BYTES} bytes more of pool"
+            f" {volume.pool} than it takes now, and {max(0, vm.storage.free(volume.pool))} are free;"
+            " extend the pool",
             "name",
         )
 

@@ -268,3 +268,22 @@ def test_a_lab_with_pools_is_replayed_and_reset(make_lab: Callable[..., Lab], en
     lab.apply({"verb": "reset_lab"})
     assert list(lab.hypervisor.storage.state.volumes) == ["golden", "a-disk", "b-disk"]
     assert lab.hypervisor.storage.allocation("fast") == 0
+
+
+def test_a_snapshot_does_not_take_more_of_a_pool_than_there_is(make_lab: Callable[..., Lab]):
+    lab = make_lab({"volume": "a-disk"}, {"volume": "b-disk"})
+    lab.apply({"verb": "pool_resize", "pool": "fast", "capacity": "40 KiB"})
+    lab.apply({"verb": "snapshot_create", "vm": "b", "name": "empty"})
+    start(lab, "b")
+    run_to(lab, "b", "." * 8)
+    lab.apply({"verb": "snapshot_create", "vm": "b", "name": "full"})
+    lab.apply({"verb": "snapshot_revert", "vm": "b", "name": "empty"})
+    start(lab, "a")
+    run_to(lab, "a", "." * 8)
+    before = lab.state_hash()
+    with pytest.raises(LabError, match=r"takes 32768 bytes more of pool fast .* and 8192 are free; extend"):
+        lab.apply({"verb": "snapshot_revert", "vm": "b", "name": "full"})
+    assert lab.state_hash() == before
+    lab.apply({"verb": "pool_resize", "pool": "fast", "capacity": "64 KiB"})
+    lab.apply({"verb": "snapshot_revert", "vm": "b", "name": "full"})
+    assert lab.hypervisor.storage.free("fast") == 0
