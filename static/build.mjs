@@ -13,7 +13,7 @@ if (!outdir) throw new Error("usage: node build.mjs OUTDIR");
 const alone = { bundle: true, format: "esm", target: ["es2022"], minify: true, sourcemap: true, charset: "utf8", logLevel: "warning" };
 const PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json"];
 
-await build({ ...alone, entryPoints: { worker: "js/engine/worker.js" }, outdir: `${outdir}/engine` });
+await build({ ...alone, entryPoints: { worker: "js/engine/worker.js", "policy-worker": "js/engine/policy_worker.js" }, outdir: `${outdir}/engine` });
 await build({ ...alone, entryPoints: { "service-worker": "js/service_worker.js" }, outdir });
 for (const name of PYODIDE) cpSync(`node_modules/pyodide/${name}`, `${outdir}/engine/pyodide/${name}`);
 await build({

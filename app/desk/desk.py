@@ -36,7 +36,9 @@ class Desk:
         """Take the lab of `record` in; `work` then brings it to where it was. Raise Problem."""
         self._build = build
         self._publish = publish
-        self._host = SessionHost(self._built, lambda _slug, _lab, _asked: {}, clock, self._take)
+        self._host = SessionHost(
+            self._built, lambda _slug, _lab, _asked: {}, clock, self._take, run_policies=True
+        )
         self._fragments = Fragments(
             {"id": record.lab, "lesson": record.lesson, "url": f"/labs/{record.lab}"},
         )
@@ -81,6 +83,8 @@ class Desk:
         `hash` is computed only if asked for. While the lab is being rebuilt this is where it is going.
         """
         rebuilt = self._is_rebuilt()
+        if hashed:
+            self._lab.policies.seal()  # what is handed in does not change any more
         log, position = (self._lab.log, self._lab.position) if rebuilt else self._goal()
         return {
             "generation": self._record.generation,

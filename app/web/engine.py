@@ -78,7 +78,7 @@ def _static_files() -> dict[str, int]:
     directory, version = static_dir(), assets_version()
     files = [path for path in directory.rglob("*") if path.is_file() and path.suffix not in (".map", ".txt")]
     names = {path.relative_to(directory).as_posix(): path.stat().st_size for path in sorted(files)}
-    versioned = ("main.js", "main.css", "engine/worker.js", "img/icon.svg")
+    versioned = ("main.js", "main.css", "engine/worker.js", "engine/policy-worker.js", "img/icon.svg")
     return {
         f"/static/{name}?v={version}" if name in versioned else f"/static/{name}": size
         for name, size in names.items()

@@ -81,11 +81,11 @@ const standing = StateField.define({
   provide: (field) => EditorView.decorations.from(field),
 });
 
-/** Put an editor in the place of `area`; the area keeps the same text, so that its form can be sent. */
-export function openEditor(area) {
+/** Put an editor in the place of `area`, for assembly or what `language` says; the area keeps the same text, so that its form can be sent. */
+export function openEditor(area, language = [EditorState.tabSize.of(8), assembly]) {
   const label = document.querySelector(`label[for="${area.id}"]`)?.textContent.trim() ?? "Program";
   const view = new EditorView({
-    state: EditorState.create({ doc: area.value, extensions: extensions(area, label) }),
+    state: EditorState.create({ doc: area.value, extensions: extensions(area, label, language) }),
     parent: area.parentElement,
   });
   area.hidden = true;
@@ -127,14 +127,13 @@ function bringUp(view, position) {
   if (!inside) box.scrollTop = top - box.clientHeight / 2;
 }
 
-function extensions(area, label) {
+function extensions(area, label, language) {
   return [
     lineNumbers(),
     highlightActiveLineGutter(),
     history(),
     drawSelection(),
-    EditorState.tabSize.of(8),
-    assembly,
+    language,
     syntaxHighlighting(colours),
     lintGutter(),
     standing,

@@ -12,6 +12,7 @@ import { Lab } from "./lab.js";
 import { startLanes } from "./lanes_readout.js";
 import { startMemory } from "./memory.js";
 import { startMetrics } from "./metrics.js";
+import { startPolicy } from "./policy.js";
 import { startProgram } from "./program.js";
 import { startSeparator } from "./separator.js";
 import { startShortcuts } from "./shortcuts.js";
@@ -30,6 +31,7 @@ function startWorkbench(bench) {
   startConsoles(lab);
   startExits(lab);
   startProgram(lab);
+  startPolicy(lab, bench);
   startMemory(lab);
   startSnapshots(lab);
   startMetrics(lab);

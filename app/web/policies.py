@@ -1,0 +1,24 @@
+"""What can be written as a policy, for the page. Nothing of a student's is run here."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from flask import Blueprint, Response, jsonify
+
+from app.desk.policies import catalog
+
+blueprint = Blueprint("policies", __name__, url_prefix="/policies")
+
+
+@blueprint.get("/catalog")
+def show_catalog() -> Response:
+    """Return interfaces with docs and starters, scenarios, and built-in policies."""
+    response = Response(_catalog(), mimetype="application/json")
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+@cache
+def _catalog() -> bytes:
+    return jsonify(catalog()).data

@@ -1,0 +1,320 @@
+// "Who runs next?" in the student's own words: a policy in Python, tried in a worker beside built-in ones, or used in
+// this lab while it runs in this browser. What the worker says is data; nothing of it becomes markup.
+import { announce } from "./announcer.js";
+import { ask, clearMessage, look, Refused } from "./ask.js";
+import { h, sentence, setText } from "./element.js";
+import { three } from "./numbers.js";
+
+const SILENT_MS = 20_000; // without a word from the worker, which a step is never, it is ended
+const ROW = 20;
+const SVG = "http://www.w3.org/2000/svg";
+const get = (id) => document.getElementById(id);
+
+/** @param {import("./lab.js").Lab} lab @param {HTMLElement} bench */
+export function startPolicy(lab, bench) {
+  const panel = get("panel-policy");
+  if (!panel) return;
+  let tool = null;
+  panel.addEventListener("shown", async () => (tool ??= await Tool.open(lab, bench)));
+}
+
+class Tool {
+  /** Fetch the catalogue and fill the form. */
+  static async open(lab, bench) {
+    const catalog = await look("/policies/catalog");
+    if (!catalog) {
+      setText(get("policy-said"), "The reference could not be fetched. Open this tool again to retry.");
+      return null;
+    }
+    return new Tool(lab, bench, catalog);
+  }
+
+  constructor(lab, bench, catalog) {
+    this.lab = lab;
+    this.parts = JSON.parse(bench.dataset.engine || "null");
+    this.interfaces = catalog.interfaces.filter((one) => one.used);
+    this.scenarios = catalog.scenarios;
+    this.drafts = new Map();
+    this.area = get("policy-text");
+    get("policy-interface").replaceChildren(
+      ...this.interfaces.map((one) => h("option", { value: one.name }, one.title)),
+    );
+    this.bind();
+    this.choose(this.interfaces[0].name);
+    this.upgrade();
+  }
+
+  bind() {
+    get("policy-interface").addEventListener("change", (event) => this.choose(event.target.value));
+    get("policy-scenario").addEventListener("change", () => this.tellQuestion());
+    get("policy-starter").addEventListener("click", () => this.fill(this.chosen.starter));
+    get("policy-use").addEventListener("click", () => this.use());
+    get("policy-stop").addEventListener("click", () => this.end("Stopped."));
+    get("policy-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.run();
+    });
+  }
+
+  async upgrade() {
+    const { openPython } = await import("./python_editor.js");
+    this.view = openPython(this.area);
+  }
+
+  get text() {
+    return this.view ? this.view.text() : this.area.value;
+  }
+
+  fill(text) {
+    this.area.value = text;
+    this.view?.setText(text);
+    this.mark([]);
+  }
+
+  choose(name) {
+    if (this.chosen) this.drafts.set(this.chosen.name, this.text);
+    this.chosen = this.interfaces.find((one) => one.name === name);
+    const scenarios = this.scenarios.filter((one) => one.interface === name);
+    get("policy-scenario").replaceChildren(
+      ...scenarios.map((one) => h("option", { value: one.name }, one.title)),
+    );
+    this.tellQuestion();
+    this.fill(this.drafts.get(name) ?? this.chosen.starter);
+    get("policy-docs").replaceChildren(...docs(this.chosen));
+  }
+
+  tellQuestion() {
+    const scenario = this.scenarios.find((one) => one.name === get("policy-scenario").value);
+    setText(get("policy-question"), `${this.chosen.question} ${scenario?.question ?? ""}`);
+  }
+
+  // Trying
+
+  async run() {
+    if (!this.parts) return this.said("The engine is not part of this installation; run `make assets`.");
+    const asked = {
+      scenario: get("policy-scenario").value,
+      entrants: [
+        { name: "yours", text: this.text },
+        ...(get("policy-beside").checked ? this.chosen.built_ins : []).map((name) => ({ name: `builtin:${name}` })),
+      ],
+    };
+    this.mark([]);
+    this.trials = [];
+    get("policy-results").replaceChildren();
+    get("policy-running").hidden = false;
+    this.said("");
+    this.show("Starting", 0);
+    try {
+      await this.load();
+    } catch (error) {
+      return this.end(`The engine could not be started: ${error.message}`);
+    }
+    this.worker?.postMessage({ kind: "begin", asked });
+    return this.watch();
+  }
+
+  load() {
+    if (this.worker) return Promise.resolve();
+    this.worker = new Worker(this.parts.worker.replace("/worker.js", "/policy-worker.js"), { type: "module" });
+    const { base, archives, engine_bytes: bytes } = this.parts;
+    return new Promise((done, refuse) => {
+      this.worker.onerror = (event) => refuse(new Error(event.message || "its script did not load"));
+      this.worker.onmessage = ({ data }) => {
+        if (data.kind === "progress") this.show(data.text, data.share);
+        else if (data.kind === "loaded") done();
+        else if (data.kind === "step") this.take(data);
+        else refuse(new Error(data.message)), this.end(data.message);
+      };
+      this.worker.postMessage({ kind: "load", base, archives, bytes: bytes ?? this.parts.bytes });
+    });
+  }
+
+  take(step) {
+    this.watch();
+    if (step.share !== undefined) this.show(step.name, step.share);
+    if (step.failed) this.finish(step.failed);
+    if (step.trial) this.trials.push(step.trial), this.draw();
+    if (step.done) this.finish("");
+  }
+
+  show(text, share) {
+    get("policy-progress").value = share;
+    setText(get("policy-step"), `${text}: ${Math.round(share * 100)} %`);
+  }
+
+  /** End the worker if it does not say anything for long: a step of the guards never takes so long. */
+  watch() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(
+      () => this.end(`Ended: one call took more than ${SILENT_MS / 1000} s without a loop that could be counted.`),
+      SILENT_MS,
+    );
+  }
+
+  finish(text) {
+    clearTimeout(this.timer);
+    get("policy-running").hidden = true;
+    this.said(text);
+    const own = this.trials.find((one) => one.own);
+    announce("policy", own?.error || "The tournament is over; the results are below.");
+  }
+
+  /** The last resort: the worker is ended, and a new one is started for the next run. */
+  end(text) {
+    this.worker?.terminate();
+    this.worker = null;
+    this.trials ??= [];
+    this.finish(text);
+  }
+
+  said(text) {
+    get("policy-said").replaceChildren(...sentence(text));
+  }
+
+  draw() {
+    const own = this.trials.find((one) => one.own);
+    if (own?.error) this.mark([{ line: own.line, message: own.error }]);
+    const done = this.trials.filter((one) => !one.error);
+    get("policy-results").replaceChildren(
+      ...(own?.printed.length ? [h("h3", {}, "What it printed"), printed(own)] : []),
+      ...(done.length ? [plots(this.chosen.metrics, done), table(this.chosen.metrics, done)] : []),
+      ...(own?.run ? [this.saving(own)] : []),
+    );
+  }
+
+  saving(own) {
+    const name = `${own.run.scenario}-run.json`;
+    const data = new Blob([JSON.stringify({ ...own.run, title: this.title() })], { type: "application/json" });
+    const link = h("a", { href: URL.createObjectURL(data), download: name }, "Save this run");
+    const rest = " to hand it in: anybody can repeat it without your text (`vmlab tournament --runs`).";
+    return h("p", { class: "note" }, link, ...sentence(rest));
+  }
+
+  title() {
+    return /class\s+(\w+)/.exec(this.text)?.[1].slice(0, 60) ?? "policy";
+  }
+
+  // Mistakes
+
+  mark(diagnostics) {
+    this.view?.mark(diagnostics.filter((one) => one.line).map((one) => ({ column: 1, length: 400, ...one })));
+    const items = diagnostics.map((one) =>
+      h(
+        "div",
+        { class: "message" },
+        h("h3", {}, "This policy made a mistake"),
+        h("p", {}, ...sentence(one.message)),
+        h("p", { class: "quiet" }, "The lab is as it was before the call."),
+        one.line
+          ? h("button", { type: "button", class: "small", onclick: () => this.view?.goto(one.line, 1) }, `Go to line ${one.line}`)
+          : null,
+      ),
+    );
+    get("policy-errors").replaceChildren(...items);
+  }
+
+  // In this lab
+
+  async use() {
+    this.mark([]);
+    try {
+      const fields = { verb: "set_policy", interface: this.chosen.name, text: this.text };
+      this.lab.takeState((await ask(`${this.lab.url}/actions`, fields)).state);
+      clearMessage();
+      this.said(`Used in this lab from now on, for ${this.chosen.title}.`);
+    } catch (failure) {
+      if (!(failure instanceof Refused)) throw failure;
+      const [first] = failure.error.diagnostics ?? [];
+      if (first) this.mark([{ ...first, message: failure.error.message }]);
+      else this.said(failure.error.message);
+    }
+  }
+}
+
+const printed = (own) => h("pre", { class: "policy-printed", tabindex: 0 }, own.printed.join("\n"));
+
+/** The reference: what it is asked, what it is told, what it is given. */
+function docs(one) {
+  const method = (item) => [h("h4", {}, item.signature), h("p", {}, ...sentence(item.text))];
+  const group = (title, role) => {
+    const items = one.base.methods.filter((item) => item.role === role);
+    return items.length ? [h("h3", {}, title), ...items.flatMap(method)] : [];
+  };
+  return [
+    h("p", {}, ...sentence(one.base.text)),
+    ...group("You are asked", "answer"),
+    ...group("You are told", "notice"),
+    ...one.classes.flatMap((item) => [
+      h("h3", {}, item.name),
+      h("p", {}, ...sentence(item.text)),
+      ...(item.fields.length ? [h("p", {}, ...item.fields.flatMap((field) => [h("code", {}, field), h("br")]))] : []),
+      ...item.methods.flatMap(method),
+    ]),
+  ];
+}
+
+/** One small plot of bars for each metric. The table is its equal in text. */
+function plots(metrics, trials) {
+  return h("div", { class: "policy-plots", "aria-hidden": "true" }, ...metrics.map((metric) => plot(metric, trials)));
+}
+
+function plot(metric, trials) {
+  const most = Math.max(...trials.map((one) => one.values[metric.name])) || 1;
+  const rows = trials.map((one, index) => {
+    const value = one.values[metric.name];
+    const width = Math.max(1, (110 * value) / most);
+    return svg(
+      "g",
+      { class: one.own ? "own" : "", transform: `translate(0 ${index * ROW})` },
+      svg("text", { x: 0, y: 14 }, short(one.name)),
+      svg("rect", { x: 95, y: 4, width, height: 12 }),
+      svg("text", { x: 100 + width, y: 14 }, three(value)),
+    );
+  });
+  const better = `${metric.better} is better${metric.unit ? `, ${metric.unit}` : ""}`;
+  return h(
+    "div",
+    {},
+    h("h4", {}, metric.title),
+    h("p", { class: "note" }, better),
+    svg("svg", { viewBox: `0 0 260 ${trials.length * ROW + 4}` }, ...rows),
+  );
+}
+
+function svg(tag, attributes, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+const short = (name) => name.replace("builtin:", "");
+
+function table(metrics, trials) {
+  const best = (metric) => {
+    const values = trials.map((one) => one.values[metric.name]);
+    return metric.better === "more" ? Math.max(...values) : Math.min(...values);
+  };
+  const cell = (one, metric) => {
+    const value = one.values[metric.name];
+    const wins = value === best(metric);
+    return h("td", { class: "number", title: String(value) }, wins ? h("strong", {}, three(value)) : three(value));
+  };
+  const head = metrics.map((one) => h("th", { scope: "col", class: "number" }, one.unit ? `${one.title} [${one.unit}]` : one.title));
+  return h(
+    "div",
+    { class: "wide", tabindex: 0, role: "region", "aria-label": "Results of the tournament" },
+    h(
+      "table",
+      { id: "policy-table" },
+      h("caption", { class: "unseen" }, "Results; the best of each column is bold"),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Policy"), ...head)),
+      h(
+        "tbody",
+        {},
+        ...trials.map((one) => h("tr", {}, h("th", { scope: "row" }, short(one.name)), ...metrics.map((metric) => cell(one, metric)))),
+      ),
+    ),
+  );
+}
