@@ -99,6 +99,7 @@ def run_boot(args: argparse.Namespace) -> int:
 
 def run_engines(args: argparse.Namespace) -> int:
     """Measure the kernels' homes beside each other."""
+    from app.desk.archive import python_archive
     from app.paths import static_dir
     from emulator.bench import engines
     from emulator.bench.chromium import Places
@@ -111,7 +112,10 @@ def run_engines(args: argparse.Namespace) -> int:
     cache, directory = cache_directory(), static_dir() / "engine"
     programs = [find(name) for name in args.programs] if args.programs else [*INTEGER, *FLOAT, *COLD]
     npm = None if args.no_v86 else engines.npm_command()
-    places = Places(directory, cache / "bench", engines.fetch_v86(npm, cache) if npm else None)
+    bytecode = directory / "bytecode.zip"
+    archives = (python_archive().data, *([bytecode.read_bytes()] if bytecode.is_file() else []))
+    peer = engines.fetch_v86(npm, cache) if npm else None
+    places = Places(directory, cache / "bench", archives, peer)
     core = load_core(directory / "core.wasm")
     setting = engines.Setting(load_engine(), core, places, cache, args.size, max(1, args.repeat), say)
     results, starts = engines.measure(programs, setting)

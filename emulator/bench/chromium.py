@@ -22,7 +22,6 @@ from typing import Any
 from emulator.bench.stopwatch import BenchError
 
 PAGE = Path(__file__).with_name("page")
-PACKAGE = Path(__file__).resolve().parents[1]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TIMEOUT_MS = 600_000
@@ -31,24 +30,30 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Places:
-    """Directories that the page's server shows: the built engine, guests, and v86 if there is one."""
+    """What the page's server shows: the built engine, guests, v86 if there is one, and archives.
+
+    `archives` are zip files of Python modules, as the real page's worker unpacks them.
+    """
 
     engine: Path
     guests: Path
+    archives: tuple[bytes, ...]
     v86: Path | None = None
 
 
 class Page:
     """One page with its worker."""
 
-    def __init__(self, page: Any, cpu_seconds: Callable[[], float]) -> None:
+    def __init__(self, page: Any, cpu_seconds: Callable[[], float], archives: int) -> None:
         """Drive a Playwright page of `page/index.html`; `cpu_seconds()` is what its process has used."""
         self._page = page
+        self._archives = [f"/archives/{number}" for number in range(archives)]
         self._cpu_seconds = cpu_seconds
 
     def start(self, guest: Path) -> float:
         """Start the engine; return seconds from the page's beginning to a guest's first instruction."""
-        return float(self._page.evaluate("guest => start(guest)", f"/guests/{guest.name}"))
+        script = "([guest, archives]) => start(guest, archives)"
+        return float(self._page.evaluate(script, [f"/guests/{guest.name}", self._archives]))
 
     def run(self, guest: Path) -> dict[str, Any]:
         """Run an RV64 ELF file; return `seconds`, `instructions` and `check` (hexadecimal)."""
@@ -72,8 +77,9 @@ class Page:
 class Chromium:
     """A browser with a profile of its own."""
 
-    def __init__(self, browser: Any, url: str) -> None:
-        """Open pages of `url` in a Playwright browser."""
+    def __init__(self, browser: Any, url: str, archives: int) -> None:
+        """Open pages of `url` in a Playwright browser; they unpack so many archives."""
+        self._archives = archives
         self._context = browser.new_context()
         self._processes = browser.new_browser_cdp_session()
         self._url = url
@@ -86,7 +92,7 @@ class Chromium:
         try:
             page.goto(self._url)
             page.wait_for_function("window.ready")
-            yield Page(page, self._cpu_seconds)
+            yield Page(page, self._cpu_seconds, self._archives)
         finally:
             page.close()
 
@@ -113,24 +119,26 @@ def chromium(places: Places) -> Generator[Chromium]:
     with _served(places) as url, playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
         try:
-            yield Chromium(browser, url)
+            yield Chromium(browser, url, len(places.archives) + 1)
         finally:
             browser.close()
 
 
-def archive() -> bytes:
-    """Return the emulator's Python as the page's worker unpacks it."""
-    buffer = io.BytesIO()
+def own_archive() -> bytes:
+    """Return this package, which the real page does without, as an archive."""
+    buffer, package = io.BytesIO(), Path(__file__).parent
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for path in sorted(PACKAGE.rglob("*.py")):
-            name = path.relative_to(PACKAGE.parent).as_posix()
+        for path in sorted(package.glob("*.py")):
+            name = path.relative_to(package.parents[1]).as_posix()
             file.writestr(zipfile.ZipInfo(name, EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
 @contextmanager
 def _served(places: Places) -> Generator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, places, archive()))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Handler, places, (*places.archives, own_archive()))
+    )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -148,20 +156,21 @@ class _Handler(SimpleHTTPRequestHandler):
         ".wasm": "application/wasm",
     }
 
-    def __init__(self, places: Places, archive: bytes, *arguments: Any) -> None:
+    def __init__(self, places: Places, archives: tuple[bytes, ...], *arguments: Any) -> None:
         self._directories = {"engine": places.engine, "guests": places.guests, "v86": places.v86}
-        self._archive = archive
+        self._archives = archives
         super().__init__(*arguments, directory=str(PAGE))
 
     def do_GET(self) -> None:
-        if self.path != "/archive.zip":
+        if not self.path.startswith("/archives/"):
             super().do_GET()
             return
+        archive = self._archives[int(self.path.rpartition("/")[2])]
         self.send_response(200)
         self.send_header("Content-Type", "application/zip")
-        self.send_header("Content-Length", str(len(self._archive)))
+        self.send_header("Content-Length", str(len(archive)))
         self.end_headers()
-        self.wfile.write(self._archive)
+        self.wfile.write(archive)
 
     def translate_path(self, path: str) -> str:
         first, _, rest = path.removeprefix("/").partition("/")

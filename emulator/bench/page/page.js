@@ -19,8 +19,8 @@ function ask(kind, argument) {
 }
 
 /** Start Python and the core; seconds from the beginning of this page to its first guest instruction. */
-window.start = async (guest) => {
-  await ask("start", guest);
+window.start = async (guest, archives) => {
+  await ask("start", { guest, archives });
   return performance.now() / 1000;
 };
 

@@ -1,4 +1,4 @@
-// Pyodide with the emulator, as in the worker of the real page (static/js/engine), without its lab.
+// Pyodide with the emulator, as in the worker of the real page (static/js/engine), running bare guests.
 import { loadPyodide } from "/engine/pyodide/pyodide.mjs";
 
 const SITE = "/lib/python3.14/site-packages";
@@ -24,13 +24,15 @@ let python = null;
 const bytes = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
 
 const HANDLERS = {
-  async start(guest) {
-    const files = Promise.all([bytes("/archive.zip"), bytes("/engine/core.wasm"), bytes(guest)]);
+  async start({ guest, archives }) {
+    const files = Promise.all(["/engine/core.wasm", guest, ...archives].map(bytes));
     python = await loadPyodide({ indexURL: "/engine/pyodide/" });
-    const [archive, core, elf] = await files;
-    python.unpackArchive(archive, "zip", { extractDir: SITE });
+    const [core, elf, ...modules] = await files;
+    for (const archive of modules) python.unpackArchive(archive, "zip", { extractDir: SITE });
     python.FS.writeFile("/lib/core.wasm", core);
     python.FS.writeFile("/guest.elf", elf);
+    // What the real page's worker imports before it opens a lab.
+    python.pyimport("app.desk.browser");
     python.runPython(`${PROGRAM}\nfirst()`);
   },
   async run(guest) {
