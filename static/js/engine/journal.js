@@ -58,8 +58,18 @@ export function writeLab(record, line) {
   });
 }
 
-export const forget = (lab) =>
-  transact("readwrite", (store) => {
-    store(BEGINNINGS).delete(lab);
-    return store(LINES).delete(lab);
+/**
+ * Keep a lab as the server has it, unless it lives in this browser: another tab may have brought it here.
+ * @param {Line} line @param {any} record with its beginning, or null if that is the same
+ */
+export function copyLine(line, record = null) {
+  return transact("readwrite", (store) => {
+    const known = store(LINES).get(line.lab);
+    known.onsuccess = () => {
+      if (known.result?.place === "browser") return;
+      if (record) store(BEGINNINGS).put({ lab: line.lab, record: { ...record, log: [], position: 0 } });
+      store(LINES).put(line);
+    };
+    return known;
   });
+}

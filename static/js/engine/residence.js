@@ -3,16 +3,21 @@
 import { Refused, showMessage } from "../ask.js";
 import { use } from "../transport.js";
 import { Engine } from "./engine.js";
-import { readLine, readRecord, writeLab, writeLine } from "./journal.js";
-import { borrow, giveBack, lookUp, submit, Unreachable } from "./server.js";
+import { asked, handIn } from "./handing_in.js";
+import { copyLine, readLine, readRecord, writeLab, writeLine } from "./journal.js";
+import { borrow, giveBack, lookUp, Unreachable } from "./server.js";
 
 const LOOKS = /^(registers|memory|walk|frame|fault|listing|exits|program|resources|config|state)$/;
 const POSTS = /^(actions|control|program|config|virsh|reset|answers|check)$/;
-const REBUILDING_MS = 200;
 const SAVE_MS = 2000;
 const PATIENCE_MS = 60000;
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+/** The lab runs in another tab of this browser. */
+export class InAnotherTab extends Error {
+  constructor() {
+    super("It runs in another tab of this browser.");
+  }
+}
 
 export class Residence extends EventTarget {
   /** @param {string} url "/labs/<id>" @param {any} parts data-engine of the page */
@@ -31,7 +36,12 @@ export class Residence extends EventTarget {
   }
 
   get here() {
-    return this.line?.place === "browser";
+    return this.line?.place === "browser" && Boolean(this.engine);
+  }
+
+  /** Whether another tab of this browser runs the lab. */
+  get inAnotherTab() {
+    return this.line?.place === "browser" && !this.engine;
   }
 
   /** How many actions the server does not have. */
@@ -42,8 +52,14 @@ export class Residence extends EventTarget {
   /** Find out where the lab was left. */
   async resume() {
     this.line = (await readLine(this.url)) ?? null;
-    if (this.here) await this.start();
-    else this.tell();
+    if (this.line?.place !== "browser") return this.tell();
+    try {
+      await this.start();
+    } catch (error) {
+      if (!(error instanceof InAnotherTab)) throw error;
+      this.tell();
+    }
+    return undefined;
   }
 
   // Moving
@@ -124,7 +140,7 @@ export class Residence extends EventTarget {
     if (!navigator.locks || this.unlock) return;
     await new Promise((locked, refuse) =>
       navigator.locks.request(`vmlab ${this.url}`, { ifAvailable: true }, (lock) => {
-        if (!lock) return refuse(new Error("it runs in another tab of this browser; go on there"));
+        if (!lock) return refuse(new InAnotherTab());
         return new Promise((unlock) => {
           this.unlock = unlock;
           locked();
@@ -179,26 +195,26 @@ export class Residence extends EventTarget {
       const found = await lookUp(this.url, true);
       if (!found) throw new Unreachable();
       this.line = { ...this.lineOf(found, null), version, ready: true };
-      await writeLab(found.record, this.line);
+      await copyLine(this.line, found.record);
     }
     this.tell();
   }
 
   /** Keep up with what was done on the server, if the lesson is kept here. */
   async refresh() {
-    if (!this.line?.ready || this.here) return this.tell();
+    if (!this.line?.ready || this.line.place === "browser") return this.tell();
     const found = await lookUp(this.url, false);
     const { lesson_version, generation } = this.line;
     const begun = found && (found.lesson_version !== lesson_version || found.record.generation !== generation);
     if (begun) return this.keepAnew();
-    if (found && !this.here) await writeLine((this.line = this.lineOf(found, null)));
+    if (found && !this.here) await copyLine((this.line = this.lineOf(found, null)));
     return this.tell();
   }
 
   /** The lab began again, perhaps with other programs. */
   async keepAnew() {
     const whole = await lookUp(this.url, true);
-    if (whole && !this.here) await writeLab(whole.record, (this.line = this.lineOf(whole, null)));
+    if (whole && !this.here) await copyLine((this.line = this.lineOf(whole, null)), whole.record);
     this.tell();
   }
 
@@ -216,86 +232,18 @@ export class Residence extends EventTarget {
     return this.sending;
   }
 
-  async sendNow({ done = false, mode = null, replace = false }) {
-    const before = this.phase;
+  async sendNow(options) {
     this.become("sending");
     try {
-      if (!this.line.lease) await this.borrowAgain();
-      const line = await this.standing();
-      const { seed } = await readRecord(this.url);
-      const { lease, lesson_version } = this.line;
-      const answer = await submit(
-        this.url,
-        { ...line, generation: line.generation + this.line.shift, mode: mode ?? line.mode, lease, lesson_version, seed, done, replace },
-        (share) => {
-          this.progress = { text: "The server repeats your work", share };
-          this.tell();
-        },
-      );
-      await this.took(answer, line);
+      await handIn(this, options);
       return true;
     } catch (error) {
-      this.notTaken(error);
+      if (error instanceof Refused) showMessage((this.refused = error.error));
+      else if (!(error instanceof Unreachable)) throw error;
       return false;
     } finally {
-      this.become(this.engine ? "browser" : before);
+      this.become(this.engine ? "browser" : "server");
     }
-  }
-
-  async took(answer, line) {
-    this.refused = null;
-    const shift = answer.generation - line.generation;
-    this.line = { ...this.line, shift, sent: line.log.length };
-    await writeLine(this.line);
-    await this.bringVerdicts();
-  }
-
-  notTaken(error) {
-    if (error instanceof Refused) {
-      this.refused = error.error;
-      showMessage(error.error);
-    } else if (!(error instanceof Unreachable)) throw error;
-  }
-
-  /** After work that began without the server: what it has must be the beginning of what is here. */
-  async borrowAgain() {
-    const { lease, record } = await borrow(this.url);
-    const mine = this.line.log.slice(0, record.log.length);
-    const same = record.generation === this.line.generation && JSON.stringify(mine) === JSON.stringify(record.log);
-    // Another line of work on the server is kept there, as an older generation.
-    const shift = same ? 0 : Math.max(0, record.generation + 1 - this.line.generation);
-    this.line = { ...this.line, lease, shift, sent: same ? record.log.length : 0 };
-    await writeLine(this.line);
-  }
-
-  /** Where the lab stands, with its hash: as soon as it is there. */
-  async standing() {
-    for (;;) {
-      const line = await this.engine.line(true);
-      if (line.hash) return line;
-      await pause(REBUILDING_MS);
-    }
-  }
-
-  /** What waited for the server: checks and answers. */
-  async bringVerdicts() {
-    const { check, answers } = this.line.waiting;
-    for (const [question, value] of Object.entries(answers)) await this.judge(question, value);
-    if (check) await this.fill("results", await fetch(`${this.url}/check`, asked({})));
-    this.line = { ...this.line, waiting: { check: false, answers: {} } };
-    await writeLine(this.line);
-  }
-
-  async judge(question, value) {
-    const { lease } = this.line;
-    await this.fill(`verdict-${question}`, await fetch(`${this.url}/answers`, asked({ question, value, lease })));
-  }
-
-  async fill(id, response) {
-    const place = document.getElementById(id);
-    if (!response.ok || !place) return;
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    place.replaceChildren(...page.body.childNodes);
   }
 
   // A place of transport.js
@@ -368,12 +316,6 @@ const onItsWay = () => {
   const error = { title: "Not now", message: "The lab is on its way to the server.", remedy: "Try again in a moment." };
   return new Response(JSON.stringify({ error }), { status: 409, headers: { "Content-Type": "application/json" } });
 };
-
-const asked = (fields) => ({
-  method: "POST",
-  body: JSON.stringify(fields),
-  headers: { "Content-Type": "application/json", "HX-Request": "true" },
-});
 
 function headerOf({ headers }, name) {
   return headers instanceof Headers ? headers.get(name) : headers?.[name];

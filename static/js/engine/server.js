@@ -2,6 +2,7 @@
 import { Refused, requestId } from "../ask.js";
 
 const AGAIN_MS = 400;
+const TRIES = 5;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The server cannot be reached now. */
@@ -39,10 +40,16 @@ export async function lookUp(lab, whole) {
 /** Let the server repeat a line and take it over; `onShare(share)` while it does. */
 export async function submit(lab, submission, onShare) {
   const fields = { ...submission, request_id: requestId() };
-  for (;;) {
-    const { status, answer } = await post(`${lab}/submit`, fields);
-    if (status === 200) return answer;
-    onShare(answer.verifying);
+  for (let tries = 0; ; ) {
+    try {
+      const { status, answer } = await post(`${lab}/submit`, fields);
+      if (status === 200) return answer;
+      onShare(answer.verifying);
+    } catch (error) {
+      // The lab changed while it was repeated: that passes. A lease that has ended does not.
+      const passes = error instanceof Refused && error.error.status === 409 && error.error.where !== "lease";
+      if (!passes || ++tries === TRIES) throw error;
+    }
     await pause(AGAIN_MS);
   }
 }

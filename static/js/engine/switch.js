@@ -134,6 +134,7 @@ class Switch {
     if (refused) return "The server did not take your work over. It is kept in this browser.";
     if (here && unsent) return `${unsent} ${unsent === 1 ? "action" : "actions"} not yet sent.`;
     if (here) return line.waiting.check ? "Will be graded when connected." : "Everything you did is on the server too.";
+    if (this.residence.inAnotherTab) return "This lab runs in another tab of this browser.";
     if (this.lentSince) return `This lab runs in another browser, since ${new Date(this.lentSince * 1000).toLocaleString()}.`;
     if (this.lost && line?.ready) return "The server cannot be reached. You can go on here from what it last knew.";
     return "";
@@ -145,7 +146,7 @@ class Switch {
     if (phase === "loading" || phase === "sending") return [];
     if (refused) return this.wayOut(offer);
     if (here && unsent) return [offer("Send now", () => this.residence.send())];
-    if (!here && this.lentSince) return [offer("Take it back", () => this.takeBack())];
+    if (!here && this.lentSince && !this.residence.inAnotherTab) return [offer("Take it back", () => this.takeBack())];
     if (!here && this.lost && line?.ready) return [offer("Go on in this browser", () => this.residence.goOn())];
     return [];
   }
@@ -155,7 +156,6 @@ class Switch {
     const { residence } = this;
     const replace = async () => {
       if (!residence.refused.positions) await residence.takeBack();
-      residence.refused = null;
       await residence.sendHome(true);
     };
     return [
@@ -186,5 +186,5 @@ class Switch {
 function sorry(error) {
   if (error instanceof Unreachable)
     return { title: "The server cannot be reached", message: "Nothing was lost.", remedy: "Try again when you are connected." };
-  return { title: "The lab cannot run in this browser", message: error.message, remedy: "It goes on on the server." };
+  return { title: "The lab cannot run in this browser", message: error.message, remedy: "Go on where it is; nothing was lost." };
 }
