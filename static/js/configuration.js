@@ -12,6 +12,10 @@ export function startConfiguration(lab) {
   let known = "";
   place.addEventListener("input", () => (edited = true));
   place.addEventListener("toggle", ({ target }) => open[target.open ? "add" : "delete"](target.id), true);
+  // A form that was asked for before somebody began to edit must not take the edits away.
+  place.addEventListener("htmx:before:swap", (event) => {
+    if (edited && event.detail.ctx.request.method === "GET") event.preventDefault();
+  });
   place.addEventListener("htmx:after:swap", () => {
     edited = markWrong(place);
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
