@@ -5,6 +5,7 @@ import { startConfiguration } from "./configuration.js";
 import { startConsoles } from "./consoles.js";
 import { startEngine } from "./engine/switch.js";
 import { startExits } from "./exits.js";
+import { startFigures } from "./figures.js";
 import { startFrameMap } from "./frame_readout.js";
 import { startHostBar } from "./host_bar.js";
 import { startHostConsole } from "./host_console.js";
@@ -35,6 +36,7 @@ function startWorkbench(bench) {
   startMemory(lab);
   startSnapshots(lab);
   startMetrics(lab);
+  startFigures();
   startHostConsole(lab);
   startConfiguration(lab);
   startTabs(document.getElementById("dock-tabs"));

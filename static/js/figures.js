@@ -1,0 +1,43 @@
+// Figures of the lesson's text that are bound to a live view: a copy of its picture, as long as it can be seen.
+// A view that is a tab has no one picture; the figure's link opens it.
+
+const EVERY_MS = 200;
+
+/** Fill the figures of the text, and let their links open what they show. */
+export function startFigures() {
+  for (const figure of document.querySelectorAll("figure.live")) {
+    const view = document.getElementById(figure.dataset.view);
+    if (view instanceof HTMLCanvasElement) mirror(figure.querySelector("[role=img]"), view);
+    figure.querySelector("figcaption a").addEventListener("click", (event) => {
+      if (!view) return;
+      event.preventDefault();
+      if (view.getAttribute("role") === "tab") view.click();
+      view.scrollIntoView({ block: "nearest" });
+      view.focus();
+    });
+  }
+}
+
+/** Keep a copy of the canvas `source` in `frame` while `frame` is on the screen. */
+function mirror(frame, source) {
+  const copy = document.createElement("canvas");
+  copy.setAttribute("aria-hidden", "true");
+  frame.append(copy);
+  let timer = 0;
+  new IntersectionObserver(([entry]) => {
+    clearInterval(timer);
+    timer = entry.isIntersecting ? setInterval(() => draw(copy, source), EVERY_MS) : 0;
+    if (entry.isIntersecting) draw(copy, source);
+  }).observe(frame);
+}
+
+function draw(copy, source) {
+  if (document.hidden || !source.width || !source.height) return;
+  if (copy.width !== source.width || copy.height !== source.height) {
+    copy.width = source.width;
+    copy.height = source.height;
+  }
+  const context = copy.getContext("2d");
+  context.clearRect(0, 0, copy.width, copy.height);
+  context.drawImage(source, 0, 0);
+}
