@@ -17,7 +17,7 @@ from math import gcd
 
 from emulator.errors import VmLabError
 from emulator.hypervisor.trace import Revision
-from emulator.state import PAGE_BYTES
+from emulator.state import PAGE_BYTES, RAM_BASE
 
 FREE, HYPERVISOR, SHARED = 0, 1, 255
 RUN_FRAMES = 16
@@ -50,6 +50,12 @@ class _Order:
     ranks: array[int]
     numbers: bytes
 
+    def words(self, first: int, count: int) -> array[int]:
+        """Return `count` adjacent numbers from `first` on."""
+        if (first + count) * 4 <= len(self.numbers):
+            return array("I", self.numbers[first * 4 : (first + count) * 4])
+        return array("I", range(first, first + count))
+
     def stretches(self, numbers: Iterable[int]) -> list[tuple[int, int]]:
         """Return `(first, count)` of adjacent numbers that follow each other, in the order given.
 
@@ -77,7 +83,7 @@ class Partition:
         self.codes = bytearray(frames)
         self.free_count = frames
         self._revision = revision
-        self._guest_page = array("Q", bytes(8 * frames))  # GPA of a guest RAM frame, plus 1
+        self._guest_page = array("I", bytes(4 * frames))  # which page of guest RAM a frame is, plus 1
         self._order = _order_of(frames)
         self._free = bytearray(b"\1" * frames)  # by rank
         self._lowest = 0  # no rank below it is free
@@ -123,17 +129,16 @@ class Partition:
         self._place(self._order.stretches(frames), gpa)
 
     def _place(self, stretches: list[tuple[int, int]], gpa: int) -> None:
-        total, at = sum(count for _, count in stretches), 0
-        marks = array("Q", range(gpa + 1, gpa + 1 + total * PAGE_BYTES, PAGE_BYTES))
+        mark = (gpa - RAM_BASE) // PAGE_BYTES + 1
         for first, count in stretches:
-            self._guest_page[first : first + count] = marks[at : at + count]
-            at += count
+            self._guest_page[first : first + count] = self._order.words(mark, count)
+            mark += count
 
     def gpa(self, hfn: int) -> int | None:
         """Return where a guest sees a frame of its RAM; None for any other frame or number."""
         if not 0 <= hfn < len(self._guest_page) or not self._guest_page[hfn]:
             return None
-        return self._guest_page[hfn] - 1
+        return RAM_BASE + (self._guest_page[hfn] - 1) * PAGE_BYTES
 
     def take_root(self, code: int) -> list[int]:
         """Return 4 adjacent frames aligned to 16 KiB, from the top of RAM. Raises OutOfFramesError."""
@@ -157,7 +162,7 @@ class Partition:
         stretches = self._order.stretches(frames)
         for first, count in stretches:
             assert self.codes.find(FREE, first, first + count) < 0
-            self._guest_page[first : first + count] = array("Q", bytes(8 * count))
+            self._guest_page[first : first + count] = array("I", bytes(4 * count))
         returned = sorted(map(self._order.ranks.__getitem__, frames))
         for first, count in self._order.stretches(returned):
             self._free[first : first + count] = b"\1" * count
@@ -170,7 +175,7 @@ class Partition:
         stretches = self._order.stretches(frames)
         for first, count in stretches:
             assert self.codes.find(FREE, first, first + count) < 0
-            self._guest_page[first : first + count] = array("Q", bytes(8 * count))
+            self._guest_page[first : first + count] = array("I", bytes(4 * count))
         self._own(stretches, code)
 
     def owned_by(self, code: int) -> list[int]:
@@ -204,7 +209,7 @@ def _order_of(frames: int) -> _Order:
     ranks = array("I", bytes(4 * frames))
     for rank, hfn in enumerate(order):
         ranks[hfn] = rank
-    return _Order(order, ranks, array("I", range(frames)).tobytes())
+    return _Order(order, ranks, array("I", range(frames + 1)).tobytes())
 
 
 def _joined(stretches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
