@@ -59,7 +59,7 @@ def verify(submission: Submission, lesson: Lesson, engine: Engine, progress: Pro
     check_answers(drawn, {}, submission.log)
     claim = {"digest": digest_of(submission), "hash": submission.hash, "mode": submission.mode}
     record = _beginning(drawn, submission)
-    verification = Verification(record, claim, LabBuilder(engine), time.monotonic, float("inf"))
+    verification = Verification(record, claim, LabBuilder(engine), time.monotonic, seconds=float("inf"))
     while verification.mode == "rebuilding":
         verification.work(SLICE_SECONDS)
         progress(f"repeating {lesson.slug}", verification.answer.get("share", 1.0))

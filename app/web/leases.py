@@ -67,9 +67,9 @@ class LabLeases:
         """Stop the lab here and return all that a browser needs to go on; the same again for a request_id."""
         with self._pool.lock(row.id):
             now = self._labs.find(row.id, row.student) or row
-            lease = self._leases.current(row.id)
+            lease, state = self._leases.current(row.id), ""
             if lease is None:
-                lease = self._lend(now, request_id)
+                lease, state = self._lend(now, request_id)
             elif request_id is None or lease.request_id != request_id:
                 raise lent(lease)
             record = self._labs.load(row.id)
@@ -79,7 +79,7 @@ class LabLeases:
                 "since": lease.at,
                 "lesson_version": now.lesson_version,
                 "outdated": self.outdated(now),
-                "record": lend_record(replace(record, mode=lease.mode, lent=False)),
+                "record": {**lend_record(replace(record, mode=lease.mode, lent=False)), "state": state},
             }
 
     def give_back(self, row: LabRow, lease: str | None, force: bool) -> JsonObject:
@@ -145,12 +145,13 @@ class LabLeases:
 
     # Lending
 
-    def _lend(self, row: LabRow, request_id: str | None) -> Lease:
-        """Stop the lab and keep that it is lent; the worker's copy is closed."""
+    def _lend(self, row: LabRow, request_id: str | None) -> tuple[Lease, str]:
+        """Stop the lab and keep that it is lent; the worker's copy is closed. Return its state, too."""
         stands = self._pool.call(row.id, "lend")
         self._pool.flush_positions()
         try:
-            return self._leases.lend(row, stands["position"], stands["mode"], request_id)
+            lease = self._leases.lend(row, stands["position"], stands["mode"], request_id)
+            return lease, str(stands["state"])
         finally:
             self._pool.discard(row.id)
 

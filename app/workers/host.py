@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sys
 import traceback
+from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -23,12 +25,17 @@ from app.workers.session import BuildLab, Clock, Session
 from app.workers.verification import Verification, key_of
 from emulator.errors import VmLabError
 from emulator.lab import Lab, LabError
+from emulator.lab.saving import SaveError
 
 SLICE_SECONDS = 0.008
 STEP_SECONDS = 0.05
 SAVE_SECONDS = 1.0
 KEEP_SECONDS = 600.0
 MAX_LABS = 200
+# A state is sent with a lab that took about a second to get where it is, if it is quickly made and sent.
+WORTH_SAVING = 100_000_000
+MAX_SAVED_BYTES = 16 << 20
+MAX_STATE_BYTES = 8 << 20
 IDLE_SECONDS = 60.0
 
 Examine = Callable[[str, Lab, Any], JsonObject]
@@ -219,7 +226,12 @@ class SessionHost:
         """Stop where the lab stands; return what goes on elsewhere."""
         mode = session.wanted
         session.pause("lent to a browser")
-        return {"position": session.lab.position, "now_ns": session.lab.now_ns, "mode": mode}
+        lab, state = session.lab, b""
+        if lab.position >= WORTH_SAVING and lab.hypervisor.host.store_bytes <= MAX_SAVED_BYTES:
+            with suppress(SaveError):  # then the browser repeats the history
+                state = lab.save()
+        saved = b64encode(state).decode() if len(state) <= MAX_STATE_BYTES else ""
+        return {"position": lab.position, "now_ns": lab.now_ns, "mode": mode, "state": saved}
 
     def _verify(self, message: Message) -> JsonObject:
         """Begin to verify a submission, or say how far that is; a new submission replaces an older one."""
@@ -230,15 +242,20 @@ class SessionHost:
             if "config" not in message.body:
                 return {"unknown": True}
             self._make_room()
-            known = Verification(LabRecord.from_message(message), claim, self._build, self._clock)
+            record = LabRecord.from_message(message)
+            before = known if isinstance(known, Verification) and known.leads_to(record) else None
+            known = Verification(record, claim, self._build, self._clock, before)
             self._seats[name] = Seat(known)
         known.used_at = self._clock()
         return known.answer
 
     def _proved(self, record: LabRecord) -> Lab | None:
-        """Return the lab of a verification that ended where `record` stands; it is used up."""
+        """Return the lab of a verification that ended where `record` stands; it is used up.
+
+        While the lab is lent another submission may go on from there, so it stays.
+        """
         seat = self._seats.get(key_of(record.lab))
-        if seat is None or not isinstance(seat.session, Verification):
+        if seat is None or record.lent or not isinstance(seat.session, Verification):
             return None
         lab = seat.session.proves(record)
         if lab is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal, TypedDict
@@ -11,6 +13,7 @@ from app.workers.protocol import Message
 from emulator.lab import Lab, LogEntry
 from emulator.lab.config import LabConfig
 from emulator.lab.programs import Program
+from emulator.lab.saving import SaveError
 from emulator.machine.engine import Engine
 
 RunMode = Literal["paused", "running", "until", "rebuilding", "failed"]
@@ -41,7 +44,8 @@ class ProgramText:
 class LabRecord:
     """Everything that determines a lab's state; `lesson` is the lesson's slug, for the examiner.
 
-    `lent`: the lab runs in a browser for now; here it only stands to be looked at.
+    `lent`: the lab runs in a browser for now; here it only stands to be looked at. `state` is what `Lab.save`
+    made of it, to be spared its history; only who trusts the sender may use it.
     """
 
     lab: str
@@ -54,6 +58,7 @@ class LabRecord:
     position: int = 0
     mode: Mode = field(default_factory=lambda: PAUSED)
     lent: bool = False
+    state: bytes = b""
 
     def to_message(self) -> Message:
         """Return the `open` request."""
@@ -69,6 +74,7 @@ class LabRecord:
             "position": self.position,
             "mode": self.mode,
             "lent": self.lent,
+            "state": b64encode(self.state).decode(),
         }
         images = tuple((program.name, program.elf) for program in self.programs if program.elf is not None)
         return Message("open", self.lab, body=body, blobs=images)
@@ -90,6 +96,7 @@ class LabRecord:
             position=body["position"],
             mode=body["mode"],
             lent=body.get("lent", False),
+            state=b64decode(body.get("state", "")),
         )
 
 
@@ -102,9 +109,13 @@ class LabBuilder:
         self._images: WeakValueDictionary[tuple[str, bytes], Program] = WeakValueDictionary()
 
     def __call__(self, record: LabRecord) -> Lab:
-        """Return the lab of a record at its beginning; raise LabError or ConfigError."""
+        """Return the lab of a record at its beginning, or at its `state`; raise LabError or ConfigError."""
         programs = {text.name: self._program(text) for text in record.programs}
-        return Lab(LabConfig.from_dict(record.config), programs, record.seed, self._engine)
+        config = LabConfig.from_dict(record.config)
+        if record.state:
+            with suppress(SaveError):  # it is of another version: then the history is repeated
+                return Lab.load(record.state, config, programs, record.seed, record.log, self._engine)
+        return Lab(config, programs, record.seed, self._engine)
 
     def _program(self, text: ProgramText) -> Program:
         program = Program(text.name, text.source, text.elf)

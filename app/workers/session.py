@@ -31,9 +31,9 @@ class Session:
         standing: Lab | None = None,
         run_policies: bool = False,
     ) -> None:
-        """Build the lab of `record` at position 0; `work` then takes it to the recorded position.
+        """Build the lab of `record`; `work` then takes it to the recorded position.
 
-        `standing` is a lab that is recorded and stands there already.
+        `standing` is a lab that is recorded, and stands there already or on the way there.
         `run_policies` lets the texts of policies run once it is there: only in the student's own browser.
         """
         self.id = record.lab
@@ -51,15 +51,14 @@ class Session:
         self.revision = 1
         self.state_cursor: int | None = None
         self._after = record.mode
-        self._log: deque[LogEntry] = deque(() if standing else record.log)
-        goal = max([record.position, *(entry["position"] for entry in record.log)])
-        self._goal = 0 if standing else goal
+        self._log: deque[LogEntry] = deque(record.log[len(self.lab.log) :])
+        self._goal = max([record.position, *(entry["position"] for entry in record.log)])
         self._clock = clock
         self._throttle = Throttle()
         self.speed = record.mode["speed"]
         self._pacer = self._new_pacer(self.speed)
         self.watched_at = self.used_at = clock()
-        if not self._log and not self._goal:
+        if not self._log and self.lab.position >= self._goal:
             self._rebuilt()
 
     # What the student asks for

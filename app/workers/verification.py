@@ -5,7 +5,8 @@ one turn like each of them. It ends when the log is used up and the state has th
 the first entry that cannot be. It costs at most `MAX_SECONDS` of the worker's time, and nothing when nobody
 has asked for `UNASKED_SECONDS` how far it is.
 
-The lab at its end is kept for a while, so that the session that goes on from there need not repeat it all.
+The lab at its end is kept for a while, so that neither the session that goes on from there nor the next
+submission has to repeat it all.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Verification(Session):
     Args:
         record: The lab at its beginning, with the log and the position that were handed in.
         claim: `digest` names the submission, `hash` is the state's, `mode` says how the lab is to go on.
+        before: The verification of an earlier submission that this one goes on from, if there is one.
         seconds: Wall time that it may take in all.
     """
 
@@ -35,6 +37,7 @@ class Verification(Session):
         claim: JsonObject,
         build: BuildLab,
         clock: Clock,
+        before: Verification | None = None,
         seconds: float = MAX_SECONDS,
     ) -> None:
         """Begin; `work` does the rest."""
@@ -46,7 +49,7 @@ class Verification(Session):
         self._wanted: Mode = claim["mode"]
         self._seconds = seconds
         self._current: LogEntry | None = None
-        super().__init__(record, build, clock)
+        super().__init__(record, build, clock, before and before.lab)
         self.lent = True  # nothing of it is saved as the lab's own progress
 
     @property
@@ -55,6 +58,18 @@ class Verification(Session):
         if self.refusal is not None:
             return {"refused": self.refusal}
         return {"verified": self.verified, "share": self._share()}
+
+    def leads_to(self, record: LabRecord) -> bool:
+        """Return whether `record` is this lab, later."""
+        mine, count = self.record, len(self.record.log)
+        beginning = (mine.lab, mine.generation, mine.seed, mine.config, mine.programs)
+        rest = record.log[count:]
+        return (
+            self.verified
+            and beginning == (record.lab, record.generation, record.seed, record.config, record.programs)
+            and mine.log == record.log[:count]
+            and mine.position <= (rest[0]["position"] if rest else record.position)
+        )
 
     def proves(self, record: LabRecord) -> Lab | None:
         """Return the lab at the end if that is where `record` stands too."""

@@ -35,6 +35,7 @@ from emulator.lab import (
     observing,
     registers,
     resources,
+    saving,
     snapshots,
     stories,
     volume_images,
@@ -284,6 +285,27 @@ class Lab:
             raise CheckpointError("this checkpoint is one of another lab")
         checkpoint.restore()
         self.policies.suspend()
+        self._whole_since = self.revision.advance()
+
+    def save(self) -> bytes:
+        """Return this instant as bytes, to go on with elsewhere by `load`. Raises SaveError."""
+        return saving.save(self)
+
+    @classmethod
+    def load(
+        cls,
+        state: bytes,
+        config: LabConfig,
+        programs: Mapping[str, Program],
+        seed: int,
+        log: Sequence[LogEntry],
+        engine: Engine,
+    ) -> Lab:
+        """Return the lab of this beginning as `save` kept it, at some place of `log`. Raises SaveError."""
+        return saving.load(state, config, programs, seed, log, engine)
+
+    def show_anew(self) -> None:
+        """Let every reader get everything, whatever it was shown before."""
         self._whole_since = self.revision.advance()
 
     def record(self, limit: int = DEFAULT_BYTES, spacing: int = SPACING) -> Recorder:

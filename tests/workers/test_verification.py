@@ -1,6 +1,8 @@
 """What is handed in is repeated fairly, within bounds, and whatever it holds ends in a yes or a reason."""
 
 import json
+from base64 import b64decode
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -79,6 +81,42 @@ def test_an_honest_log_is_verified_and_the_lab_is_kept_for_who_opens_it(bench: B
     bench.open(asked)
     assert bench.ask("hash").body == {"position": honest.position, "hash": honest.state_hash()}
     assert bench.state()["run"]["mode"] == "paused"
+
+
+def test_the_next_submission_goes_on_from_the_one_before(
+    bench: Bench, build: LabBuilder, honest: Lab
+) -> None:
+    first = record(log=tuple(honest.log[:2]), position=honest.log[2]["position"])
+    there = Lab.replay(
+        honest.config_at_start, honest.programs, 1, first.log, first.position, honest.engine
+    ).state_hash()
+    assert finish(bench, first, there)["verified"]
+    then = replace(first, log=tuple(honest.log), position=honest.position)
+    answer = ask(bench, then, honest.state_hash(), digest="two")
+    assert answer["share"] >= first.position / then.position
+    while not (answer := ask(bench, then, honest.state_hash(), digest="two")).get("verified"):
+        assert "refused" not in answer
+        bench.host.work()
+    back = ask(bench, first, there, digest="three")
+    assert back["share"] == 0  # earlier: from the beginning
+
+
+def test_a_lab_is_lent_with_its_state_if_its_history_is_long(bench: Bench, build: LabBuilder) -> None:
+    bench.start(record(), "a")
+    assert bench.ask("lend").body["state"] == ""
+    bench.host.handle(Message("close", "lab"))
+    log: tuple[LogEntry, ...] = ({"seq": 1, "position": 0, "action": {"verb": "start", "vm": "a"}},)
+    bench.open(record(log=log, position=120_000_000))
+    while "fault" in (lent := bench.ask("lend").body):
+        bench.host.work()
+    state = b64decode(lent["state"])
+    assert state
+    there = build(record(log=log, position=lent["position"]))
+    loaded = build(replace(record(log=log, position=lent["position"]), state=state))
+    assert (there.position, loaded.position) == (0, lent["position"])
+    assert bench.ask("hash").body["hash"] == loaded.state_hash()
+    older = build(replace(record(log=log), state=state.replace(b'"version": "', b'"version": "x')))
+    assert older.position == 0
 
 
 def test_a_verification_takes_one_turn_among_the_labs_that_run(bench: Bench) -> None:
