@@ -22,7 +22,7 @@ def attributes(one: object) -> dict[str, Any]:
     """Return the attributes of an object by name, those in slots too; not those of its class."""
     kind = type(one)
     found = {name: getattr(one, name) for name in _names(kind) if hasattr(one, name)}
-    if not kind.__dictoffset__:
+    if not _may_have_others(kind):
         return found
     referred = sorted(map(id, gc.get_referents(one)))
     if referred != sorted(map(id, [kind, *found.values()])):
@@ -48,6 +48,12 @@ def slots(kind: type) -> tuple[str, ...]:
         own = base.__dict__.get("__slots__", ())
         names += [own] if isinstance(own, str) else own
     return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
+
+
+@cache
+def _may_have_others(kind: type) -> bool:
+    """Return whether instances can have attributes beside those in slots."""
+    return any("__dict__" in base.__dict__ for base in kind.__mro__)
 
 
 @cache
