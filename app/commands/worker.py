@@ -55,7 +55,7 @@ def examiner(lessons: Path, editions: Path | None = None) -> "Callable[[str, Lab
     def examine(lesson_id: str, lab: "Lab", asked: Any) -> dict[str, Any]:
         lesson = find(lesson_id, str(asked.get("version", ""))).drawn(lab.seed)
         answers = lab.observe(None)["answers"]
-        results = after_tries(lesson, grade(lesson, lab, answers), asked.get("earlier", ()))
+        results = after_tries(lesson, grade(lesson, lab, answers), asked.get("earlier", ()), answers)
         return {
             "position": lab.position,
             "now_ns": lab.now_ns,

@@ -121,7 +121,7 @@ def _result(check: Check) -> CheckResult:
 
 def grade_predictions(lesson: Lesson, answers: Mapping[str, object]) -> list[PredictionResult]:
     """Return one result per predict-question, in the lesson's order."""
-    return [_prediction(lesson, name, answers) for name in lesson.questions]
+    return [_prediction(lesson, name, answers) for name, each in lesson.questions.items() if not each.price]
 
 
 def _prediction(lesson: Lesson, name: str, answers: Mapping[str, object]) -> PredictionResult:

@@ -1,4 +1,4 @@
-"""What failed tries cost: a check may allow only so many, and be worth less after some.
+"""What failed tries and opened hints cost: a check may allow only so many, and be worth less after some.
 
 A try is one look at the checks. It counts for a check if the check was looked at (was not waiting for
 another) and had not passed before. What was once earned is not lost by later tries.
@@ -14,10 +14,30 @@ Earlier = Sequence[Mapping[str, str]]
 """For each earlier try, oldest first: check id -> status."""
 
 
-def after_tries(lesson: Lesson, results: Sequence[CheckResult], earlier: Earlier) -> list[CheckResult]:
-    """Return the results with the points that are left after the tries before."""
+def after_tries(
+    lesson: Lesson,
+    results: Sequence[CheckResult],
+    earlier: Earlier,
+    answers: Mapping[str, object] | None = None,
+) -> list[CheckResult]:
+    """Return the results with the points that are left after the tries before and the hints opened."""
     checks = {check.id: check for check in lesson.checks}
-    return [_left(checks[result.id], result, _failures(result.id, earlier)) for result in results]
+    left = [_left(checks[result.id], result, _failures(result.id, earlier)) for result in results]
+    return [_hinted(result, _price(lesson, result.id, answers or {})) for result in left]
+
+
+def _price(lesson: Lesson, check: str, answers: Mapping[str, object]) -> int:
+    """Return what the opened hints of a check cost."""
+    opened = (question.price for name, question in lesson.questions.items() if name in answers)
+    return sum(price.points for price in opened if price and price.check == check)
+
+
+def _hinted(result: CheckResult, price: int) -> CheckResult:
+    if not price or not result.earned:
+        return result
+    return replace(
+        result, earned=max(0, result.earned - price), note=_also(result, f"a hint has cost {price}")
+    )
 
 
 def _failures(check: str, earlier: Earlier) -> int:

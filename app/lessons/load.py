@@ -125,6 +125,7 @@ class _Builder:
         )
         checks = self._checks(document, front, vms, set(body.questions))
         self._check_scripts(front, body, scripts)
+        self._check_prices(file, front, body)
         return Lesson(
             id=front.id,
             slug=self._files.root.name,
@@ -293,6 +294,13 @@ class _Builder:
                     path = ("checks", index, "partial", number, "points")
                     self.errors.append(document.error(path, message))
             above.append(table.id)
+
+    def _check_prices(self, file: TextFile, front: FrontMatter, body: Body) -> None:
+        known = [check.id for check in front.checks]
+        for line, check in body.prices:
+            if check not in known:
+                message = f"the hint costs points of '{check}', which is no check{nearest(check, known)}"
+                self.errors.append(file.error(line, message))
 
     def _check_scripts(self, front: FrontMatter, body: Body, scripts: Mapping[str, Script | None]) -> None:
         known = {check.id for check in front.checks} | set(body.questions)

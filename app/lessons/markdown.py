@@ -17,7 +17,7 @@ from mdit_py_plugins.deflist import deflist_plugin
 from pydantic import ValidationError
 
 from app.lessons.errors import LessonError, nearest, shown
-from app.lessons.model import Block, Choice, FigureTable, PredictTable, Question, Step
+from app.lessons.model import Block, Choice, FigureTable, PredictTable, Price, Question, Step
 from app.lessons.source import TextFile
 from app.lessons.validation import describe
 from app.lessons.yaml import parse
@@ -36,6 +36,7 @@ VIEWS: Mapping[str, tuple[str, str]] = {
 }
 """Live views that a figure can be bound to: the element's id on the lesson's page, and its title there."""
 MAXIMUM_STEPS = 60
+HINT_OPEN = "open"
 
 _IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TAGS = {
@@ -61,6 +62,7 @@ _TAGS = {
     *("table", "tbody", "td", "th", "thead", "tr", "ul"),
 }
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "pre": {"tabindex", "class"}, "code": {"class"}}
+_PRICED = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*) -([0-9]{1,3}) +(\S.*)")
 _NUMBERS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
@@ -71,6 +73,8 @@ class Body:
     steps: list[Step] = field(default_factory=lambda: list[Step]())
     questions: dict[str, Question] = field(default_factory=lambda: dict[str, Question]())
     errors: list[LessonError] = field(default_factory=lambda: list[LessonError]())
+    prices: list[tuple[int, str]] = field(default_factory=lambda: list[tuple[int, str]]())
+    """Line and check of each hint that costs something."""
 
 
 def render_body(file: TextFile, text: str, first_line: int, programs: Mapping[str, str]) -> Body:
@@ -208,9 +212,28 @@ class _Renderer:
         self._blocks = []
 
     def _hint(self, token: Token, argument: str) -> None:
+        price = _PRICED.fullmatch(argument)
+        if price:
+            self._priced_hint(token, Price(price[1], int(price[2])), price[3])
+            return
         summary = html.escape(argument or "Hint")
         text = f'<details class="hint"><summary>{summary}</summary>{self._prose(token.content)}</details>'
         self._blocks.append(Block("hint", text))
+
+    def _priced_hint(self, token: Token, price: Price, title: str) -> None:
+        """A hint that is not part of the page until it is asked for."""
+        identifier = f"hint-{sum(bool(each.price) for each in self._body.questions.values()) + 1}"
+        if not 1 <= price.points <= 100 or identifier in self._body.questions:
+            self._error(self._line(token), "a hint costs from 1 to 100 points, as in ```hint CHECK -1 TITLE")
+            return
+        points = "1 point" if price.points == 1 else f"{price.points} points"
+        choice = Choice(HINT_OPEN, f"Show it, for {points} of this lesson.")
+        question = Question(
+            identifier, self._prose(title), (choice,), "", HINT_OPEN, 0, self._prose(token.content), price
+        )
+        self._body.questions[identifier] = question
+        self._body.prices.append((self._line(token), price.check))
+        self._blocks.append(Block("predict", _question_html(question), question))
 
     def _listing(self, token: Token, argument: str) -> None:
         line = self._line(token)
@@ -350,7 +373,7 @@ def _figure_html(view: str, alt: str, caption: str) -> str:
     element, title = VIEWS[view]
     return (
         f'<figure class="live" data-view="{element}"><div role="img" aria-label="{html.escape(alt)}"></div>'
-        f'<figcaption>{caption} <a href="#{element}">{html.escape(title)}</a></figcaption></figure>\n'
+        f'<figcaption>{caption} <a href="#{element}">Go to “{html.escape(title)}”</a></figcaption></figure>\n'
     )
 
 

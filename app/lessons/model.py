@@ -115,11 +115,22 @@ class Verdict:
     correct: bool
     answer: str
     explanation_html: str
+    is_hint: bool = False
+
+
+@dataclass(frozen=True)
+class Price:
+    """What opening a hint costs: points of a check."""
+
+    check: str
+    points: int
 
 
 @dataclass(frozen=True)
 class Question:
     """A predict-question. `answer`, `tolerance` and `explanation_html` are private.
+
+    One with a `price` is a hint that is opened by its only answer, and then explained; it is no prediction.
 
     With `choices` the answer is a choice's id; without, it is a number in `unit`.
     """
@@ -131,11 +142,14 @@ class Question:
     answer: str | int | float
     tolerance: float
     explanation_html: str
+    price: Price | None = None
 
     def judge(self, value: object) -> Verdict:
         """Return the verdict on a student's answer; raise LessonError if it is no answer to this question."""
         answer = self._choice(value) if self.choices else self._number(value)
-        return Verdict(self._is_right(answer), str(self.answer), self.explanation_html)
+        return Verdict(
+            self._is_right(answer), str(self.answer), self.explanation_html, self.price is not None
+        )
 
     def _is_right(self, answer: str | float) -> bool:
         if isinstance(answer, str) or isinstance(self.answer, str):

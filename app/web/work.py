@@ -194,6 +194,7 @@ class LabWork:
             "correct": judged.correct,
             "answer": judged.answer,
             "explanation_html": judged.explanation_html,
+            "hint": judged.is_hint,
         }
 
     # Exactly once

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from app.grading import after_tries
-from app.grading.results import grade_check, grade_facts
+from app.grading.results import grade_check, grade_facts, grade_predictions
 from app.lessons import load_lesson
 from app.lessons.expression import parse
-from app.lessons.model import Check, DeclineTable, Lesson, Partial
+from app.lessons.model import Check, Choice, DeclineTable, Lesson, Partial, Price, Question
 from app.paths import lessons_dir
 from tests.grading.conftest import RecordedFacts
 
@@ -177,3 +177,16 @@ def test_a_check_may_be_tried_only_so_often(facts: RecordedFacts) -> None:
     results = grade_facts(lesson, facts)
     assert after_tries(lesson, results, [{"x": "failed"}])[0].earned == 4
     assert after_tries(lesson, results, [{"x": "failed"}] * 2)[0].earned == 0
+
+
+def test_an_opened_hint_costs_points_of_its_check(facts: RecordedFacts) -> None:
+    hint = Question("hint-1", "", (Choice("open", ""),), "", "open", 0, "text", Price("x", 3))
+    lesson = replace(
+        a_lesson((check("x", "pcpus() == 2"), check("y", "pcpus() == 2"))), questions={"hint-1": hint}
+    )
+    results = grade_facts(lesson, facts)
+    assert [found.earned for found in after_tries(lesson, results, [], {})] == [4, 4]
+    opened = after_tries(lesson, results, [], {"hint-1": "open"})
+    assert [found.earned for found in opened] == [1, 4]
+    assert opened[0].note == "a hint has cost 3"
+    assert grade_predictions(lesson, {}) == []

@@ -206,3 +206,15 @@ def test_two_lessons_cannot_have_one_id(write_lesson: WriteLesson) -> None:
 def test_a_configuration_path_is_taken_apart() -> None:
     assert config_path("vms[1].memory") == ("vms", 1, "memory")
     assert config_path("host.pcpus") == ("host", "pcpus")
+
+
+def test_a_hint_that_costs_is_no_part_of_the_page_until_it_is_opened(write_lesson: WriteLesson) -> None:
+    body = "## Step\n\n```hint hello -2 Where is Run?\nON-THE-CARD\n```\n"
+    lesson = load_lesson(write_lesson(body=body))
+    assert "ON-THE-CARD" not in lesson.steps[0].html
+    assert "for 2 points" in lesson.steps[0].html
+    verdict = lesson.question("hint-1").judge("open")
+    assert verdict.is_hint
+    assert "ON-THE-CARD" in verdict.explanation_html
+    (error,) = errors_of(write_lesson(body=body.replace("hello -2", "helo -2")))
+    assert "lesson.md:23: the hint costs points of 'helo', which is no check; did you mean 'hello'?" in error
