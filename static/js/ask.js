@@ -72,7 +72,7 @@ export async function look(url, signal) {
 
 /** GET JSON; throws Refused with what is wrong. @param {string} url */
 export async function fetchJson(url) {
-  const response = await fetch(url, { headers: { Accept: "application/json" } }).catch(() => null);
+  const response = await reach(url, { headers: { Accept: "application/json" } }).catch(() => null);
   if (!response) throw new Refused(unreachable());
   const answer = await response.json().catch(() => ({ error: unreadable(response.status) }));
   if (!response.ok) throw new Refused(answer.error ?? unreadable(response.status));

@@ -15,9 +15,10 @@ export function startConfiguration(lab) {
   // A form that was asked for before somebody began to edit must not take the edits away.
   place.addEventListener("htmx:before:swap", (event) => {
     if (edited && event.detail.ctx.request.method === "GET") event.preventDefault();
+    else edited = false;
   });
   place.addEventListener("htmx:after:swap", () => {
-    edited = markWrong(place);
+    edited = markWrong(place) || edited;
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     drawBadges(place, lab);
   });

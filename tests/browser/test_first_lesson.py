@@ -95,8 +95,10 @@ def define_vm(bench: Workbench, name: str, memory: str, program: str) -> None:
 def configure(bench: Workbench, field: str, value: str) -> None:
     """Change one field of the host in the configuration form."""
     panel = bench.open("config")
+    expect(panel.locator(".htmx-request")).to_have_count(0)  # the form as it is when the panel opens
     panel.locator(f"[name={field}]").fill(value)
     panel.locator("#config-form").evaluate("form => form.dataset.sent = 'yes'")
     panel.get_by_role("button", name="Apply").click()
     expect(panel.locator("#config-form[data-sent]")).to_have_count(0)  # the form as it is after the change
     expect(panel.locator("#config-error")).to_be_empty()
+    expect(panel.locator(f"[name={field}]")).to_have_value(value)

@@ -123,6 +123,7 @@ def test_the_host_console_and_the_views_answer(page: Page) -> None:
     assert "started" in printed["output"]
     assert json.loads(page.get("program", vm="a").text)["source"] == COUNT
     assert page.get("registers", vm="a", vcpu="0").status == 200
+    assert page.get("snapshots").status == 200
     assert page.get("frame", hfn="99999999").status == 422
     assert page.get("secret").status == 404
     assert page.post("secret").status == 405
