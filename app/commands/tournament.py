@@ -37,6 +37,12 @@ def add_parser(subparsers: Subparsers) -> None:
     add("--runs", nargs="+", default=[], metavar="FILE", help="runs of others: repeated and verified")
     add("--save", metavar="FILE", help="write the run of the only Python file, to hand it in")
     add("--svg", metavar="FILE", help="write plots")
+    add(
+        "--open-board",
+        metavar="DATA",
+        help="show built-in and verified results to the class of `serve --data DATA`",
+    )
+    add("--hide-board", metavar="DATA", help="hide the board of the scenario again")
     add("--json", action="store_true", help="print results as JSON")
 
 
@@ -51,6 +57,8 @@ def main(args: argparse.Namespace) -> int:
     from emulator.tournament.report import as_svg, as_table
 
     chosen = scenario(args.scenario)
+    if args.hide_board:
+        return _hide(args.hide_board, chosen.name)
     names: list[str] = args.entrants or [f"builtin:{name}" for name in built_ins(chosen.interface)]
     entrants = [Entrant(name) if name.startswith("builtin:") else _read(name) for name in names]
     runs = [Run.from_dict(_json_of(path)) for path in cast("list[str]", args.runs)]
@@ -67,6 +75,10 @@ def main(args: argparse.Namespace) -> int:
             args.save,
             [one.run for one in trials if one.run and not one.verified and "builtin:" not in one.name],
         )
+    if args.open_board:
+        from emulator.tournament.board import open_board
+
+        _say(f"the board shows {', '.join(open_board(Path(args.open_board), chosen.name, trials))}")
     if args.svg:
         Path(args.svg).write_text(as_svg(chosen, trials), encoding="utf-8")
     if args.json:
@@ -74,6 +86,13 @@ def main(args: argparse.Namespace) -> int:
     else:
         print(f"{chosen.title}: {chosen.question}\n\n{as_table(chosen, trials)}")
     return int(any(one.error for one in trials))
+
+
+def _hide(data: str, name: str) -> int:
+    from emulator.tournament.board import hide_board
+
+    _say("the board is hidden" if hide_board(Path(data), name) else "the board was hidden already")
+    return 0
 
 
 def _list() -> int:

@@ -50,6 +50,12 @@ class VcpuView:
     __repr__ = __str__
 
 
+class _Shown(list[VcpuView]):
+    """A run queue as a policy sees it."""
+
+    pcpu = 0
+
+
 class LiveScheduler:
     """Asks a policy who runs next."""
 
@@ -57,16 +63,17 @@ class LiveScheduler:
         """Ask the policy of `caller`."""
         self._call = caller
         self._policy: Any = caller.policy
-        self._views: dict[int, VcpuView] = {}
+        self._views: dict[VcpuInfo, VcpuView] = {}
 
     def _view(self, vcpu: VcpuInfo) -> VcpuView:
-        view = self._views.get(vcpu.id)
-        if view is None or view._info is not vcpu:  # pyright: ignore[reportPrivateUsage]
-            view = self._views[vcpu.id] = VcpuView(vcpu)
+        view = self._views.get(vcpu)
+        if view is None:
+            view = self._views[vcpu] = VcpuView(vcpu)
         return view
 
     def on_change(self, vcpus: Sequence[VcpuInfo], pcpus: Sequence[int], now: int) -> None:
         """Tell it who there is."""
+        self._views = {vcpu: self._view(vcpu) for vcpu in vcpus}
         self._call(self._policy.on_change, [self._view(one) for one in vcpus], list(pcpus), now)
 
     def on_wake(self, vcpu: VcpuInfo, now: int) -> None:
@@ -83,14 +90,19 @@ class LiveScheduler:
 
     def pick(self, runqueue: RunQueue, now: int) -> VcpuInfo | None:
         """Return whom it picks. Raises PolicyError if that is nobody in the run queue."""
-        shown = cast("list[Any]", [self._view(one) for one in runqueue])
-        chosen: Any = self._call(self._policy.pick, RunQueue(shown, runqueue.pcpu), now)
+        views = self._views
+        try:
+            shown = _Shown([views[one] for one in runqueue])
+        except KeyError:
+            shown = _Shown([self._view(one) for one in runqueue])
+        shown.pcpu = runqueue.pcpu
+        chosen: Any = self._call(self._policy.pick, shown, now)
         if chosen is None:
             return None
         if type(chosen) is VcpuView:
-            for vcpu in runqueue:
-                if vcpu is chosen._info:  # pyright: ignore[reportPrivateUsage]
-                    return vcpu
+            vcpu = chosen._info  # pyright: ignore[reportPrivateUsage]
+            if vcpu in runqueue:
+                return vcpu
         names = ", ".join(map(str, runqueue))
         raise self._call.wrong(
             "pick", f"pick returned {_shown(chosen)}, which is not in the run queue; it holds {names}"

@@ -67,9 +67,14 @@ class Meter:
                 take(len(value) * unit)
             return value
 
-        def settle() -> bool:
-            """Count what the call may have left behind; return whether it is time to look."""
+        def settle() -> bool | None:
+            """Count what the call may have left behind; return whether it is time to look.
+
+            None if the call has reached a limit, and somebody has caught that.
+            """
             nonlocal kept
+            if left < 0 or room < 0:
+                return None
             kept += (STEPS - left) * STEP_BYTES + BYTES - room
             if kept < BYTES // 4:
                 return False
@@ -77,7 +82,6 @@ class Meter:
             return True
 
         self.reset, self.step, self.take, self.charge, self.settle = reset, step, take, charge, settle
-        self.exhausted: Callable[[], bool] = lambda: left < 0 or room < 0
         self.printed: list[str] = []
 
     # Operators

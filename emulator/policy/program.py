@@ -86,7 +86,7 @@ class Caller:
         self.policy = policy
         self.meter = meter
         self._lines = lines
-        self._reset, self._exhausted, self._settle = meter.reset, meter.exhausted, meter.settle
+        self._reset, self._settle = meter.reset, meter.settle
 
     def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function of the policy's text. Raises PolicyError."""
@@ -95,9 +95,10 @@ class Caller:
             answer = function(*arguments)
         except (Exception, LimitReached) as error:  # noqa: BLE001  whatever a student's text may raise
             raise self._explained(error) from None
-        if self._exhausted():
+        due = self._settle()
+        if due is None:
             raise PolicyError(f"more than {STEPS:,} steps, or {BYTES >> 20} MiB, in one call")
-        if self._settle() and held_bytes(self.policy, BYTES) > BYTES:
+        if due and held_bytes(self.policy, BYTES) > BYTES:
             raise self.wrong(
                 function.__name__, f"the policy keeps more than {BYTES >> 20} MiB from call to call"
             )

@@ -85,6 +85,7 @@ class Tool {
 
   tellQuestion() {
     const scenario = this.scenarios.find((one) => one.name === get("policy-scenario").value);
+    this.drawBoard();
     setText(get("policy-question"), `${this.chosen.question} ${scenario?.question ?? ""}`);
   }
 
@@ -150,6 +151,15 @@ class Tool {
       () => this.end(`Ended: one call took more than ${SILENT_MS / 1000} s without a loop that could be counted.`),
       SILENT_MS,
     );
+  }
+
+  /** The best of the class, while the instructor shows it. */
+  async drawBoard() {
+    const board = await look(`/policies/board/${get("policy-scenario").value}`);
+    const entries = board?.entries ?? [];
+    const place = get("policy-board");
+    if (!entries.length) return place.replaceChildren();
+    return place.replaceChildren(h("h3", {}, "Best of the class"), table(this.chosen.metrics, entries, "policy-board-table"));
   }
 
   finish(text) {
@@ -236,18 +246,19 @@ const printed = (own) => h("pre", { class: "policy-printed", tabindex: 0 }, own.
 
 /** The reference: what it is asked, what it is told, what it is given. */
 function docs(one) {
-  const method = (item) => [h("h4", {}, item.signature), h("p", {}, ...sentence(item.text))];
+  const text = (words) => words.split("\n\n").map((one) => h("p", {}, ...sentence(one.replaceAll("\n", " "))));
+  const method = (item) => [h("h4", {}, item.signature), ...text(item.text)];
   const group = (title, role) => {
     const items = one.base.methods.filter((item) => item.role === role);
     return items.length ? [h("h3", {}, title), ...items.flatMap(method)] : [];
   };
   return [
-    h("p", {}, ...sentence(one.base.text)),
+    ...text(one.base.text),
     ...group("You are asked", "answer"),
     ...group("You are told", "notice"),
     ...one.classes.flatMap((item) => [
       h("h3", {}, item.name),
-      h("p", {}, ...sentence(item.text)),
+      ...text(item.text),
       ...(item.fields.length ? [h("p", {}, ...item.fields.flatMap((field) => [h("code", {}, field), h("br")]))] : []),
       ...item.methods.flatMap(method),
     ]),
@@ -291,7 +302,7 @@ function svg(tag, attributes, ...children) {
 
 const short = (name) => name.replace("builtin:", "");
 
-function table(metrics, trials) {
+function table(metrics, trials, id = "policy-table") {
   const best = (metric) => {
     const values = trials.map((one) => one.values[metric.name]);
     return metric.better === "more" ? Math.max(...values) : Math.min(...values);
@@ -304,10 +315,10 @@ function table(metrics, trials) {
   const head = metrics.map((one) => h("th", { scope: "col", class: "number" }, one.unit ? `${one.title} [${one.unit}]` : one.title));
   return h(
     "div",
-    { class: "wide", tabindex: 0, role: "region", "aria-label": "Results of the tournament" },
+    { class: "wide", tabindex: 0, role: "region", "aria-label": id === "policy-table" ? "Results of the tournament" : "Best of the class" },
     h(
       "table",
-      { id: "policy-table" },
+      { id },
       h("caption", { class: "unseen" }, "Results; the best of each column is bold"),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Policy"), ...head)),
       h(

@@ -77,6 +77,7 @@ def test_a_log_repeats_a_run_without_the_text(
     lab.advance(lab.position + 500_000)
     use(lab, text)
     lab.advance(lab.position + 500_000)
+    assert lab.log[-1]["action"]["verb"] == "decide"
     no_texts()
     assert repeated(lab, make_lab("spin", "nap", "spin", pcpus=2)) == lab.state_hash()
 

@@ -12,6 +12,7 @@ from app.cli import main
 from emulator.build.engine import load_engine
 from emulator.policy import INTERFACES
 from emulator.tournament import SCENARIOS, Entrant, Run, Trial, built_ins, compete, verify
+from emulator.tournament.board import hide_board, open_board, read_board
 from emulator.tournament.measure import jain, metrics_of, percentile
 from emulator.tournament.report import as_svg, as_table
 from emulator.tournament.scenarios import TournamentError
@@ -132,6 +133,23 @@ def test_the_command_saves_a_run_and_verifies_it(tmp_path: Path, capsys: pytest.
     assert main(["tournament", "--list"]) == 0
     assert main(["tournament", "--docs", "scheduler"]) == 0
     assert "Return who runs next on pCPU" in capsys.readouterr().out
+
+
+def test_a_board_shows_what_was_verified_until_it_is_hidden(
+    trials: dict[str, list[Trial]], engine: Any, tmp_path: Path
+) -> None:
+    builtin, own = trials["device"]
+    assert own.run is not None
+    assert open_board(tmp_path, "device", [builtin, own]) == ["builtin:none"]  # not verified: not shown
+    open_board(tmp_path, "device", [builtin, verify(own.run, engine)])
+    shown = read_board(tmp_path, "device")
+    assert shown is not None
+    assert [(one["name"], one["values"]) for one in shown] == [
+        (builtin.name, builtin.values),
+        (own.name, own.values),
+    ]
+    assert hide_board(tmp_path, "device")
+    assert read_board(tmp_path, "device") is None
 
 
 def test_figures() -> None:

@@ -23,11 +23,13 @@ class Custom(Scheduler):
     name = "custom"
     title = "Custom policy"
     desk: Desk | None = None
+    _picks = False
 
     def sit_at(self, desk: Desk) -> None:
         """Ask at `desk` from now on; how often it is asked is as the policy's traits say."""
         self.desk = desk
         traits = desk.traits.get("scheduler")
+        self._picks = traits is not None and "pick" in traits.asks
         self.preemptive = traits is not None and traits.preemptive
         self.always_asks = traits is not None and traits.always_asks
 
@@ -54,10 +56,11 @@ class Custom(Scheduler):
     def pick(self, runqueue: RunQueue, now: int) -> VcpuInfo | None:
         """Take whom the policy picks, or picked."""
         desk = self.desk
-        if desk is None or not desk.asks("scheduler", "pick"):
+        if desk is None or desk.muted or not self._picks:
             return runqueue[0]
-        if desk.live.scheduler is not None:
-            chosen = desk.live.scheduler.pick(runqueue, now)
+        live = desk.live.scheduler
+        if live is not None:
+            chosen = live.pick(runqueue, now)
             desk.note("pick", NOBODY if chosen is None else chosen.id)
             return chosen
         if not desk.has("pick"):
@@ -95,4 +98,4 @@ class Custom(Scheduler):
 
     def state(self) -> dict[str, Any]:
         """Return what is the same wherever it runs: everything but the desk."""
-        return {key: value for key, value in super().state().items() if key != "desk"}
+        return {key: value for key, value in super().state().items() if key not in ("desk", "_picks")}
