@@ -33,7 +33,7 @@ from emulator.lab.config import LabConfig
 from emulator.lab.values import ConfigError
 
 SLUG = re.compile(r"([0-9]{1,3})-([a-z0-9]+(?:-[a-z0-9]+)*)")
-DRAWS_KEPT = 32
+DRAWS_KEPT = 64
 
 
 def load_lesson(directory: Path | str, seed: int = 0) -> Lesson:
@@ -185,13 +185,13 @@ class _Builder:
     def _add_guest(self, document: Document, index: int, name: str, programs: dict[str, Program]) -> None:
         """Add a guest that was built on this machine to the lesson's programs."""
         try:
-            data = images.read_image(name)
+            program, digest = self._programs.guest(name)
         except GuestError as error:
             at = document.error(("lab", "vms", index, "program"), f"vms[{index}].program: {error}")
             self.errors.append(GuestMissing(at.file, at.line, at.column, at.message))
             return
-        self._images += hashlib.sha256(data).digest()
-        programs[name] = Program(name, elf=data)
+        self._images += digest
+        programs[name] = program
         self.errors += program_errors(programs[name], name)
 
     def _config(self, document: Document, programs: dict[str, Program]) -> LabConfig | None:

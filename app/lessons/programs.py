@@ -1,10 +1,11 @@
 """Guest programs are assembled or loaded while a lesson is read, so that their faults are lesson errors."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.guests import compiler
+from app.guests import compiler, images
 from app.guests.errors import GuestError
 from app.lessons.errors import LessonError
 from app.lessons.files import LessonFiles
@@ -33,6 +34,17 @@ class Programs:
         """Make programs of a lesson's files."""
         self._files = files
         self._made: dict[tuple[str, bytes], Program] = {}
+        self._guests: dict[str, tuple[Program, bytes]] = {}
+
+    def guest(self, name: str) -> tuple[Program, bytes]:
+        """Return a guest that was built on this machine, and its SHA-256; all draws share it.
+
+        Raise GuestError if it was not built.
+        """
+        if name not in self._guests:
+            data = images.read_image(name)
+            self._guests[name] = (Program(name, elf=data), hashlib.sha256(data).digest())
+        return self._guests[name]
 
     def drawn(self, values: Mapping[str, Value]) -> tuple[dict[str, Program], list[LessonError]]:
         """Return every program by name, with values in place of parameters, and the faults found."""
