@@ -113,8 +113,10 @@ class LabBuilder:
         programs = {text.name: self._program(text) for text in record.programs}
         config = LabConfig.from_dict(record.config)
         if record.state:
-            with suppress(SaveError):  # it is of another version: then the history is repeated
-                return Lab.load(record.state, config, programs, record.seed, record.log, self._engine)
+            with suppress(SaveError):  # of another version or line: then the history is repeated
+                lab = Lab.load(record.state, config, programs, record.seed, record.log, self._engine)
+                if lab.position <= record.position:
+                    return lab
         return Lab(config, programs, record.seed, self._engine)
 
     def _program(self, text: ProgramText) -> Program:

@@ -89,6 +89,7 @@ def save(lab: Lab) -> bytes:
         "version": version(),
         "position": lab.position,
         "actions": len(lab.log),
+        "log": _log_digest(lab.log),
         "hash": lab.state_hash(),
         "sha256": hashlib.sha256(packed).hexdigest(),
         "bytes": len(plain),
@@ -187,8 +188,7 @@ def load(
     Raises SaveError for bytes of another version or another lab, and for damaged ones.
     """
     head, body, memory = _opened(data)
-    if head["actions"] > len(log):
-        raise SaveError(f"this state has {head['actions']} actions, and the log {len(log)}")
+    _require_on(head, log)
     try:
         loader = _Loader(config, programs, list(log[: head["actions"]]), engine, body["host"], memory)
         lab = cast("Lab", Maker(body["nodes"], loader.external).make(body["root"]))
@@ -199,6 +199,21 @@ def load(
     if found != (seed, head["position"], head["hash"]):
         raise SaveError(f"this state is of another lab: it stands at {found}")
     return lab
+
+
+def _require_on(head: Mapping[str, Any], log: Sequence[LogEntry]) -> None:
+    """Raise SaveError if a state is not one that this log leads through."""
+    count = head["actions"]
+    if count > len(log):
+        raise SaveError(f"this state has {count} actions, and the log {len(log)}")
+    if head["log"] != _log_digest(log[:count]) or (
+        count < len(log) and log[count]["position"] < head["position"]
+    ):
+        raise SaveError("this state belongs to another log")
+
+
+def _log_digest(log: Sequence[LogEntry]) -> str:
+    return hashlib.sha256(json.dumps(list(log), sort_keys=True).encode()).hexdigest()
 
 
 def _opened(data: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:

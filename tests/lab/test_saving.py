@@ -144,6 +144,13 @@ def test_what_is_no_state_of_this_lab_is_refused(engine: Any) -> None:
             load(bad, lab)
     with pytest.raises(SaveError, match="another lab"):
         load(data, lab, seed=8)
+    lab.log[2]["action"]["vm"] = "d"
+    with pytest.raises(SaveError, match="another log"):
+        load(data, lab)
+    lab.log[2]["action"]["vm"] = "c"
+    lab.log.append({"seq": 5, "position": 1, "action": {"verb": "destroy", "vm": "d"}})
+    with pytest.raises(SaveError, match="another log"):
+        load(data, lab)
 
 
 def test_a_lab_goes_from_native_to_webassembly_and_back(engine: Any) -> None:

@@ -290,6 +290,9 @@ def test_a_browser_is_told_what_its_answer_was_worth(browser: Browser, server: C
     assert told["verdict"]["correct"] is True
     assert browser.student.post("answers", question="how-many", value="2", lease="other").status_code == 409
     assert server.labs.answers(browser.student.lab) == {}
+    browser.submit(done=True)
+    told = browser.student.done("answers", question="how-many", value="3", lease=lease)
+    assert told["verdict"]["correct"] is False
 
 
 def test_nothing_private_of_the_lesson_goes_to_the_browser(student: Student) -> None:

@@ -113,9 +113,12 @@ def test_a_lab_is_lent_with_its_state_if_its_history_is_long(bench: Bench, build
     assert state
     there = build(record(log=log, position=lent["position"]))
     loaded = build(replace(record(log=log, position=lent["position"]), state=state))
+    assert build(replace(record(log=log, position=5), state=state)).position == 0
+    assert build(replace(record(position=5), state=state)).position == 0
     assert (there.position, loaded.position) == (0, lent["position"])
     assert bench.ask("hash").body["hash"] == loaded.state_hash()
-    older = build(replace(record(log=log), state=state.replace(b'"version": "', b'"version": "x')))
+    changed = state.replace(b'"version": "', b'"version": "x')
+    older = build(replace(record(log=log, position=lent["position"]), state=changed))
     assert older.position == 0
 
 
