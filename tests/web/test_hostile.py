@@ -249,7 +249,8 @@ def test_the_session_cookie_is_out_of_reach_of_scripts(student: Student) -> None
 def test_the_token_itself_is_not_in_the_database(student: Student, server: Context) -> None:
     cookie = student.client.get_cookie("vmlab_session")
     assert cookie is not None
-    stored = b"".join(path.read_bytes() for path in server.settings.data.iterdir())
+    files = (path for path in server.settings.data.rglob("*") if path.is_file())
+    stored = b"".join(path.read_bytes() for path in files)
     assert cookie.value.encode() not in stored
 
 
