@@ -59,7 +59,7 @@ def test_a_sound_expression_is_accepted(text: str) -> None:
         ('exits("a", raeson="sbi") > 1', 19, "exits() has no argument 'raeson'; did you mean 'reason'?"),
         ('exits("a", reason="sbi", "x") > 1', 26, "expected a named argument after a named one"),
         ("exits() > 1", 1, "exits() needs the argument 'vm'"),
-        ('exits("a", "sbi", 1) > 1', 1, "exits() takes at most 2 argument(s)"),
+        ('exits("a", "sbi", "1s", 1) > 1', 1, "exits() takes at most 3 argument(s)"),
         ("exits(1) > 1", 7, "expected a text, found an int"),
         ('exits("a")', 1, "gives an int; a check must be true or false"),
         ('exits("a") > "x"', 1, "cannot compare an int with a text"),
@@ -113,3 +113,16 @@ def test_any_text_is_an_expression_or_a_located_error(text: str) -> None:
     except ExpressionError as error:
         column = error.column
     assert 1 <= column <= len(text) + 1
+
+
+def test_a_stretch_of_time_is_written_out() -> None:
+    for text, expected in (
+        ('steal("a", last="soon") < 1.0', "'soon' is not a quantity; write it like '500 ms'"),
+        ('steal("a", last="0 ms") < 1.0', 'write the time out, like "500 ms"'),
+        ('steal("a", last="1 m") < 1.0', "unknown unit 'm'"),
+        ('steal("a", last=console("a")) < 1.0', 'write the time out, like "500 ms"'),
+        ('measured("a", "cpus", last="1 s") < 1.0', "did you mean 'cpu'?"),
+    ):
+        with pytest.raises(ExpressionError) as caught:
+            check_expression(parse(text), {"a"}, set())
+        assert expected in caught.value.message
