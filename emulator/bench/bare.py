@@ -14,7 +14,7 @@ SLICE_CYCLES = 50_000_000
 
 def step(path: Path, engine: Engine) -> None:
     """Run the first instruction of an ELF file, in as much memory as a lab has."""
-    board = Board(BoardConfig(memory_bytes=16 << 20), engine, lambda _: None)
+    board = Board(BoardConfig(memory_bytes=32 << 20), engine, lambda _: None)
     executable = elf.load(path.read_bytes(), path.name)
     board.load(executable)
     board.start(executable.entry)
