@@ -13,9 +13,15 @@ import sys
 from functools import cache
 from typing import Any
 
+from emulator.errors import VmLabError
+
 _PROT_NONE = 0
 # Linux counts such a mapping only as it is written (mmap(2)); Python names the flag from 3.13 on.
 _UNRESERVED = 0x4000 if sys.platform == "linux" else 0
+
+
+class OutOfMemoryError(VmLabError):
+    """There is no room: '2147483648 bytes of memory are not to be had here; use less memory, or ...'."""
 
 
 class Arena:
@@ -57,7 +63,12 @@ def guarded(size: int) -> Arena:
 
 def plain(size: int) -> Arena:
     """Take `size` bytes of ordinary memory; in Emscripten all code shares it."""
-    memory = (ctypes.c_char * max(size, 1))()
+    try:
+        memory = (ctypes.c_char * max(size, 1))()
+    except MemoryError as error:
+        raise OutOfMemoryError(
+            f"{size} bytes of memory are not to be had here; use less memory, or run the lab on the server"
+        ) from error
     address = ctypes.addressof(memory)
     return Arena(memory, 0, size, address, address)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.build.arena import OutOfMemoryError, plain
+
 PROGRAM = """
 import ctypes, mmap
 from emulator.build.arena import guarded
@@ -29,3 +31,8 @@ def test_access_outside_ends_the_process(project: Path, place: str) -> None:
     )
     assert run.stdout == "inside\n", run.stderr
     assert run.returncode < 0
+
+
+def test_memory_that_is_not_to_be_had_is_a_user_error() -> None:
+    with pytest.raises(OutOfMemoryError, match="run the lab on the server"):
+        plain(1 << 62)

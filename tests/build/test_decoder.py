@@ -55,8 +55,8 @@ class Decoder:
         hart.menvcfg = 0
         hart.trap_cause = NO_TRAP
         self.host.run(0, 1)
-        index = ctypes.c_uint32.from_address(self.host.record.frame_code).value
-        place = self.host.record.code + (index - 1) * CODE_PAGE_BYTES + (address & 0xFFF) * 4
+        index = ctypes.c_uint32.from_address(self.host._arenas["frame_code"].address).value
+        place = self.host._arenas["code"].address + (index - 1) * CODE_PAGE_BYTES + (address & 0xFFF) * 4
         return ctypes.c_uint64.from_address(place).value
 
 

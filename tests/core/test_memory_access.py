@@ -311,8 +311,10 @@ def test_interrupt_does_not_come_between_a_request_and_its_answer(machine: Machi
 def share(machine: Machine, first: int, second: int) -> None:
     """Let two frames stand on one slot, as after a checkpoint or a clone."""
     host = machine.host
-    slots = (ctypes.c_uint32 * host.frames).from_address(host.record.frame_slot)
-    references = (ctypes.c_uint32 * host.record.store_slots).from_address(host.record.slot_references)
+    slots = (ctypes.c_uint32 * host.frames).from_address(host._arenas["frame_slot"].address)
+    references = (ctypes.c_uint32 * host.record.store_slots).from_address(
+        host._arenas["slot_references"].address
+    )
     a, b = ((address - RAM_BASE) // PAGE_BYTES for address in (first, second))
     assert slots[b] == 0, "the second frame was never written"
     slots[b] = slots[a]
