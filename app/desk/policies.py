@@ -15,7 +15,7 @@ from emulator.build.engine import load_engine
 from emulator.errors import VmLabError
 from emulator.policy import INTERFACES
 from emulator.policy.reference import reference
-from emulator.policy.timing import pick_us
+from emulator.policy.timing import STARTER, pick_us
 from emulator.tournament import SCENARIOS, Entrant, Trial, built_ins, scenario
 from emulator.tournament.contest import steps
 from emulator.tournament.measure import metrics_of
@@ -64,9 +64,9 @@ class Bench:
             self._work = iter(())
             return json.dumps({"failed": str(error)})
 
-    def pick_us(self) -> float:
-        """Return the microseconds of a call of a scheduler's policy in this interpreter."""
-        return pick_us()
+    def times_us(self) -> str:
+        """Return the microseconds of a call of a policy in this interpreter: `{call, starter}`."""
+        return json.dumps({"call": pick_us(), "starter": pick_us(STARTER)})
 
     def _run(self, name: str, entrants: list[Entrant]) -> Iterator[dict[str, Any]]:
         chosen = scenario(name)

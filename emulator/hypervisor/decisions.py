@@ -134,28 +134,48 @@ class Queue:
 
 
 class Runs:
-    """Answers as they are given, written as runs; the work for each is bounded."""
+    """Answers as they are given, written as runs; the work for each is bounded.
+
+    While answers go on as the pattern of the last run says, only its count grows.
+    """
 
     def __init__(self) -> None:
         """Nothing was answered."""
         self.closed: list[Run] = []
         self.tail: list[Any] = []
         self.items = 0
+        self._pattern: list[Any] = []  # of the last run, while it goes on
+        self._index = 0
 
     def append(self, answer: Any) -> None:
         """Add an answer."""
+        pattern = self._pattern
+        if pattern:
+            if pattern[self._index] == answer:
+                self._index += 1
+                if self._index == len(pattern):
+                    self._index = 0
+                    self.closed[-1][0] += 1
+                return
+            self.tail, self._pattern = pattern[: self._index], []
         self.tail.append(answer)
         if len(self.tail) >= FOLD_AT:
-            runs = folded(self.tail)
-            # An unfinished pattern may go on: it is looked at again with what comes.
-            self.tail = list(runs.pop()[1]) if len(runs) > 1 and runs[-1][0] == 1 else []
-            _join(self.closed, runs)
-            self.items = sum(len(pattern) for _, pattern in self.closed)
+            self._fold()
+
+    def _fold(self) -> None:
+        runs = folded(self.tail)
+        # An unfinished pattern may go on: it is looked at again with what comes.
+        self.tail = list(runs.pop()[1]) if len(runs) > 1 and runs[-1][0] == 1 else []
+        _join(self.closed, runs)
+        self.items = sum(len(pattern) for _, pattern in self.closed)
+        count, pattern = self.closed[-1]
+        if count > 1 and self.tail == pattern[: len(self.tail)] and len(self.tail) < len(pattern):
+            self._pattern, self._index, self.tail = pattern, len(self.tail), []
 
     def encoded(self) -> list[Run]:
         """Return all runs, in a new list."""
         runs: list[Run] = [[count, list(pattern)] for count, pattern in self.closed]
-        _join(runs, folded(self.tail))
+        _join(runs, folded([*self._pattern[: self._index], *self.tail]))
         return runs
 
 

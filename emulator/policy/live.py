@@ -78,11 +78,11 @@ class LiveScheduler:
 
     def on_wake(self, vcpu: VcpuInfo, now: int) -> None:
         """Tell it who wants to run."""
-        self._call(self._policy.on_wake, self._view(vcpu), now)
+        self._call.ask(self._policy.on_wake, self._view(vcpu), now)
 
     def on_sleep(self, vcpu: VcpuInfo, now: int) -> None:
         """Tell it who does not want to run any more."""
-        self._call(self._policy.on_sleep, self._view(vcpu), now)
+        self._call.ask(self._policy.on_sleep, self._view(vcpu), now)
 
     def on_exit(self, vcpu: VcpuInfo, ran: int, now: int) -> None:
         """Tell it that a turn is over."""
@@ -96,7 +96,7 @@ class LiveScheduler:
         except KeyError:
             shown = _Shown([self._view(one) for one in runqueue])
         shown.pcpu = runqueue.pcpu
-        chosen: Any = self._call(self._policy.pick, shown, now)
+        chosen: Any = self._call.ask(self._policy.pick, shown, now)
         if chosen is None:
             return None
         if type(chosen) is VcpuView:
@@ -110,7 +110,7 @@ class LiveScheduler:
 
     def timeslice(self, vcpu: VcpuInfo, now: int) -> int:
         """Return how long it lets a turn be. Raises PolicyError."""
-        cycles: Any = self._call(self._policy.timeslice, self._view(vcpu), now)
+        cycles: Any = self._call.ask(self._policy.timeslice, self._view(vcpu), now)
         if type(cycles) is not int or not 1 <= cycles <= MAX_TIMESLICE:
             raise self._call.wrong(
                 "timeslice",

@@ -62,7 +62,7 @@ class Meter:
                 raise LimitReached(f"more than {BYTES >> 20} MiB of memory in one call")
 
         def charge(value: Any) -> Any:
-            unit = UNITS.get(_kind_of(value))
+            unit = UNITS.get(type(value))  # pyright: ignore[reportUnknownArgumentType]
             if unit is not None and len(value) > SMALL:
                 take(len(value) * unit)
             return value

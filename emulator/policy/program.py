@@ -88,6 +88,27 @@ class Caller:
         self._lines = lines
         self._reset, self._settle = meter.reset, meter.settle
 
+    def ask(self, function: Callable[[Any, Any], T], one: Any, two: Any) -> T:
+        """Call a function of two arguments: the same as `self(function, one, two)` in less time."""
+        self._reset()
+        try:
+            answer = function(one, two)
+        except (Exception, LimitReached) as error:  # noqa: BLE001  whatever a student's text may raise
+            raise self._explained(error) from None
+        due = self._settle()
+        if due or due is None:
+            self._look(function, due)
+        return answer
+
+    def _look(self, function: Callable[..., Any], due: bool | None) -> None:
+        """Look at what a call has used (`Meter.settle`). Raises PolicyError if it was too much."""
+        if due is None:
+            raise PolicyError(f"more than {STEPS:,} steps, or {BYTES >> 20} MiB, in one call")
+        if due and held_bytes(self.policy, BYTES) > BYTES:
+            raise self.wrong(
+                function.__name__, f"the policy keeps more than {BYTES >> 20} MiB from call to call"
+            )
+
     def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function of the policy's text. Raises PolicyError."""
         self._reset()
@@ -95,13 +116,7 @@ class Caller:
             answer = function(*arguments)
         except (Exception, LimitReached) as error:  # noqa: BLE001  whatever a student's text may raise
             raise self._explained(error) from None
-        due = self._settle()
-        if due is None:
-            raise PolicyError(f"more than {STEPS:,} steps, or {BYTES >> 20} MiB, in one call")
-        if due and held_bytes(self.policy, BYTES) > BYTES:
-            raise self.wrong(
-                function.__name__, f"the policy keeps more than {BYTES >> 20} MiB from call to call"
-            )
+        self._look(function, self._settle())
         return answer
 
     def wrong(self, method: str, problem: str) -> PolicyError:

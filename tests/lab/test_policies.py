@@ -34,6 +34,7 @@ def no_texts(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def forbid() -> None:
         monkeypatch.setattr(program.Caller, "__call__", None)
+        monkeypatch.setattr(program.Caller, "ask", None)
         monkeypatch.setattr(program.Program, "__init__", None)
 
     return forbid

@@ -1,7 +1,7 @@
 // The Web Worker in which students' policies run: Pyodide and the core, without a lab. Under the engine's security
 // policy (app/web/security.py) it reaches the engine's files and nothing else. Messages are plain data:
 //   in   load {base, archives, bytes} · begin {asked} · time
-//   out  progress {text, share} · loaded · time {us} · step {share, name} | {trial} | {failed} | {done} · failed {message}
+//   out  progress {text, share} · loaded · time {call, starter} · step {share, name} | {trial} | {failed} | {done} · failed {message}
 import { startPython } from "./python.js";
 
 let bench = null;
@@ -16,7 +16,7 @@ const HANDLERS = {
     postMessage({ kind: "loaded" });
   },
   /** What a call of a policy costs here, for `vmlab bench engines`. */
-  time: () => postMessage({ kind: "time", us: bench.pick_us() }),
+  time: () => postMessage({ kind: "time", ...JSON.parse(bench.times_us()) }),
   begin({ asked }) {
     bench.begin(JSON.stringify(asked));
     turn();
