@@ -132,8 +132,8 @@ class _Saver:
             return (
                 ["none"] if isinstance(one, Recorder) else ["fresh", type(one).__module__, type(one).__name__]
             )
-        if isinstance(one, Host):
-            raise GraphError("there is another host")
+        if isinstance(one, Host):  # one that was replaced: the devices of VMs that are off still know it
+            return ["old host", len(one.harts), one.memory_bytes, one.clock_hz]
         return None
 
     def _record(self, one: ctypes.Structure) -> Any:
@@ -277,6 +277,8 @@ class _Loader:
                 return self._engine
             case ["host"]:
                 return self._made_host()
+            case ["old host", pcpus, memory, clock]:
+                return Host(pcpus, memory, clock, self._engine, self._config.host.isa)
             case ["hart", index]:
                 return self._made_host().harts[index]
             case ["program", one]:

@@ -107,6 +107,20 @@ def test_snapshots_volumes_and_changed_programs_are_saved_with_the_lab(engine: A
     assert other.hypervisor.host.pages_in_use == lab.hypervisor.host.pages_in_use
 
 
+def test_a_lab_whose_host_was_replaced_is_saved(engine: Any) -> None:
+    lab = make(engine, {})
+    for name in "abcd":
+        lab.apply({"verb": "destroy", "vm": name})
+    lab.apply({"verb": "set_host", "pcpus": 1, "memory": "4 MiB"})
+    lab.apply({"verb": "start", "vm": "b"})
+    lab.advance(lab.position + 50_000)
+    other = load(lab.save(), lab)
+    for one in (lab, other):
+        one.apply({"verb": "start", "vm": "a"})
+        one.advance(one.position + 100_000)
+    assert other.state_hash() == lab.state_hash()
+
+
 def test_a_loaded_lab_can_be_recorded_rewound_and_saved_again(engine: Any) -> None:
     lab = make(engine, {})
     other = load(lab.save(), lab)
