@@ -233,6 +233,7 @@ export class Residence extends EventTarget {
   }
 
   async sendNow(options) {
+    this.progress = { text: "", share: 0 }; // nothing to tell unless the server answers
     this.become("sending");
     try {
       await handIn(this, options);

@@ -8,6 +8,9 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** The server cannot be reached now. */
 export class Unreachable extends Error {}
 
+/** It can, but has to be asked again. */
+class Busy extends Unreachable {}
+
 async function post(url, fields) {
   let response;
   try {
@@ -20,7 +23,8 @@ async function post(url, fields) {
     throw new Unreachable();
   }
   const answer = await response.json().catch(() => null);
-  if (response.status === 503 || !answer) throw new Unreachable();
+  if ([429, 503].includes(response.status)) throw new Busy();
+  if (!answer) throw new Unreachable();
   if (!response.ok) throw new Refused(answer.error);
   return { status: response.status, answer };
 }
@@ -47,8 +51,9 @@ export async function submit(lab, submission, onShare) {
       onShare(answer.verifying);
     } catch (error) {
       // The lab changed while it was repeated: that passes. A lease that has ended does not.
-      const passes = error instanceof Refused && error.error.status === 409 && error.error.where !== "lease";
-      if (!passes || ++tries === TRIES) throw error;
+      const changed = error instanceof Refused && error.error.status === 409 && error.error.where !== "lease";
+      if (!(changed || error instanceof Busy) || ++tries === TRIES) throw error;
+      await pause(AGAIN_MS);
     }
     await pause(AGAIN_MS);
   }

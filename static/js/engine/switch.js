@@ -104,11 +104,11 @@ class Switch {
 
   draw() {
     const { phase, here, progress } = this.residence;
-    const busy = phase === "loading" || phase === "sending";
+    const busy = phase === "loading" || (phase === "sending" && progress.text);
     if (here) this.lentSince = "";
     for (const button of document.querySelectorAll("#engine-bar [data-place]")) {
       button.setAttribute("aria-pressed", String((button.dataset.place === "browser") === here));
-      button.setAttribute("aria-disabled", String(busy));
+      button.setAttribute("aria-disabled", String(Boolean(busy)));
     }
     const bar = element("engine-progress");
     bar.hidden = !busy;
@@ -143,7 +143,7 @@ class Switch {
   offers() {
     const { here, phase, unsent, refused, line } = this.residence;
     const offer = (label, work) => h("button", { type: "button", onclick: () => this.attempt(work) }, label);
-    if (phase === "loading" || phase === "sending") return [];
+    if (phase === "loading" || (phase === "sending" && this.residence.progress.text)) return [];
     if (refused) return this.wayOut(offer);
     if (here && unsent) return [offer("Send now", () => this.residence.send())];
     if (!here && this.lentSince && !this.residence.inAnotherTab) return [offer("Take it back", () => this.takeBack())];
