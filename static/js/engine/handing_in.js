@@ -1,7 +1,7 @@
 // Handing in what was done in this browser: the server repeats it, takes it over, and tells what waited for it.
 import { clearMessage } from "../ask.js";
 import { readRecord, writeLine } from "./journal.js";
-import { borrow, submit } from "./server.js";
+import { borrow, submit, Unreachable } from "./server.js";
 
 const REBUILDING_MS = 200;
 
@@ -54,9 +54,19 @@ async function bringVerdicts(residence) {
   const { url } = residence;
   const { lease, waiting } = residence.line;
   for (const [question, value] of Object.entries(waiting.answers))
-    await fill(`verdict-${question}`, await fetch(`${url}/answers`, asked({ question, value, lease })));
-  if (waiting.check) await fill("results", await fetch(`${url}/check`, asked({})));
+    await fill(`verdict-${question}`, await patiently(`${url}/answers`, asked({ question, value, lease })));
+  if (waiting.check) await fill("results", await patiently(`${url}/check`, asked({})));
   await keep(residence, { waiting: { check: false, answers: {} } });
+}
+
+/** Ask again while the server still brings the lab to where it was handed in. */
+export async function patiently(url, init) {
+  for (;;) {
+    const response = await fetch(url, init).catch(() => null);
+    if (!response) throw new Unreachable();
+    if (![409, 429, 503].includes(response.status) || !response.headers.has("Retry-After")) return response;
+    await pause(1000 * Number(response.headers.get("Retry-After")));
+  }
 }
 
 async function fill(id, response) {

@@ -3,7 +3,7 @@
 import { Refused, showMessage } from "../ask.js";
 import { use } from "../transport.js";
 import { Engine } from "./engine.js";
-import { asked, handIn } from "./handing_in.js";
+import { asked, handIn, patiently } from "./handing_in.js";
 import { copyLine, readLine, readRecord, writeLab, writeLine } from "./journal.js";
 import { borrow, giveBack, lookUp, Unreachable } from "./server.js";
 
@@ -291,7 +291,7 @@ export class Residence extends EventTarget {
     }
     if (path === "check") {
       if (navigator.onLine && (await this.send())) {
-        const response = await fetch(`${this.url}/check`, { ...init, body: "{}", headers: asked({}).headers }).catch(() => null);
+        const response = await patiently(`${this.url}/check`, { ...init, body: "{}", headers: asked({}).headers }).catch(() => null);
         if (response?.ok) return response;
       }
       this.line.waiting.check = true;
