@@ -73,7 +73,11 @@ class Bench:
         for number, entrant in enumerate(entrants):
             for step in steps(chosen, entrant, self._engine):
                 if isinstance(step, Trial):
-                    run = step.run.to_dict() if step.run and entrant.text is not None else None
-                    yield {"trial": {**step.to_dict(), "own": entrant.text is not None, "run": run}}
+                    run = step.run if entrant.text is not None else None
+                    runs = {
+                        "run": run and run.to_dict(),
+                        "run_without_text": run and run.without_text().to_dict(),
+                    }
+                    yield {"trial": {**step.to_dict(), "own": entrant.text is not None, **runs}}
                 else:
                     yield {"share": (number + step) / len(entrants), "name": entrant.name}

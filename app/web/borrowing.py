@@ -46,7 +46,7 @@ def submit(lab: str) -> ResponseReturnValue:
     row = own_lab(lab)
     context().posts.spend(row.student)
     request.max_content_length = MAX_BODY_BYTES
-    body = _read_object()
+    body = read_object()
     request_id = take_request_id(body)
     lesson = context().work.lesson_of(row)
     status, reply = context().leases.submit(row, lesson, read_submission(body), body, request_id)
@@ -62,7 +62,7 @@ def submission(lab: str) -> ResponseReturnValue:
     return response
 
 
-def _read_object() -> dict[str, Any]:
+def read_object() -> dict[str, Any]:
     """Return the JSON object in the body, which may be nested; its parts are checked by who reads them."""
     if not request.is_json:
         raise UnsupportedMediaType("Send a JSON object (Content-Type: application/json).")

@@ -15,7 +15,7 @@ from app.web.errors import not_found
 from app.web.leases import LabLeases
 from app.web.security import Limiter
 from app.web.settings import Settings
-from app.web.store import Database, LabRow, LabStore, LeaseStore, StudentStore, open_database
+from app.web.store import Database, EntryStore, LabRow, LabStore, LeaseStore, StudentStore, open_database
 from app.web.stream_count import StreamCount
 from app.web.work import LabWork
 from app.workers.pool import Pool
@@ -36,6 +36,7 @@ class Context:
     labs: LabStore
     pool: Pool
     leases: LabLeases
+    entries: EntryStore
     work: LabWork
     posts: Limiter
     guests: Limiter
@@ -64,6 +65,7 @@ def build_context(settings: Settings) -> Context:
         labs=labs,
         pool=pool,
         leases=leases,
+        entries=EntryStore(database, time.time),
         work=LabWork(
             course,
             labs,

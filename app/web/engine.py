@@ -19,6 +19,7 @@ from app.desk.browser import lend_record
 from app.paths import assets_version, static_dir
 from app.web.context import context, own_lab
 from app.web.errors import not_found
+from app.web.policies import CATALOG, catalog_json
 
 blueprint = Blueprint("engine", __name__)
 
@@ -56,7 +57,7 @@ def engine_view(lesson_version: str) -> dict[str, Any] | None:
         return None
     assets, archive = assets_version(), python_archive()
     path = f"/engine/python.zip?v={archive.version}"
-    files = {path: len(archive.data), **_static_files()}
+    files = {path: len(archive.data), CATALOG: len(catalog_json()), **_static_files()}
     counted = [
         size
         for url, size in files.items()

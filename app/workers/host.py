@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
+from app.workers.contest import RunVerification
 from app.workers.control import TRAVELS, parse_control, steer
 from app.workers.inspection import inspect
 from app.workers.memory import CHECK_SECONDS, DEFAULT_BYTES, pause_largest, used_bytes
@@ -127,6 +128,8 @@ class SessionHost:
             return self._open(message)
         if message.kind == "verify":
             return self._verify(message)
+        if message.kind == "enter":
+            return self._enter(message)
         if message.kind == "ping":
             return {"labs": len(self._seats)}
         seat = self._seats.get(message.lab)
@@ -246,6 +249,19 @@ class SessionHost:
             before = known if isinstance(known, Verification) and known.leads_to(record) else None
             known = Verification(record, claim, self._build, self._clock, before)
             self._seats[name] = Seat(known)
+        known.used_at = self._clock()
+        return known.answer
+
+    def _enter(self, message: Message) -> JsonObject:
+        """Begin to repeat a run of a policy, or say how far that is; a new run replaces an older one."""
+        seat = self._seats.get(message.lab)
+        known = seat.session if seat is not None else None
+        if not isinstance(known, RunVerification) or known.digest != message.body["digest"]:
+            if "run" not in message.body:
+                return {"unknown": True}
+            self._make_room()
+            known = RunVerification(message.lab, message.body, self._build, self._clock)
+            self._seats[message.lab] = Seat(known)
         known.used_at = self._clock()
         return known.answer
 

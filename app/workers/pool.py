@@ -189,6 +189,15 @@ class Pool:
         whole = Message("verify", record.lab, body={**whole.body, "claim": claim}, blobs=whole.blobs)
         return self._answer(self._connected(record.lab).request(whole), CALL_SECONDS)
 
+    def enter(self, name: str, body: JsonObject) -> JsonObject:
+        """Begin to repeat a run of a policy, or, with its `digest` only, say how far that is.
+
+        Raise like `call`.
+        """
+        self._slot(name).ready.wait(START_SECONDS)
+        asked = Message("enter", name, body=body)
+        return self._answer(self._connected(name).request(asked), CALL_SECONDS)
+
     def go_on(self, lab: str, generation: int, mode: Mode) -> None:
         """Let the lab go on in `mode` when it is next opened."""
         self._slot(lab).modes[lab] = generation, mode

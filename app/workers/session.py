@@ -261,11 +261,15 @@ class Session:
         try:
             self.lab.advance(target)
         except LabError as error:
-            self.fail(f"the lab's history could not be repeated ({error}); reset it to start again")
+            self._cannot_go_on(error)
             return
         self._throttle.learn(self.lab.position - position, self._clock() - started)
         if self.lab.position < target:
             self._cannot_reach(goal)
+
+    def _cannot_go_on(self, error: LabError) -> None:
+        """End a rebuild in which something of the history is impossible while the lab runs."""
+        self.fail(f"the lab's history could not be repeated ({error}); reset it to start again")
 
     def _cannot_reach(self, goal: int) -> None:
         """End a rebuild whose lab stops before `goal`."""

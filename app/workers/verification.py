@@ -15,6 +15,7 @@ from app.workers.protocol import JsonObject
 from app.workers.record import LabRecord, Mode
 from app.workers.session import BuildLab, Clock, Session
 from emulator.lab import Lab, LabError, LogEntry
+from emulator.lab.policies import ImpossibleDecision
 
 MAX_SECONDS = 1800.0
 UNASKED_SECONDS = 60.0
@@ -102,6 +103,15 @@ class Verification(Session):
         self._current = self._log[0] if self._log else None
         super()._rebuild_chunk(goal)
 
+    def _cannot_go_on(self, error: LabError) -> None:
+        self._blame(error)
+        self._refuse(str(error), error.path)
+
+    def _blame(self, error: LabError) -> None:
+        """Name the entry that holds an impossible decision, which is an earlier one than the next."""
+        if isinstance(error, ImpossibleDecision):
+            self._current = self.record.log[error.entry - 1] if error.entry else None
+
     def _cannot_reach(self, goal: int) -> None:
         self._refuse(
             f"position {goal} is never reached: nothing happens any more after {self.lab.position}",
@@ -116,6 +126,7 @@ class Verification(Session):
             self.lab.apply(entry["action"])
         except LabError as error:
             verb = entry["action"]["verb"]
+            self._blame(error)
             self._refuse(f"{verb!r} is refused at position {entry['position']}: {error}", error.path)
 
     def _rebuilt(self) -> None:
@@ -134,8 +145,13 @@ class Verification(Session):
                 f"has the hash {found} at position {self.lab.position}; claimed was {self._hash}", "hash"
             )
             return
-        self.verified = True
-        super()._rebuilt()
+        if self._is_good():
+            self.verified = True
+            super()._rebuilt()
+
+    def _is_good(self) -> bool:
+        """Return whether the lab at its end is all that was claimed; refuse it if not."""
+        return True
 
     def _stands_at(self, position: int) -> bool:
         """Refuse a position at which the lab cannot stop, as a step leads over it."""

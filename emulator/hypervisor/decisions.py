@@ -275,12 +275,8 @@ class Desk:
 
     def feed(self, choices: Mapping[str, Any], until: int) -> None:
         """Queue answers, in the form that `checked` has let pass. Raises DecisionError."""
-        left = [method for method, queue in self.queues.items() if queue]
-        if left:
-            raise DecisionError(
-                f"decisions of {', '.join(left)} are left over from an earlier entry:"
-                " this log was not made by this lab"
-            )
+        if self.left:
+            raise DecisionError(self.left_over())
         self.queues = {method: Queue(runs) for table in choices.values() for method, runs in table.items()}
         self.until = until
 
@@ -288,6 +284,13 @@ class Desk:
     def left(self) -> bool:
         """Whether answers are queued that were not given yet."""
         return any(self.queues.values())
+
+    def left_over(self) -> str:
+        """Return the problem with answers that are queued where nobody asks for them any more."""
+        left = ", ".join(method for method, queue in self.queues.items() if queue)
+        return (
+            f"decisions of {left} are left over when another entry begins: this log was not made by this lab"
+        )
 
     def drop_left(self) -> dict[str, list[Run]]:
         """Forget the queued answers that were not given; return those that were, by method."""

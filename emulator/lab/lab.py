@@ -58,7 +58,7 @@ from emulator.lab.observation import (
     RegistersView,
     WalkView,
 )
-from emulator.lab.policies import Policies
+from emulator.lab.policies import ImpossibleDecision, Policies
 from emulator.lab.programs import Program
 from emulator.lab.snapshots import Snapshots, SnapshotView
 from emulator.lab.storage_config import make_storage, pools_of
@@ -231,7 +231,7 @@ class Lab:
         try:
             self.run_plain(position)
         except DecisionError as error:
-            raise LabError(str(error), "choices") from error
+            raise ImpossibleDecision(self, str(error)) from error
 
     def run_plain(self, position: int) -> None:
         """Run to a position, recorded if the lab is, whatever its policies do. Raises their errors."""

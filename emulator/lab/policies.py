@@ -3,6 +3,8 @@
     {"verb": "set_policy", "interface": "scheduler", "text": "...", "title": "Mine", "traits": {...}}
     {"verb": "decide", "until": 81234, "choices": {"scheduler": {"pick": [[500, [8, 16]]]}}}
 
+In a tournament's run whose author keeps the text private, `digest` (its SHA-256) stands for it.
+
 `set_policy` puts the text on record; `decide` holds what it decided from the entry's position on, up to
 `until`, as runs (`emulator.hypervisor.decisions`). So a log is repeated anywhere without running the text,
 and gives the same state. Only where `enable` was called (a student's browser, the tournament's command)
@@ -18,6 +20,7 @@ on a text.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -40,7 +43,18 @@ CUSTOM = Custom.name
 ENTRY_ITEMS = 2000  # decisions written out in an entry, after which another one is begun
 SAFE_POSITIONS = 20_000_000  # after which another checkpoint to come back to is taken
 MAX_TITLE = 60
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_WINDOW = 1 << 20
+
+
+class ImpossibleDecision(LabError):
+    """A decision of a log cannot have been made; `entry` is the number of the `decide` that holds it."""
+
+    def __init__(self, lab: Lab, problem: str) -> None:
+        """Name the last `decide` of the lab's log: no other has decisions that are due."""
+        super().__init__(problem, "choices")
+        decided = (one["seq"] for one in reversed(lab.log) if one["action"].get("verb") == "decide")
+        self.entry: int = next(decided, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,7 @@ class Chosen:
     title: str
     text: str
     traits: Traits
+    digest: str
 
 
 class Runner(Aside):
@@ -63,6 +78,7 @@ class Runner(Aside):
         self.printed: list[str] = []
         self.safe: Checkpoint | None = None
         self.failure: PolicyError | None = None
+        self.takes_digests = False  # a text may be withheld: nothing of it is going to run here
         self.fresh = True  # the policies have to begin (anew) before the lab goes on
 
 
@@ -92,8 +108,7 @@ class Policies:
     def state(self) -> list[Any]:
         """Return the plain state, for the state hash; nothing where no policy was ever chosen."""
         chosen = [
-            [name, hashlib.sha256(one.text.encode()).hexdigest(), list(asdict(one.traits).values())]
-            for name, one in sorted(self.chosen.items())
+            [name, one.digest, list(asdict(one.traits).values())] for name, one in sorted(self.chosen.items())
         ]
         return [chosen, self._lab.hypervisor.desk.count] if chosen else []
 
@@ -285,13 +300,17 @@ def _as_lab_error(error: PolicyError) -> LabError:
 
 def _set_policy(lab: Lab, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Use a policy's text from now on, for one interface."""
-    unknown = [key for key in arguments if key not in ("interface", "text", "title", "traits")]
+    withheld = lab.policies.runner.takes_digests and "digest" in arguments
+    known_keys = ("interface", "digest" if withheld else "text", "title", "traits")
+    unknown = [key for key in arguments if key not in known_keys]
     if unknown:
         raise LabError(f"{unknown[0]!r} is no part of this action; known: interface, text", str(unknown[0]))
     interface, text, title = arguments.get("interface"), arguments.get("text"), arguments.get("title", "")
     if not isinstance(interface, str) or interface not in METHODS:
         known = ", ".join(METHODS)
         raise LabError(f"a lab of one host has no policy for {interface!r}; it has {known}", "interface")
+    if withheld:
+        text = ""
     if not isinstance(text, str) or len(text) > MAX_TEXT:
         raise LabError(f"text must be Python text of at most {MAX_TEXT} characters", "text")
     if not isinstance(title, str) or len(title) > MAX_TITLE:
@@ -303,11 +322,19 @@ def _set_policy(lab: Lab, arguments: Mapping[str, Any]) -> dict[str, Any]:
             "text",
         )
     traits = _traits(interface, arguments["traits"])
-    _use(lab, interface, Chosen(title or "policy", text, traits))
+    digest = arguments["digest"] if withheld else text_digest(text)
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise LabError("digest must be the SHA-256 of the text, 64 hexadecimal digits", "digest")
+    _use(lab, interface, Chosen(title or "policy", text, traits, digest))
     hypervisor = lab.hypervisor
     told = f"{INTERFACES[interface].title}: {title or 'a policy'} is used"
     hypervisor.trace.log("action", "set_policy", told, lab.position, hypervisor.now, None)
     return {"interface": interface, "title": title}
+
+
+def text_digest(text: str) -> str:
+    """Return what stands for a text in a state hash, and in a log that does not show it."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _use(lab: Lab, interface: str, chosen: Chosen) -> None:
@@ -379,6 +406,8 @@ def _decide(lab: Lab, arguments: Mapping[str, Any]) -> dict[str, Any]:
         missing = [one for one in choices if one not in lab.policies.chosen]
         if missing:
             raise DecisionError(f"no policy is in use for {', '.join(missing)}; set_policy comes first")
+        if lab.hypervisor.desk.left:
+            raise ImpossibleDecision(lab, lab.hypervisor.desk.left_over())
         lab.hypervisor.desk.feed(choices, until)
     except DecisionError as error:
         raise LabError(str(error), "choices") from error

@@ -8,13 +8,14 @@ repeats and measures anywhere without the text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from emulator.hypervisor.memory.custom import BALLOON_POLICIES, REPLACEMENTS
 from emulator.hypervisor.scheduler import POLICIES
 from emulator.lab import Lab, LabError, LogEntry
 from emulator.lab.config import LabConfig
+from emulator.lab.policies import ImpossibleDecision, text_digest
 from emulator.lab.programs import Program
 from emulator.machine.engine import Engine
 from emulator.tournament.measure import Waits, measure
@@ -56,6 +57,16 @@ class Run:
             "hash": self.hash,
         }
 
+    def without_text(self) -> Run:
+        """Return it with a digest in place of the policy's text: repeated and measured the same."""
+        return replace(self, log=tuple(_withheld(entry) for entry in self.log))
+
+    @property
+    def text(self) -> str:
+        """The policy's text, "" where it is withheld."""
+        found = (one["action"].get("text") for one in self.log if one["action"]["verb"] == "set_policy")
+        return next((text for text in found if isinstance(text, str)), "")
+
     @classmethod
     def from_dict(cls, data: object) -> Run:
         """Return the run in a JSON object, which may come from anywhere. Raises TournamentError."""
@@ -70,6 +81,14 @@ class Run:
         for number, entry in enumerate(log, 1):
             _require_entry(entry, number)
         return cls(table["scenario"], table["title"], tuple(log), table["position"], table["hash"])
+
+
+def _withheld(entry: LogEntry) -> LogEntry:
+    action = entry["action"]
+    if action["verb"] != "set_policy" or "text" not in action:
+        return entry
+    kept = {key: value for key, value in action.items() if key != "text"}
+    return {**entry, "action": {**kept, "digest": text_digest(action["text"])}}
 
 
 def _require_entry(one: object, number: int) -> None:
@@ -128,9 +147,34 @@ def begin(chosen: Scenario, engine: Engine, policy: str | None = None) -> tuple[
         config["host"] = {**config["host"], _KEYS[chosen.interface]: policy}
     programs = {name: Program(name, source=text) for name, text in chosen.programs.items()}
     lab = Lab(LabConfig.from_dict(config), programs, chosen.seed, engine)
+    return lab, watch(lab)
+
+
+def watch(lab: Lab) -> Waits:
+    """Prepare a scenario's lab, at its beginning, to be measured; return what counts its waits."""
     waits = Waits()
     lab.hypervisor.scheduler.wake_watch = waits.note
-    return lab, waits
+    return waits
+
+
+def require_fair(run: Run) -> Scenario:
+    """Return the scenario of a run in which nothing but a policy for it acts. Raises TournamentError."""
+    chosen = scenario(run.scenario)
+    for one in run.log:
+        action = one["action"]
+        if action["verb"] == "set_policy" and action.get("interface") != chosen.interface:
+            raise TournamentError(
+                f"entry {one['seq']} of the log: a policy for {action.get('interface')!r};"
+                f" this scenario is one for {chosen.interface}"
+            )
+    return chosen
+
+
+def require_end(lab: Lab, chosen: Scenario, position: int) -> None:
+    """Require that a run ends where its scenario does; the lab stands there. Raises LabError."""
+    lab.advance(lab.position_at(chosen.ns))
+    if lab.position != position:
+        raise LabError(f"it ends at position {position}, and not where the scenario does")
 
 
 def steps(chosen: Scenario, entrant: Entrant, engine: Engine) -> Iterator[float | Trial]:
@@ -181,12 +225,12 @@ def verify(run: Run, engine: Engine) -> Trial:
 
     Raises TournamentError if it cannot have been, at the entry that is at fault.
     """
-    chosen = scenario(run.scenario)
+    chosen = require_fair(run)
     lab, waits = begin(chosen, engine)
+    lab.policies.runner.takes_digests = True
     entry = 0
     try:
-        end = lab.position_at(chosen.ns)
-        if run.position > 2 * end:
+        if run.position > 2 * lab.position_at(chosen.ns):
             raise LabError(f"it ends at position {run.position}, and not where the scenario does")
         for one in run.log:
             entry = one["seq"]
@@ -194,12 +238,12 @@ def verify(run: Run, engine: Engine) -> Trial:
             lab.apply(one["action"])
         _advance(lab, run.position)
         entry = 0
-        lab.advance(end)
-        if lab.position != run.position:
-            raise LabError(f"it ends at position {run.position}, and not where the scenario does")
+        require_end(lab, chosen, run.position)
         if lab.state_hash() != run.hash:
             raise LabError("its state at the end has another hash")
     except LabError as error:
+        if isinstance(error, ImpossibleDecision):
+            entry = error.entry
         where = f"entry {entry} of the log: " if entry else ""
         raise TournamentError(f"the run of {run.title} is refused: {where}{error}") from error
     return Trial(run.title, measure(lab, chosen, waits), run=run, verified=True)

@@ -6,6 +6,9 @@ import { h, sentence, setText } from "./element.js";
 import { three } from "./numbers.js";
 
 const SILENT_MS = 20_000; // without a word from the worker, which a step is never, it is ended
+const POLL_MS = 700;
+const NAME_KEY = "vmlab-name";
+const ELSEWHERE = "Used when there are several hosts: a lab has one, so there is no scenario to try it on, and only its reference here.";
 const ROW = 20;
 const SVG = "http://www.w3.org/2000/svg";
 const get = (id) => document.getElementById(id);
@@ -32,7 +35,7 @@ class Tool {
   constructor(lab, bench, catalog) {
     this.lab = lab;
     this.parts = JSON.parse(bench.dataset.engine || "null");
-    this.interfaces = catalog.interfaces.filter((one) => one.used);
+    this.interfaces = catalog.interfaces;
     this.scenarios = catalog.scenarios;
     this.drafts = new Map();
     this.area = get("policy-text");
@@ -78,6 +81,8 @@ class Tool {
     get("policy-scenario").replaceChildren(
       ...scenarios.map((one) => h("option", { value: one.name }, one.title)),
     );
+    // Without a scenario there is nothing to run it on.
+    for (const id of ["policy-scenario", "policy-run", "policy-use", "policy-beside"]) get(id).disabled = !this.chosen.used;
     this.tellQuestion();
     this.fill(this.drafts.get(name) ?? this.chosen.starter);
     get("policy-docs").replaceChildren(...docs(this.chosen));
@@ -85,8 +90,12 @@ class Tool {
 
   tellQuestion() {
     const scenario = this.scenarios.find((one) => one.name === get("policy-scenario").value);
+    if (!this.chosen.used) {
+      get("policy-board").replaceChildren();
+      return setText(get("policy-question"), `${this.chosen.question} ${ELSEWHERE}`);
+    }
     this.drawBoard();
-    setText(get("policy-question"), `${this.chosen.question} ${scenario?.question ?? ""}`);
+    return setText(get("policy-question"), `${this.chosen.question} ${scenario?.question ?? ""}`);
   }
 
   // Trying
@@ -159,7 +168,8 @@ class Tool {
     const entries = board?.entries ?? [];
     const place = get("policy-board");
     if (!entries.length) return place.replaceChildren();
-    return place.replaceChildren(h("h3", {}, "Best of the class"), table(this.chosen.metrics, entries, "policy-board-table"));
+    const head = h("h3", {}, "Best of the class");
+    return place.replaceChildren(head, table(this.chosen.metrics, entries, "policy-board-table"), ...shared(entries));
   }
 
   finish(text) {
@@ -193,12 +203,53 @@ class Tool {
     );
   }
 
+  /** What can be done with a run: keep it, or enter it for the class. The text goes along only if its author wants that. */
   saving(own) {
-    const name = `${own.run.scenario}-run.json`;
-    const data = new Blob([JSON.stringify({ ...own.run, title: this.title() })], { type: "application/json" });
-    const link = h("a", { href: URL.createObjectURL(data), download: name }, "Save this run");
-    const rest = " to hand it in: anybody can repeat it without your text (`vmlab tournament --runs`).";
-    return h("p", { class: "note" }, link, ...sentence(rest));
+    const share = h("input", { type: "checkbox", id: "policy-share", autocomplete: "off" });
+    const name = h("input", { id: "policy-name", maxlength: 30, required: true, autocomplete: "nickname", value: keptName() });
+    const run = () => ({ ...(share.checked ? own.run : own.run_without_text), title: this.title() });
+    const link = h("a", { href: "#", download: `${own.run.scenario}-run.json` }, "Save this run");
+    link.addEventListener("click", () => {
+      link.href = URL.createObjectURL(new Blob([JSON.stringify(run())], { type: "application/json" }));
+    });
+    const form = h(
+      "form",
+      { id: "policy-entry", class: "program-head" },
+      h("label", {}, "Your name on the board ", name),
+      h("label", {}, share, " share the text too"),
+      h("button", { type: "submit" }, "Enter the class tournament"),
+      h("span", { id: "policy-entered", role: "status" }),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.enter(run(), name.value.trim(), form.querySelector("button"));
+    });
+    const rest = ": anybody can repeat it without running your text (`vmlab tournament --runs`).";
+    return h("div", {}, form, h("p", { class: "note" }, link, ...sentence(rest)));
+  }
+
+  /** The server repeats the run, and enters what it measures itself. */
+  async enter(run, name, button) {
+    const said = get("policy-entered");
+    const tell = (text) => said.replaceChildren(...sentence(text));
+    button.disabled = true;
+    tell("The server repeats the run…");
+    try {
+      let answer = await ask("/policies/entries", { run, name });
+      while (!answer.entered) {
+        tell(`The server repeats the run: ${Math.round(answer.share * 100)} %`);
+        await new Promise((done) => setTimeout(done, POLL_MS));
+        answer = await ask(`/policies/entries/${answer.digest}`, {});
+      }
+      localStorage.setItem(NAME_KEY, name);
+      tell(`Entered as ${name}.${answer.shown ? "" : " The board is not open yet."} Another run takes its place.`);
+      this.drawBoard();
+    } catch (failure) {
+      if (!(failure instanceof Refused)) throw failure;
+      tell(`Not entered: ${failure.error.message} ${failure.error.remedy}`);
+    } finally {
+      button.disabled = false;
+    }
   }
 
   title() {
@@ -240,6 +291,14 @@ class Tool {
       else this.said(failure.error.message);
     }
   }
+}
+
+const keptName = () => localStorage.getItem(NAME_KEY) ?? "";
+
+/** The policies whose authors share them. */
+function shared(entries) {
+  const open = entries.filter((one) => one.text);
+  return open.map((one) => h("details", {}, h("summary", {}, `The policy of ${one.name}`), h("pre", { class: "policy-printed", tabindex: 0 }, one.text)));
 }
 
 const printed = (own) => h("pre", { class: "policy-printed", tabindex: 0 }, own.printed.join("\n"));

@@ -46,7 +46,13 @@ def test_a_policy_is_tried_mended_and_used_in_a_lab_that_the_server_then_repeats
     expect(wrong).to_be_empty()
     expect(page.locator("#policy-running")).to_be_hidden(timeout=ENGINE_MS)
     expect(results.filter(has_text="none")).to_have_count(1)
+    page.fill("#policy-name", "Ada L.")
+    page.get_by_role("button", name="Enter the class tournament").click()
+    expect(page.locator("#policy-entered")).to_contain_text("Entered as Ada L.", timeout=ENGINE_MS)
     assert violations(page, axe_source) == []
+    page.select_option("#policy-interface", "placement")
+    expect(page.locator("#policy-question")).to_contain_text("Used when there are several hosts")
+    expect(run).to_be_disabled()
     page.select_option("#policy-interface", "scheduler")
 
     use, said = page.get_by_role("button", name="Use in this lab"), page.locator("#policy-said")

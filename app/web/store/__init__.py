@@ -5,14 +5,17 @@ from app.web.store.database import Database, StoreError, data_directory, open_da
 from app.web.store.labs import LabRow, LabStore, Reply
 from app.web.store.leases import Lease, LeaseChanged, LeaseStore, Taken
 from app.web.store.students import StudentStore
+from app.web.store.tournament import EntryStore, NameTaken
 
 __all__ = [
     "Database",
+    "EntryStore",
     "LabRow",
     "LabStore",
     "Lease",
     "LeaseChanged",
     "LeaseStore",
+    "NameTaken",
     "Reply",
     "StoreError",
     "StudentStore",

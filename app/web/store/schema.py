@@ -148,6 +148,20 @@ check_result = Table(
     Column("at", Float, nullable=False),
 )
 
+# The run that a student has entered for the class tournament, one for each scenario; repeated here.
+# `text` is the policy's, where its student shares it.
+tournament_entry = Table(
+    "tournament_entry",
+    metadata,
+    Column("student", String, ForeignKey("student.id", ondelete="CASCADE"), primary_key=True),
+    Column("scenario", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("values", Text, nullable=False),
+    Column("text", Text),
+    Column("at", Float, nullable=False),
+    Index("name_on_board", "scenario", "name", unique=True),
+)
+
 
 def image_digest(data: bytes) -> str:
     """Return what an image is kept under."""
@@ -178,4 +192,13 @@ def _add_leases(connection: Connection) -> None:
         table.create(connection, checkfirst=True)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create_tables, _share_images, _add_leases)
+def _add_tournament(connection: Connection) -> None:
+    tournament_entry.create(connection, checkfirst=True)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    _create_tables,
+    _share_images,
+    _add_leases,
+    _add_tournament,
+)

@@ -70,7 +70,12 @@ class RunQueue(list[VcpuInfo]):
 
 
 class Scheduler:
-    """A policy. Override `pick`; everything else has a sensible default."""
+    """A policy. Override `pick`; everything else has a sensible default.
+
+    A policy that is written in the page, or run by the tournament, is not asked for `homes` and `refusal`: it
+    promises nobody anything, so every VM may run on every pCPU of its affinity, and one with a reservation is
+    refused while the policy is in use. Both are only for schedulers that are part of the hypervisor.
+    """
 
     name: ClassVar[str] = ""  # as in `host.scheduler`
     title: ClassVar[str] = ""  # for people
