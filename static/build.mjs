@@ -1,9 +1,10 @@
 // Bundles our scripts and styles with their npm dependencies. Usage: node build.mjs OUTDIR
-// OUTDIR/python.zip, if it is there, is the Python that runs in the browser, and gets bytecode.
+// OUTDIR/python.zip, if it is there, is the Python that runs in the browser, and gets bytecode and an image.
 // Lazy `import()` in main.js becomes a chunk of its own, so a page without a console or an editor loads neither.
 import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 import { bytecode } from "./bytecode.mjs";
+import { image } from "./image.mjs";
 import { SITE } from "./js/engine/python.js";
 
 const outdir = process.argv[2];
@@ -36,4 +37,8 @@ await build({
 });
 if (existsSync("img")) cpSync("img", `${outdir}/img`, { recursive: true });
 const modules = `${outdir}/python.zip`;
-if (existsSync(modules)) writeFileSync(`${outdir}/engine/bytecode.zip`, await bytecode(readFileSync(modules), SITE));
+if (existsSync(modules)) {
+  const { archive, files } = await bytecode(readFileSync(modules), SITE);
+  writeFileSync(`${outdir}/engine/bytecode.zip`, archive);
+  writeFileSync(`${outdir}/engine/python.image`, await image(files));
+}

@@ -18,7 +18,8 @@ HERE = Path(__file__).resolve().parent
 DIST = HERE / "dist"
 STAMP = DIST / "stamp"
 MODULES = HERE / "node_modules"
-SOURCES = ("package.json", "package-lock.json", ".npmrc", "build.mjs", "bytecode.mjs", "js", "css", "img")
+SCRIPTS = ("build.mjs", "bytecode.mjs", "image.mjs")
+SOURCES = ("package.json", "package-lock.json", ".npmrc", *SCRIPTS, "js", "css", "img")
 
 
 class AssetError(Exception):
@@ -45,14 +46,15 @@ def core_module() -> Path:
     return core_module(_tell_once())
 
 
-def python_archive() -> bytes:
-    """Return the archive of Python modules that run in the browser."""
+def python_archive() -> tuple[bytes, str]:
+    """Return the archive of Python modules that run in the browser, and its version."""
     sys.path.insert(0, str(HERE.parent))
     try:
         from app.desk.archive import python_archive
     finally:
         sys.path.pop(0)
-    return python_archive().data
+    archive = python_archive()
+    return archive.data, archive.version
 
 
 def _tell_once() -> Callable[[str, float], None]:
@@ -121,7 +123,8 @@ def install_modules(npm: list[str], environment: dict[str, str]) -> None:
 def build() -> bool:
     """Bring static/dist up to date; return whether anything had to be built."""
     core = core_module().read_bytes()
-    wanted = digest(source_files(), core)
+    modules, version = python_archive()
+    wanted = digest(source_files(), core + version.encode())
     if STAMP.is_file() and STAMP.read_text() == wanted:
         return False
     node, npm = node_commands()
@@ -130,9 +133,10 @@ def build() -> bool:
     fresh, old = HERE / f"dist.{os.getpid()}", HERE / f"dist.{os.getpid()}.old"
     try:
         fresh.mkdir()
-        (fresh / "python.zip").write_bytes(python_archive())
+        (fresh / "python.zip").write_bytes(modules)
         run([*node, "build.mjs", fresh.name], environment)
         (fresh / "python.zip").unlink()
+        (fresh / "engine" / "python.image").rename(fresh / "engine" / f"python-{version}.image")
         (fresh / "engine" / "core.wasm").write_bytes(core)
         (fresh / "stamp").write_text(wanted)
         if DIST.exists():

@@ -1,5 +1,6 @@
 // Compiles the Python that runs in the browser with the Python that runs there: bytecode that checks its source's hash before it
-// is used, so that a changed module is merely compiled again. Takes an archive of modules, returns one of `__pycache__` files.
+// is used, so that a changed module is merely compiled again. Takes an archive of modules, returns one of `__pycache__` files,
+// and every file of both as it will lie there.
 import { loadPyodide } from "pyodide";
 
 const COMPILE = `
@@ -24,10 +25,25 @@ def bytecode(name, source):
     return pathlib.Path("/tmp/module.pyc").read_bytes()
 `;
 
-/** @param {Uint8Array} archive @param {string} site where the modules will lie @returns {Promise<Uint8Array>} */
+/**
+ * @param {Uint8Array} archive @param {string} site where the modules will lie
+ * @returns {Promise<{archive: Uint8Array, files: [string, Uint8Array][]}>}
+ */
 export async function bytecode(archive, site) {
   const pyodide = await loadPyodide();
   pyodide.globals.set("SITE", site);
   pyodide.runPython(COMPILE);
-  return pyodide.globals.get("compiled")(pyodide.toPy(new Uint8Array(archive))).toJs();
+  const modules = new Uint8Array(archive);
+  const compiled = pyodide.globals.get("compiled")(pyodide.toPy(modules)).toJs();
+  for (const one of [modules, compiled]) pyodide.unpackArchive(one, "zip", { extractDir: site });
+  return { archive: compiled, files: [...filesBelow(pyodide.FS, site)] };
+}
+
+function* filesBelow(FS, directory) {
+  for (const name of FS.readdir(directory).sort()) {
+    const path = `${directory}/${name}`;
+    if (name === "." || name === "..") continue;
+    if (FS.isDir(FS.stat(path).mode)) yield* filesBelow(FS, path);
+    else yield [path, FS.readFile(path)];
+  }
 }

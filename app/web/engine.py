@@ -1,7 +1,8 @@
 """What a browser needs to run a lab itself: the engine's files, and the lab as it stands.
 
 The engine is a Web Worker (static/js/engine) with Pyodide and the core as WebAssembly, both built into
-`static/engine`, and an archive with the Python that runs there (app/desk/archive.py).
+`static/engine`, and an archive with the Python that runs there (app/desk/archive.py), or an image of a Python
+that has imported just that (static/image.mjs).
 The worker's script has a security policy of its own: whatever Python runs in it, a student's included,
 reaches the engine's files and nothing else.
 """
@@ -24,6 +25,7 @@ from app.web.policies import CATALOG, catalog_json
 blueprint = Blueprint("engine", __name__)
 
 BYTECODE = "/static/engine/bytecode.zip"
+IMAGE = "/static/engine/python-{archive}.image?v={assets}"
 
 
 @blueprint.get("/engine/python.zip")
@@ -58,15 +60,22 @@ def engine_view(lesson_version: str) -> dict[str, Any] | None:
     assets, archive = assets_version(), python_archive()
     path = f"/engine/python.zip?v={archive.version}"
     files = {path: len(archive.data), CATALOG: len(catalog_json()), **_static_files()}
+    archives = [path, BYTECODE]
+    # Made from these very modules, or it is not offered: then Python starts and imports them.
+    image = IMAGE.format(archive=archive.version, assets=assets)
+    unused = archives if image in files else []
     counted = [
         size
         for url, size in files.items()
-        if url.startswith(("/engine/", "/static/engine/")) and not url.partition("?")[0].endswith("js")
+        if url.startswith(("/engine/", "/static/engine/"))
+        and not url.partition("?")[0].endswith("js")
+        and url not in unused
     ]
     return {
         "worker": f"/static/engine/worker.js?v={assets}",
         "base": "/static/engine/",
-        "archives": [path, *(url for url in files if url == BYTECODE)],
+        "archives": [url for url in archives if url in files],
+        "image": image if image in files else "",
         "files": files,
         "engine_bytes": sum(counted),
         "version": f"{assets} {archive.version} {lesson_version}",
@@ -81,7 +90,9 @@ def _static_files() -> dict[str, int]:
     names = {path.relative_to(directory).as_posix(): path.stat().st_size for path in sorted(files)}
     versioned = ("main.js", "main.css", "engine/worker.js", "engine/policy-worker.js", "img/icon.svg")
     return {
-        f"/static/{name}?v={version}" if name in versioned else f"/static/{name}": size
+        f"/static/{name}?v={version}"
+        if name in versioned or name.endswith(".image")
+        else f"/static/{name}": size
         for name, size in names.items()
         if name != "stamp"
     }

@@ -8,9 +8,10 @@ import zipfile
 import pytest
 from flask import Flask
 
-from app.desk.archive import python_archive
+from app.desk.archive import Archive, python_archive
 from app.desk.browser import read_record
 from app.paths import static_dir
+from app.web.engine import engine_view
 from app.workers.record import LabBuilder
 from emulator.build.engine import load_engine
 from tests.web.conftest import Student
@@ -71,6 +72,21 @@ def test_what_runs_in_the_worker_reaches_the_engine_alone(application: Flask) ->
     found = re.search(r'data-engine="([^"]+)"', page.text)
     assert found
     parts = json.loads(found[1].replace("&#34;", '"'))
+    assert parts["image"] in parts["files"], "the image is of other modules; run `make assets`"
     for url in (parts["worker"], *parts["archives"], *parts["files"]):
         with client.get(url) as file:
             assert file.status_code == 200, url
+
+
+def test_an_image_of_other_modules_is_not_offered(
+    application: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with application.app_context():
+        offered = engine_view("1")
+        monkeypatch.setattr("app.web.engine.python_archive", lambda: Archive(b"other", "0123456789ab"))
+        other = engine_view("1")
+    assert offered is not None
+    assert other is not None
+    assert other["image"] == ""
+    assert "/engine/python.zip?v=0123456789ab" in other["archives"]
+    assert other["engine_bytes"] != offered["engine_bytes"]

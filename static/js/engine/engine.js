@@ -19,9 +19,9 @@ export class Engine extends EventTarget {
     performance.mark("engine-asked");
     this.worker = new Worker(this.parts.worker, { type: "module" });
     this.worker.onmessage = ({ data }) => this.take(data);
-    const { base, archives, bytes } = this.parts;
+    const { base, archives, image, bytes } = this.parts;
     const failed = new Promise((_, refuse) => (this.worker.onerror = (event) => refuse(new Error(event.message || "its script did not load"))));
-    await Promise.race([this.once("loaded", { kind: "load", base, archives, bytes }), failed]);
+    await Promise.race([this.once("loaded", { kind: "load", parts: { base, archives, image, bytes } }), failed]);
   }
 
   /** Take a lab in, at its beginning; it then works itself to where it was. */
@@ -75,7 +75,7 @@ export class Engine extends EventTarget {
     if (kind === "publish") this.publish(data);
     else if (kind === "reply") this.settle(data.id, "done", data.answer);
     else if (kind === "failed") this.fail(data);
-    else if (kind === "loaded" || kind === "opened") this.settle(kind, "done");
+    else if (kind === "loaded" || kind === "opened") performance.mark(`engine-${kind}`), this.settle(kind, "done");
     else this.tell(kind, data);
   }
 

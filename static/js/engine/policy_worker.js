@@ -1,6 +1,6 @@
 // The Web Worker in which students' policies run: Pyodide and the core, without a lab. Under the engine's security
 // policy (app/web/security.py) it reaches the engine's files and nothing else. Messages are plain data:
-//   in   load {base, archives, bytes} · begin {asked} · time
+//   in   load {parts} · begin {asked} · time
 //   out  progress {text, share} · loaded · time {call, starter} · step {share, name} | {trial} | {failed} | {done} · failed {message}
 import { startPython } from "./python.js";
 
@@ -9,9 +9,9 @@ const again = new MessageChannel();
 again.port1.onmessage = turn;
 
 const HANDLERS = {
-  async load({ base, archives, bytes }) {
+  async load({ parts }) {
     const progress = (text, share) => postMessage({ kind: "progress", text, share });
-    const { pyodide } = await startPython(base, archives, bytes, progress);
+    const { pyodide } = await startPython(parts, progress);
     bench = pyodide.pyimport("app.desk.policies").Bench();
     postMessage({ kind: "loaded" });
   },

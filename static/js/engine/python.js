@@ -1,4 +1,5 @@
-// Pyodide with our modules: fetched with progress, unpacked, imported.
+// Pyodide with our modules: from an image that has them imported (image.js), or started, unpacked, imported.
+import { fetchImage, placeFiles, takesImages, withMemory } from "./image.js";
 
 export const SITE = "/lib/python3.14/site-packages";
 // How the wait divides: fetching, starting Python, importing.
@@ -7,18 +8,17 @@ const STARTED = 0.8;
 const LOADED = 0.85;
 
 /**
- * @param {string} base where the engine's files are @param {string[]} archives zip files of Python modules
- * @param {number} bytes what all of it is together @param {(text: string, share: number) => void} onProgress
+ * @param {{base: string, archives: string[], image: string, bytes: number}} parts where the engine's files are, zip files of
+ *   Python modules, an image with these modules ("": there is none), and what all that is fetched is together
+ * @param {(text: string, share: number) => void} onProgress
  */
-export async function startPython(base, archives, bytes, onProgress) {
+export async function startPython({ base, archives, image, bytes }, onProgress) {
   const count = countFetched(bytes, (share) =>
     share < 1 ? onProgress("Fetching the engine", share * FETCHED) : onProgress("Starting Python", FETCHED),
   );
-  const [core, ...fetched] = [`${base}core.wasm`, ...archives].map(fetchWhole);
-  const { loadPyodide } = await import(`${location.origin}${base}pyodide/pyodide.mjs`);
-  const pyodide = await loadPyodide({ indexURL: `${location.origin}${base}pyodide/` });
-  onProgress("Unpacking the lab", STARTED);
-  for (const archive of await Promise.all(fetched)) pyodide.unpackArchive(archive, "zip", { extractDir: SITE });
+  const core = fetchWhole(`${base}core.wasm`);
+  const indexURL = `${location.origin}${base}pyodide/`;
+  const pyodide = image && takesImages() ? await fromImage(indexURL, image) : await fromArchives(indexURL, archives, onProgress);
   pyodide.FS.writeFile("/lib/core.wasm", new Uint8Array(await core));
   count.stop();
   onProgress("Loading the lab", LOADED);
@@ -28,6 +28,27 @@ export async function startPython(base, archives, bytes, onProgress) {
     pyodide,
     openDesk: (record, publish) => desk.BrowserDesk(JSON.stringify(record), publish),
   };
+}
+
+/** Go on from where the build left a Python that had imported everything. */
+async function fromImage(indexURL, url) {
+  const fetched = fetchImage(url);
+  const memory = fetched.then((image) => image.memory);
+  const [{ loadPyodide }, { default: create }] = await Promise.all([import(`${indexURL}pyodide.mjs`), import(`${indexURL}pyodide.asm.mjs`)]);
+  const { length } = await memory;
+  const pyodide = await loadPyodide({ indexURL, _loadSnapshot: memory, createPyodideModule: withMemory(create, length) });
+  placeFiles(pyodide.FS, (await fetched).files);
+  return pyodide;
+}
+
+/** Start Python and unpack the modules; they are imported when they are asked for. */
+async function fromArchives(indexURL, archives, onProgress) {
+  const fetched = archives.map(fetchWhole);
+  const { loadPyodide } = await import(`${indexURL}pyodide.mjs`);
+  const pyodide = await loadPyodide({ indexURL });
+  onProgress("Unpacking the lab", STARTED);
+  for (const archive of await Promise.all(fetched)) pyodide.unpackArchive(archive, "zip", { extractDir: SITE });
+  return pyodide;
 }
 
 async function fetchWhole(url) {

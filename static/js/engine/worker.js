@@ -1,6 +1,6 @@
 // The Web Worker in which a lab runs: Pyodide, the core as WebAssembly, and one lab behind a desk (app/desk).
 // Its policy (app/web/security.py) lets it reach the engine's files and nothing else. Messages are plain data:
-//   in   load {base, archives, bytes} · open {record} · request {id, ...} · follow/ready/leave {stream} · line {id, hashed}
+//   in   load {parts} · open {record} · request {id, ...} · follow/ready/leave {stream} · line {id, hashed}
 //   out  progress {text, share} · loaded · opened · reply {id, ...} · publish {stream, events} · moved · failed {message}
 import { startPython } from "./python.js";
 
@@ -16,8 +16,8 @@ again.port1.onmessage = turn;
 const say = (kind, fields = {}) => postMessage({ kind, ...fields });
 
 const HANDLERS = {
-  async load({ base, archives, bytes }) {
-    python = await startPython(base, archives, bytes, (text, share) => say("progress", { text, share }));
+  async load({ parts }) {
+    python = await startPython(parts, (text, share) => say("progress", { text, share }));
     say("loaded");
   },
   open({ record }) {
