@@ -74,6 +74,7 @@ def engine_view(lesson_version: str) -> dict[str, Any] | None:
     return {
         "worker": f"/static/engine/worker.js?v={assets}",
         "base": "/static/engine/",
+        "stamp": assets,
         "archives": [url for url in archives if url in files],
         "image": image if image in files else "",
         "files": files,

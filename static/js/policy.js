@@ -127,7 +127,7 @@ class Tool {
   load() {
     if (this.worker) return Promise.resolve();
     this.worker = new Worker(this.parts.worker.replace("/worker.js", "/policy-worker.js"), { type: "module" });
-    const { base, archives, image, engine_bytes: bytes } = this.parts;
+    const { base, stamp, archives, image, engine_bytes: bytes } = this.parts;
     return new Promise((done, refuse) => {
       this.worker.onerror = (event) => refuse(new Error(event.message || "its script did not load"));
       this.worker.onmessage = ({ data }) => {
@@ -136,7 +136,7 @@ class Tool {
         else if (data.kind === "step") this.take(data);
         else refuse(new Error(data.message)), this.end(data.message);
       };
-      this.worker.postMessage({ kind: "load", parts: { base, archives, image, bytes: bytes ?? this.parts.bytes } });
+      this.worker.postMessage({ kind: "load", parts: { base, stamp, archives, image, bytes: bytes ?? this.parts.bytes } });
     });
   }
 

@@ -73,6 +73,9 @@ def test_what_runs_in_the_worker_reaches_the_engine_alone(application: Flask) ->
     assert found
     parts = json.loads(found[1].replace("&#34;", '"'))
     assert parts["image"] in parts["files"], "the image is of other modules; run `make assets`"
+    with client.get(f"{parts['base']}pyodide/pyodide.asm.wasm?v={parts['stamp']}") as file:
+        assert file.mimetype == "application/wasm"  # else it is not compiled while it comes
+        assert "immutable" in file.headers["Cache-Control"]  # else what was compiled is not kept
     for url in (parts["worker"], *parts["archives"], *parts["files"]):
         with client.get(url) as file:
             assert file.status_code == 200, url

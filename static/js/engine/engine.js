@@ -19,9 +19,9 @@ export class Engine extends EventTarget {
     performance.mark("engine-asked");
     this.worker = new Worker(this.parts.worker, { type: "module" });
     this.worker.onmessage = ({ data }) => this.take(data);
-    const { base, archives, image, bytes } = this.parts;
+    const { base, stamp, archives, image, bytes } = this.parts;
     const failed = new Promise((_, refuse) => (this.worker.onerror = (event) => refuse(new Error(event.message || "its script did not load"))));
-    await Promise.race([this.once("loaded", { kind: "load", parts: { base, archives, image, bytes } }), failed]);
+    await Promise.race([this.once("loaded", { kind: "load", parts: { base, stamp, archives, image, bytes } }), failed]);
   }
 
   /** Take a lab in, at its beginning; it then works itself to where it was. */

@@ -8,17 +8,17 @@ const STARTED = 0.8;
 const LOADED = 0.85;
 
 /**
- * @param {{base: string, archives: string[], image: string, bytes: number}} parts where the engine's files are, zip files of
- *   Python modules, an image with these modules ("": there is none), and what all that is fetched is together
+ * @param {{base: string, stamp: string, archives: string[], image: string, bytes: number}} parts where the engine's files are and
+ *   their version, zip files of Python modules, an image with these modules ("": there is none), and the bytes of what is fetched
  * @param {(text: string, share: number) => void} onProgress
  */
-export async function startPython({ base, archives, image, bytes }, onProgress) {
-  const count = countFetched(bytes, (share) =>
+export async function startPython({ base, stamp, archives, image, bytes }, onProgress) {
+  const count = watchFetches(stamp, bytes, (share) =>
     share < 1 ? onProgress("Fetching the engine", share * FETCHED) : onProgress("Starting Python", FETCHED),
   );
   const core = fetchWhole(`${base}core.wasm`);
   const indexURL = `${location.origin}${base}pyodide/`;
-  const pyodide = image && takesImages() ? await fromImage(indexURL, image) : await fromArchives(indexURL, archives, onProgress);
+  const pyodide = image && takesImages() ? await fromImage(indexURL, stamp, image) : await fromArchives(indexURL, archives, onProgress);
   pyodide.FS.writeFile("/lib/core.wasm", new Uint8Array(await core));
   count.stop();
   onProgress("Loading the lab", LOADED);
@@ -31,10 +31,11 @@ export async function startPython({ base, archives, image, bytes }, onProgress) 
 }
 
 /** Go on from where the build left a Python that had imported everything. */
-async function fromImage(indexURL, url) {
+async function fromImage(indexURL, stamp, url) {
   const fetched = fetchImage(url);
   const memory = fetched.then((image) => image.memory);
-  const [{ loadPyodide }, { default: create }] = await Promise.all([import(`${indexURL}pyodide.mjs`), import(`${indexURL}pyodide.asm.mjs`)]);
+  const scripts = ["pyodide.mjs", "pyodide.asm.mjs"].map((name) => import(`${indexURL}${name}?v=${stamp}`));
+  const [{ loadPyodide }, { default: create }] = await Promise.all(scripts);
   const { length } = await memory;
   const pyodide = await loadPyodide({ indexURL, _loadSnapshot: memory, createPyodideModule: withMemory(create, length) });
   placeFiles(pyodide.FS, (await fetched).files);
@@ -57,8 +58,11 @@ async function fetchWhole(url) {
   return response.arrayBuffer();
 }
 
-/** Watch every fetch of this worker; a copy is counted, so that the browser can still cache compiled code. */
-function countFetched(bytes, onShare) {
+/**
+ * Watch every fetch of this worker; a copy is counted, so that the browser can still cache compiled code. It does so only for what
+ * need not be asked for again: so every URL gets the version of the build.
+ */
+function watchFetches(stamp, bytes, onShare) {
   const original = self.fetch;
   let fetched = 0;
   const watch = async (body) => {
@@ -69,8 +73,8 @@ function countFetched(bytes, onShare) {
       onShare(Math.min(1, fetched / bytes));
     }
   };
-  self.fetch = async (...request) => {
-    const response = await original(...request);
+  self.fetch = async (url, ...options) => {
+    const response = await original(`${url}`.includes("?") ? url : `${url}?v=${stamp}`, ...options);
     if (response.body) watch(response.clone().body).catch(() => {});
     return response;
   };
