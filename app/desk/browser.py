@@ -17,25 +17,42 @@ from app.desk.requests import Request
 from app.workers.protocol import Message
 from app.workers.record import LabBuilder, LabRecord
 from emulator.build.engine import load_engine
+from emulator.policy.lines import renew, tell_lines
 
+RENEW_SECONDS = 1.0
 PublishText = Callable[[str, str], object]
 
 
 class BrowserDesk:
     """A Desk for one record."""
 
-    def __init__(self, record: str, publish: PublishText) -> None:
-        """Take in the lab of a record; `publish(stream, events)` gets `[[name, finished JSON], ...]`."""
+    def __init__(self, record: str, publish: PublishText, tell_line: Callable[[int], object]) -> None:
+        """Take in the lab of a record; `publish(stream, events)` gets `[[name, finished JSON], ...]`.
+
+        `tell_line` gets the lines that policies come to. A record's `halted` is the last line that was told
+        before a call of a policy that never ended.
+        """
+        tell_lines(tell_line)
+        self._renewed = time.monotonic()
+        body = json.loads(record)
         self._desk = Desk(
-            read_record(json.loads(record)),
+            read_record(body),
             LabBuilder(load_engine()),
             time.monotonic,
             lambda stream, events: publish(stream, json.dumps(events)),
+            body.get("halted"),
         )
-        self.work = self._desk.work
         self.follow = self._desk.follow
         self.ready = self._desk.ready
         self.leave = self._desk.leave
+
+    def work(self) -> float:
+        """Do a short round of work; return the seconds until there is more."""
+        now = time.monotonic()
+        if now - self._renewed >= RENEW_SECONDS:
+            self._renewed = now
+            renew()
+        return self._desk.work()
 
     def handle(self, request: str) -> str:
         """Answer `{method, path, query, fields, form}` with `{status, kind, text}`."""

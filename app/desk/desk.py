@@ -32,8 +32,19 @@ Publish = Callable[[str, list[tuple[str, str]]], object]
 class Desk:
     """The lab of one page and the answers to what the page asks."""
 
-    def __init__(self, record: LabRecord, build: BuildLab, clock: Clock, publish: Publish) -> None:
-        """Take the lab of `record` in; `work` then brings it to where it was. Raise Problem."""
+    def __init__(
+        self,
+        record: LabRecord,
+        build: BuildLab,
+        clock: Clock,
+        publish: Publish,
+        halted: int | None = None,
+    ) -> None:
+        """Take the lab of `record` in; `work` then brings it to where it was. Raise Problem.
+
+        `halted` is the line in which a policy never ended, if that ended the lab's interpreter before.
+        """
+        self._halted = halted
         self._build = build
         self._publish = publish
         self._host = SessionHost(
@@ -232,6 +243,9 @@ class Desk:
 
     def _built(self, record: LabRecord) -> Lab:
         self._lab = self._build(record)
+        if self._halted is not None:
+            self._lab.policies.halt(self._halted)
+            self._halted = None
         return self._lab
 
     def _call(

@@ -78,6 +78,7 @@ class Runner(Aside):
         self.printed: list[str] = []
         self.safe: Checkpoint | None = None
         self.failure: PolicyError | None = None
+        self.hung: PolicyError | None = None  # what ended the interpreter in which the lab ran before
         self.takes_digests = False  # a text may be withheld: nothing of it is going to run here
         self.fresh = True  # the policies have to begin (anew) before the lab goes on
 
@@ -103,7 +104,17 @@ class Policies:
         """Whether texts run while the lab does."""
         recorder = self._lab.recorder
         repeating = self.runner.repeating or (recorder is not None and recorder.paused)
-        return self.runner.enabled and bool(self.chosen) and not repeating
+        return self.runner.enabled and any(map(self._is_used, self.chosen)) and not repeating
+
+    def _is_used(self, interface: str) -> bool:
+        """Return whether the host still asks the policy of an interface, and not a built-in one."""
+        host = self._lab.host_config
+        names = {
+            "scheduler": host.scheduler,
+            "replacement": host.giving.swap_policy,
+            "balloon": host.giving.balloon_policy,
+        }
+        return names.get(interface, CUSTOM) == CUSTOM
 
     def state(self) -> list[Any]:
         """Return the plain state, for the state hash; nothing where no policy was ever chosen."""
@@ -118,6 +129,18 @@ class Policies:
         """Let texts run from now on, those that are in use included."""
         self.runner.enabled = True
         self.runner.fresh = True
+        if self.runner.hung is not None:
+            self.runner.failure, self.runner.hung = self.runner.hung, None
+
+    def halt(self, line: int) -> None:
+        """Switch the policies off, until one is changed, as soon as they could run: a call never ended.
+
+        `line` is the last that is known to have been reached, 0 for none.
+        """
+        last = ", and this is the last line that is known" if line else ""
+        self.runner.hung = PolicyError(
+            f"a call did not end{last}; the policy is off until it is changed", line
+        )
 
     def suspend(self) -> None:
         """Stop running texts, because the lab is taken elsewhere; they begin anew when it goes on."""

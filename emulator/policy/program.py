@@ -12,6 +12,7 @@ from emulator.hypervisor.decisions import Traits
 from emulator.policy.errors import LimitReached, PolicyError
 from emulator.policy.guard import CONSTRUCTORS, FILE, HIDDEN, guarded, parsed
 from emulator.policy.interfaces import INTERFACES, Interface
+from emulator.policy.lines import follow
 from emulator.policy.meter import BYTES, STEPS, Meter, held_bytes
 from emulator.policy.modules import importer
 from emulator.state import PAGE_BYTES, RAM_BASE
@@ -49,6 +50,7 @@ class Program:
         self.interface = interface
         self.text = text
         self._code: CodeType = compile(guarded(text), FILE, "exec", dont_inherit=True)
+        follow(self._code)
         self._lines = _lines_of(parsed(text))
         caller = self.start(1, 0)
         own = vars(_kind_of(caller.policy)).get("title")

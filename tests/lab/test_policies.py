@@ -294,3 +294,21 @@ def test_a_value_that_is_no_number_is_a_mistake_of_the_handler(engine: Any) -> N
     with pytest.raises(LabError, match="line 3: read returned 'x'; expected a number"):
         lab.advance(200_000)
     assert repeated(lab, memory_lab(engine, DEVICE)) == lab.state_hash()
+
+
+def test_a_policy_that_never_came_back_is_off_until_it_is_changed(make_lab: MakeLab) -> None:
+    lab = started(make_lab)
+    use(lab, STARTER)
+    lab.advance(600_000)
+    lab.policies.halt(7)
+    lab.policies.enable()
+    before = lab.state_hash()
+    with pytest.raises(LabError, match="line 7: a call did not end, and this is the last line") as wrong:
+        lab.advance(700_000)
+    assert (wrong.value.line, lab.state_hash()) == (7, before)
+    lab.apply({"verb": "set_host", "scheduler": "credit"})
+    lab.advance(700_000)  # a built-in one goes on
+    assert lab.position >= 700_000
+    use(lab, STARTER)
+    lab.advance(800_000)
+    assert lab.position >= 800_000

@@ -1,6 +1,17 @@
 // The engine as the page sees it: a Web Worker with one lab, asked by messages (worker.js).
 
+const LISTEN_MS = 1000;
+const SILENT_TIMES = 15; // looked at so often without a word: no slice of work takes so long
+
 let streams = 0;
+
+/** A policy's call that never ends has kept the engine from answering; `line` is the last that is known. */
+export class Silent extends Error {
+  constructor(line) {
+    super(`The policy was called and did not come back; the last line that is known is line ${line}.`);
+    this.line = line;
+  }
+}
 
 /** A lab in this browser. "progress" {text, share} while loading, "moved" when the first guest instruction has run. */
 export class Engine extends EventTarget {
@@ -10,7 +21,8 @@ export class Engine extends EventTarget {
     this.parts = parts;
     this.calls = new Map();
     this.streams = new Map();
-    this.last = 0;
+    this.last = this.quiet = 0;
+    this.reached = 0; // the line that a policy has come to
   }
 
   /** Start the worker; throws Error when it cannot. */
@@ -27,6 +39,8 @@ export class Engine extends EventTarget {
   /** Take a lab in, at its beginning; it then works itself to where it was. */
   async open(record) {
     await this.once("opened", { kind: "open", record });
+    clearInterval(this.listening);
+    this.listening = setInterval(() => this.listen(), LISTEN_MS);
     for (const stream of this.streams.keys()) this.worker.postMessage({ kind: "follow", stream });
   }
 
@@ -36,9 +50,20 @@ export class Engine extends EventTarget {
   /** Where the lab stands in its history; with its hash if asked. */
   line = (hashed) => this.call({ kind: "line", hashed });
 
-  stop() {
+  /** Once a policy has run, hear whether the worker still answers. Counted, so that a computer may sleep meanwhile. */
+  listen() {
+    if (!this.reached) return;
+    this.quiet += 1;
+    if (this.quiet <= SILENT_TIMES) return this.worker.postMessage({ kind: "ping" });
+    const error = new Silent(this.reached);
+    this.stop(error);
+    return this.tell("silent", error);
+  }
+
+  stop(error = new Error("the engine was stopped")) {
+    clearInterval(this.listening);
     this.worker?.terminate();
-    for (const { refuse } of this.calls.values()) refuse(new Error("the engine was stopped"));
+    for (const { refuse } of this.calls.values()) refuse(error);
     this.calls.clear();
   }
 
@@ -72,7 +97,10 @@ export class Engine extends EventTarget {
 
   take(data) {
     const { kind } = data;
-    if (kind === "publish") this.publish(data);
+    this.quiet = 0;
+    if (kind === "pong") return;
+    if (kind === "line") this.reached = data.line;
+    else if (kind === "publish") this.publish(data);
     else if (kind === "reply") this.settle(data.id, "done", data.answer);
     else if (kind === "failed") this.fail(data);
     else if (kind === "loaded" || kind === "opened") performance.mark(`engine-${kind}`), this.settle(kind, "done");

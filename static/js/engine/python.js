@@ -26,7 +26,7 @@ export async function startPython({ base, stamp, archives, image, bytes }, onPro
   onProgress("Ready", 1);
   return {
     pyodide,
-    openDesk: (record, publish) => desk.BrowserDesk(JSON.stringify(record), publish),
+    openDesk: (record, publish, tellLine) => desk.BrowserDesk(JSON.stringify(record), publish, tellLine),
   };
 }
 

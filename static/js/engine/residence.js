@@ -2,7 +2,7 @@
 // It is a place in the sense of transport.js. "change" tells that something about it is different.
 import { Refused, showMessage } from "../ask.js";
 import { use } from "../transport.js";
-import { Engine } from "./engine.js";
+import { Engine, Silent } from "./engine.js";
 import { asked, handIn, patiently } from "./handing_in.js";
 import { copyLine, readLine, readRecord, writeLab, writeLine } from "./journal.js";
 import { borrow, giveBack, lookUp, Unreachable } from "./server.js";
@@ -125,6 +125,7 @@ export class Residence extends EventTarget {
       this.progress = detail;
       this.tell();
     });
+    this.engine.addEventListener("silent", ({ detail }) => this.silenced(detail));
     this.engine.addEventListener("failed", ({ detail }) => this.broke(detail));
     this.become("loading");
     try {
@@ -151,9 +152,10 @@ export class Residence extends EventTarget {
 
   async openHere() {
     clearInterval(this.saving);
-    this.saving = setInterval(() => this.phase === "browser" && this.write(), SAVE_MS);
+    this.saving = setInterval(() => this.phase === "browser" && this.write().catch(unlessSilent), SAVE_MS);
     this.line = await readLine(this.url);
-    await this.engine.open(await readRecord(this.url));
+    await this.engine.open({ ...(await readRecord(this.url)), halted: this.halted ?? null });
+    this.halted = null;
     use(this);
     this.become("browser");
   }
@@ -176,6 +178,17 @@ export class Residence extends EventTarget {
     this.brokeAt = performance.now();
     this.engine.stop();
     return again ? this.start() : undefined;
+  }
+
+  /** A policy keeps the engine from answering: start another where the lab was before, with the policy off. */
+  async silenced({ message, line }) {
+    this.become("loading");
+    const mode = { ...this.line.mode, mode: "paused", condition: null, reason: message };
+    await writeLine((this.line = { ...this.line, mode }));
+    this.halted = line;
+    const remedy = "The lab is brought back to where it was, with the policy off: mend it and use it again, or choose a built-in one.";
+    showMessage({ title: "The policy did not come back", message, remedy });
+    await this.start();
   }
 
   lineOf({ record, lesson_version }, lease) {
@@ -260,7 +273,7 @@ export class Residence extends EventTarget {
     delete fields.request_id;
     const form = headerOf(init, "HX-Request") === "true" ? "fragment" : "json";
     const request = { method, path, query: Object.fromEntries(searchParams), fields, form };
-    const { status, kind, text } = await this.engine.request(request);
+    const { status, kind, text } = await this.engine.request(request).catch(refusedBySilence);
     const answer = new Response(text, { status, headers: { "Content-Type": kind } });
     if (method === "GET" || status >= 400) return answer;
     await this.write();
@@ -317,6 +330,18 @@ const onItsWay = () => {
   const error = { title: "Not now", message: "The lab is on its way to the server.", remedy: "Try again in a moment." };
   return new Response(JSON.stringify({ error }), { status: 409, headers: { "Content-Type": "application/json" } });
 };
+
+function unlessSilent(error) {
+  if (!(error instanceof Silent)) throw error;
+}
+
+/** What was asked while a policy kept the engine is not asked again: it may be what began that. */
+function refusedBySilence(error) {
+  unlessSilent(error);
+  const { message, line } = error;
+  const told = { title: "The policy did not come back", message, remedy: "", diagnostics: [{ line, column: 1, message }] };
+  return { status: 422, kind: "application/json", text: JSON.stringify({ error: told }) };
+}
 
 function headerOf({ headers }, name) {
   return headers instanceof Headers ? headers.get(name) : headers?.[name];

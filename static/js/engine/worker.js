@@ -1,7 +1,8 @@
 // The Web Worker in which a lab runs: Pyodide, the core as WebAssembly, and one lab behind a desk (app/desk).
 // Its policy (app/web/security.py) lets it reach the engine's files and nothing else. Messages are plain data:
-//   in   load {parts} · open {record} · request {id, ...} · follow/ready/leave {stream} · line {id, hashed}
-//   out  progress {text, share} · loaded · opened · reply {id, ...} · publish {stream, events} · moved · failed {message}
+//   in   load {parts} · open {record} · request {id, ...} · follow/ready/leave {stream} · line {id, hashed} · ping
+//   out  progress {text, share} · loaded · opened · reply {id, ...} · publish {stream, events} · moved · failed {message} · pong
+//   line {line}: a policy has come there; it may be the last that is heard
 import { startPython } from "./python.js";
 
 const LONGEST_WAIT_MS = 1000;
@@ -23,11 +24,13 @@ const HANDLERS = {
   open({ record }) {
     desk?.destroy();
     moved = false;
-    desk = python.openDesk(record, (stream, events) => say("publish", { stream, events: JSON.parse(events) }));
+    const publish = (stream, events) => say("publish", { stream, events: JSON.parse(events) });
+    desk = python.openDesk(record, publish, (line) => say("line", { line }));
     say("opened");
   },
   request: ({ id, request }) => say("reply", { id, answer: JSON.parse(desk.handle(JSON.stringify(request))) }),
   line: ({ id, hashed }) => say("reply", { id, answer: JSON.parse(desk.line(hashed)) }),
+  ping: () => say("pong"),
   follow: ({ stream }) => desk?.follow(stream),
   ready: ({ stream }) => desk?.ready(stream),
   leave: ({ stream }) => desk?.leave(stream),
