@@ -1,7 +1,8 @@
 """States of the lab of a lesson.
 
-`python -m tests.differential.lesson_states LESSON` prints the hash early in the lesson, where plain Python
-can come, with the kernels that the environment chooses; the action log is read from standard input.
+`python -m tests.differential.lesson_states LESSON STATE` goes on from a saved state, as far as plain Python
+can come, with the kernels that the environment chooses, and prints the hash there; the action log up to the
+state is read from standard input.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from app.lessons import Lesson, load_lesson
 from emulator.build.engine import load_engine
 from emulator.lab import Lab
 
-EARLY = 15_000  # cycles
+CYCLES = 30_000
 
 
 def solved(lesson: Lesson, engine: Any) -> tuple[Attempt, tuple[str, int, list[bool]]]:
@@ -29,12 +30,19 @@ def solved(lesson: Lesson, engine: Any) -> tuple[Attempt, tuple[str, int, list[b
     return attempt, (attempt.lab.state_hash(), attempt.lab.position, passed)
 
 
-def early(lesson: Lesson, log: list[Any], engine: Any) -> str:
-    """Return the hash of the lab after its first cycles, with the actions that belong there."""
-    actions = [entry for entry in log if entry["position"] < EARLY]
-    lab = Lab.replay(lesson.lab_config, dict(lesson.programs), lesson.seed, actions, EARLY, engine)
+def stand_at(lesson: Lesson, log: list[Any], position: int, engine: Any) -> Lab:
+    """Return the lab as it stood at a position of its history."""
+    actions = [entry for entry in log if entry["position"] <= position]
+    return Lab.replay(lesson.lab_config, dict(lesson.programs), lesson.seed, actions, position, engine)
+
+
+def hash_after(lesson: Lesson, state: bytes, log: list[Any], engine: Any) -> str:
+    """Return the hash of a lab that has gone on from a saved state."""
+    lab = Lab.load(state, lesson.lab_config, dict(lesson.programs), lesson.seed, log, engine)
+    lab.advance(lab.position + CYCLES)
     return lab.state_hash()
 
 
 if __name__ == "__main__":
-    print(early(load_lesson(Path(sys.argv[1])), json.load(sys.stdin), load_engine()))
+    saved = Path(sys.argv[2]).read_bytes()
+    print(hash_after(load_lesson(Path(sys.argv[1])), saved, json.load(sys.stdin), load_engine()))
