@@ -82,7 +82,7 @@ function reasonOf(reason, { vms = [] }, events) {
     return `Stopped at a VM exit: ${events.findLast((event) => event.kind !== "action")?.text ?? ""}.`;
   if (reason.startsWith("returned")) return "Where you had left it, with all that you had done.";
   if (reason.startsWith("went back")) return `${BACK[reason] ?? "At an earlier instant"}. Later actions are undone, and kept.`;
-  if (reason !== "condition met: instruction") return `Time stopped: ${reason}.`;
+  if (reason !== "condition met: instruction") return `Time stopped: ${reason.replace(/\.$/, "")}.`;
   const lines = vms.flatMap((vm) =>
     vm.vcpus
       .filter((vcpu) => vcpu.state === "running" && vcpu.line)

@@ -18,7 +18,7 @@ export async function startPython({ base, stamp, archives, image, bytes }, onPro
   );
   const core = fetchWhole(`${base}core.wasm`);
   const indexURL = `${location.origin}${base}pyodide/`;
-  const pyodide = image && takesImages() ? await fromImage(indexURL, stamp, image) : await fromArchives(indexURL, archives, onProgress);
+  const pyodide = (await fromImage(indexURL, stamp, image)) ?? (await fromArchives(indexURL, archives, onProgress));
   pyodide.FS.writeFile("/lib/core.wasm", new Uint8Array(await core));
   count.stop();
   onProgress("Loading the lab", LOADED);
@@ -30,13 +30,22 @@ export async function startPython({ base, stamp, archives, image, bytes }, onPro
   };
 }
 
-/** Go on from where the build left a Python that had imported everything. */
+/** Go on from where the build left a Python that had imported everything; null where that cannot be done. */
 async function fromImage(indexURL, stamp, url) {
+  if (!url || !takesImages()) return null;
+  try {
+    return await restore(indexURL, stamp, url);
+  } catch (error) {
+    console.warn(`The engine starts without its image: ${error}`); // images are an experiment of Pyodide's
+    return null;
+  }
+}
+
+async function restore(indexURL, stamp, url) {
   const fetched = fetchImage(url);
   const memory = fetched.then((image) => image.memory);
   const scripts = ["pyodide.mjs", "pyodide.asm.mjs"].map((name) => import(`${indexURL}${name}?v=${stamp}`));
-  const [{ loadPyodide }, { default: create }] = await Promise.all(scripts);
-  const { length } = await memory;
+  const [{ loadPyodide }, { default: create }, { length }] = await Promise.all([...scripts, memory]);
   const pyodide = await loadPyodide({ indexURL, _loadSnapshot: memory, createPyodideModule: withMemory(create, length) });
   placeFiles(pyodide.FS, (await fetched).files);
   return pyodide;
