@@ -101,7 +101,7 @@ def run_engines(args: argparse.Namespace) -> int:
     """Measure the kernels' homes beside each other."""
     from app.desk.archive import python_archive
     from app.paths import static_dir
-    from emulator.bench import engines
+    from emulator.bench import engines, start
     from emulator.bench.chromium import Places
     from emulator.bench.figures import as_json
     from emulator.bench.programs import COLD, FLOAT, INTEGER, find
@@ -118,7 +118,10 @@ def run_engines(args: argparse.Namespace) -> int:
     places = Places(directory, cache / "bench", archives, peer)
     core = load_core(directory / "core.wasm")
     setting = engines.Setting(load_engine(), core, places, cache, args.size, max(1, args.repeat), say)
-    results, starts = engines.measure(programs, setting)
+    results = engines.measure(programs, setting)
+    say("engines: starting in the page of a lesson")
+    serve = [sys.executable, "-m", "app.cli", "serve", "--workers", "1"]
+    starts = [*start.measure(serve, max(1, args.repeat)), engines.module_size(places)]
     if args.json:
         print(as_json([*engines.figures_of(results, starts)]))
     else:

@@ -50,10 +50,11 @@ class Page:
         self._archives = [f"/archives/{number}" for number in range(archives)]
         self._cpu_seconds = cpu_seconds
 
-    def start(self, guest: Path) -> float:
-        """Start the engine; return seconds from the page's beginning to a guest's first instruction."""
-        script = "([guest, archives]) => start(guest, archives)"
-        return float(self._page.evaluate(script, [f"/guests/{guest.name}", self._archives]))
+    def start(self, guest: Path) -> None:
+        """Start the engine with a guest."""
+        self._page.evaluate(
+            "([guest, archives]) => start(guest, archives)", [f"/guests/{guest.name}", self._archives]
+        )
 
     def run(self, guest: Path) -> dict[str, Any]:
         """Run an RV64 ELF file; return `seconds`, `instructions` and `check` (hexadecimal)."""
@@ -102,11 +103,25 @@ class Chromium:
         return sum(one["cpuTime"] for one in known if one["type"] == "renderer")
 
 
+class Launcher:
+    """Starts Chromium."""
+
+    def __init__(self, driver: Any, executable: str) -> None:
+        """Start `executable` by a Playwright driver."""
+        self._driver, self._options = driver, {"executable_path": executable, "args": ARGUMENTS}
+
+    def launch(self) -> Any:
+        """Return a browser."""
+        return self._driver.chromium.launch(**self._options)
+
+    def launch_persistent_context(self, profile: str) -> Any:
+        """Return the context of a browser that keeps its files in a directory."""
+        return self._driver.chromium.launch_persistent_context(profile, **self._options)
+
+
 @contextmanager
-def chromium(places: Places) -> Generator[Chromium]:
-    """Serve the page and start a browser. Raises BenchError when something is missing."""
-    if not (places.engine / "core.wasm").is_file():
-        raise BenchError(f"bench: no {places.engine / 'core.wasm'}; run `make assets`")
+def launcher() -> Generator[Launcher]:
+    """Find Chromium and Playwright. Raises BenchError when something is missing."""
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None:
         raise BenchError("bench: no Chromium; install Debian's package chromium")
@@ -116,8 +131,17 @@ def chromium(places: Places) -> Generator[Chromium]:
         raise BenchError(
             "bench: no package playwright; install the development tools: `make test` does"
         ) from error
-    with _served(places) as url, playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
+    with playwright.sync_playwright() as driver:
+        yield Launcher(driver, executable)
+
+
+@contextmanager
+def chromium(places: Places) -> Generator[Chromium]:
+    """Serve the page and start a browser. Raises BenchError when something is missing."""
+    if not (places.engine / "core.wasm").is_file():
+        raise BenchError(f"bench: no {places.engine / 'core.wasm'}; run `make assets`")
+    with _served(places) as url, launcher() as started:
+        browser = started.launch()
         try:
             yield Chromium(browser, url, len(places.archives) + 1)
         finally:

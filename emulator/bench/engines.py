@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.bench import bare
-from emulator.bench.chromium import Chromium, Page, Places, chromium
+from emulator.bench.chromium import Page, Places, chromium
 from emulator.bench.figures import Figure, aligned, figure, geometric_mean, shown
 from emulator.bench.programs import BARE, INTEGER, Program, build_guest, build_x86, native_check
 from emulator.bench.stopwatch import RESULT, BenchError
@@ -59,34 +59,23 @@ class Result:
         return self.seconds["native"] / self.seconds[engine] if self.seconds.get(engine) else None
 
 
-def measure(programs: Sequence[Program], setting: Setting) -> tuple[list[Result], list[Figure]]:
-    """Return the results of programs, and the figures about starting.
+def measure(programs: Sequence[Program], setting: Setting) -> list[Result]:
+    """Return the results of programs.
 
     Raises BenchError when something is missing or a check value is not the native run's.
     """
     guests = [build_guest(program, setting.size, setting.cache, BARE) for program in programs]
-    with chromium(setting.places) as browser:
-        setting.say("engines: starting")
-        starts = list(_starts(browser, guests[0], setting))
-        with browser.page() as page:
-            page.start(guests[0])
-            results = [
-                _measure_one(program, guest, page, setting)
-                for program, guest in zip(programs, guests, strict=True)
-            ]
-    return results, starts
+    with chromium(setting.places) as browser, browser.page() as page:
+        page.start(guests[0])
+        return [
+            _measure_one(program, guest, page, setting)
+            for program, guest in zip(programs, guests, strict=True)
+        ]
 
 
-def _starts(browser: Chromium, guest: Path, setting: Setting) -> Iterator[Figure]:
-    """The first page of a new profile, then pages whose files the browser has."""
-    seconds: list[float] = []
-    for _ in range(1 + setting.repeat):
-        with browser.page() as page:
-            seconds.append(page.start(guest))
-    yield figure("engines.cold_s", seconds[0], "s")
-    yield figure("engines.warm_s", min(seconds[1:]), "s")
-    size = (setting.places.engine / "core.wasm").stat().st_size
-    yield figure("engines.module_kB", size / 1000, "kB")
+def module_size(places: Places) -> Figure:
+    """Return the size of the module."""
+    return figure("engines.module_kB", (places.engine / "core.wasm").stat().st_size / 1000, "kB")
 
 
 def _measure_one(program: Program, guest: Path, page: Page, setting: Setting) -> Result:
