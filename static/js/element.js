@@ -36,3 +36,11 @@ export function setAttribute(element, name, value) {
   if (value === null || value === undefined || value === false) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }
+
+/**
+ * The width for which a canvas is to be drawn (CSS pixels): 0 while nobody sees it. A figure of the lesson's text may
+ * show a copy of a picture whose own view is hidden (data-mirrored): then it is the width that it had.
+ * @param {HTMLCanvasElement} canvas @param {number | undefined} before
+ */
+export const visibleWidth = (canvas, before) =>
+  canvas.parentElement.clientWidth || ("mirrored" in canvas.dataset ? (before ?? 0) : 0);

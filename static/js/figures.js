@@ -1,6 +1,8 @@
 // Figures of the lesson's text that are bound to a live view: a copy of its picture, as long as it can be seen.
 // A view that is a tab has no one picture; the figure's link opens it.
 
+import { show } from "./tabs.js";
+
 const EVERY_MS = 200;
 
 /** Fill the figures of the text, and let their links open what they show. */
@@ -11,11 +13,17 @@ export function startFigures() {
     figure.querySelector("figcaption a").addEventListener("click", (event) => {
       if (!view) return;
       event.preventDefault();
-      if (view.getAttribute("role") === "tab") view.click();
+      reveal(view);
       view.scrollIntoView({ block: "nearest" });
       view.focus();
     });
   }
+}
+
+/** Bring up the panel that `view` is in, or the one that it is the tab of. */
+function reveal(view) {
+  if (view.getAttribute("role") === "tab") view.click();
+  else show(view.closest("[role=tabpanel]")?.id);
 }
 
 /** Keep a copy of the canvas `source` in `frame` while `frame` is on the screen. */
@@ -26,6 +34,7 @@ function mirror(frame, source) {
   let timer = 0;
   new IntersectionObserver(([entry]) => {
     clearInterval(timer);
+    source.toggleAttribute("data-mirrored", entry.isIntersecting);
     timer = entry.isIntersecting ? setInterval(() => draw(copy, source), EVERY_MS) : 0;
     if (entry.isIntersecting) draw(copy, source);
   }).observe(frame);

@@ -1,6 +1,7 @@
 // "Who owns this memory?": one square per 4 KiB frame of the host, coloured and patterned by its owner.
 // Data: lab.owners (code per frame), lab.legend (code -> FrameOwner).
 import { BLOCK, SIDE, frameAt, layout, patches, place } from "./frame_layout.js";
+import { visibleWidth } from "./element.js";
 import { palette, patternBit, vmLetter } from "./patterns.js";
 
 const FRESH_MS = 700;
@@ -51,7 +52,7 @@ export class FrameMap {
   }
 
   draw() {
-    const box = this.canvas.parentElement.clientWidth;
+    const box = (this.box = visibleWidth(this.canvas, this.box));
     if (!box || !this.lab.owners.length) return;
     if (!this.base) this.paintBase(box, window.devicePixelRatio || 1);
     this.context.drawImage(this.base, 0, 0);

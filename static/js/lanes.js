@@ -1,5 +1,6 @@
 // "Who is running?": a lane per pCPU over virtual time. VMs in their colour, pattern and letter, the hypervisor neutral,
 // idle time empty. Data: slices (LaneSlice), clock_hz, number of pCPUs.
+import { visibleWidth } from "./element.js";
 import * as numbers from "./numbers.js";
 import { palette, vmLetter } from "./patterns.js";
 
@@ -118,7 +119,7 @@ export class Lanes {
 
   draw() {
     const pcpus = this.lab.state?.host?.pcpus.length ?? 0;
-    this.width = this.canvas.parentElement.clientWidth;
+    this.width = visibleWidth(this.canvas, this.width);
     if (!this.width || !pcpus) return;
     const ratio = window.devicePixelRatio || 1;
     this.height = pcpus * (LANE + GAP) + AXIS;

@@ -39,7 +39,7 @@ function startWorkbench(bench) {
   startFigures();
   startHostConsole(lab);
   startConfiguration(lab);
-  startTabs(document.getElementById("dock-tabs"));
+  for (const tabs of ["view-tabs", "dock-tabs"]) startTabs(document.getElementById(tabs));
   startShortcuts();
   startAsking(bench, (answer) => answer.state && lab.takeState(answer.state));
   lab.follow();

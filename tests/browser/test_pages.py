@@ -36,8 +36,9 @@ def test_no_page_and_no_tool_breaks_a_rule_of_axe(
     bench.press("b", "Run")
     bench.run_for(3)
     for tool in (
-        "consoles",
+        "overview",
         "exits",
+        "consoles",
         "program",
         "ram",
         "snapshots",
@@ -50,6 +51,7 @@ def test_no_page_and_no_tool_breaks_a_rule_of_axe(
         page.wait_for_timeout(500)
         assert violations(page, axe_source) == [], tool
         page.screenshot(path=screenshots / f"{theme}-{tool}-1366x768.png")
+    bench.open("overview")
     for twin in page.locator(".picture details.twin > summary").all():
         twin.click()
     bench.card("a").locator("details.more > summary").click()

@@ -91,10 +91,10 @@ class Workbench:
         """The position, exactly."""
         return digits(self.page.locator('[data-slot="position"]').inner_text())
 
-    # The tools below
+    # The views, and the tools below them
 
     def open(self, tool: str) -> Locator:
-        """Bring up a tool: consoles, exits, program or config."""
+        """Bring up a view or a tool: overview, exits, consoles, program, config, ..."""
         self.page.click(f"#tab-{tool}")
         panel = self.page.locator(f"#panel-{tool}")
         expect(panel).to_be_visible()
@@ -150,6 +150,7 @@ class Workbench:
 
     def owners(self) -> dict[str, int]:
         """Frames by owner and role, from the map's table."""
+        self.open("overview")
         twin = self.page.locator("#frame-table").locator("xpath=ancestor::details")
         if twin.get_attribute("open") is None:
             twin.locator("summary").click()
