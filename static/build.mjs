@@ -1,7 +1,8 @@
 // Bundles our scripts and styles with their npm dependencies. Usage: node build.mjs OUTDIR
 // OUTDIR/python.zip, if it is there, is the Python that runs in the browser, and gets bytecode and an image.
 // Lazy `import()` in main.js becomes a chunk of its own, so a page without a console or an editor loads neither.
-import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { bytecode } from "./bytecode.mjs";
 import { image } from "./image.mjs";
@@ -41,4 +42,12 @@ if (existsSync(modules)) {
   const { archive, files } = await bytecode(readFileSync(modules), SITE);
   writeFileSync(`${outdir}/engine/bytecode.zip`, archive);
   writeFileSync(`${outdir}/engine/python.image`, await image(files));
+}
+
+// What a page loads lies here squeezed, too (app/web/assets.py). The engine's large files are not: they are kept by the browser.
+for (const name of readdirSync(outdir, { recursive: true })) {
+  if (!/\.(js|css|svg)$/.test(name) || name.startsWith("engine/pyodide")) continue;
+  const content = readFileSync(`${outdir}/${name}`);
+  writeFileSync(`${outdir}/${name}.br`, brotliCompressSync(content));
+  writeFileSync(`${outdir}/${name}.gz`, gzipSync(content, { level: 9 }));
 }

@@ -44,6 +44,11 @@ def add_parser(subparsers: Subparsers) -> None:
     engines.add_argument("--no-v86", action="store_true", help="leave the peer out, which npm fetches")
     engines.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
     engines.set_defaults(suite=run_engines)
+    page = suites.add_parser("page", help="what the page of a lesson costs, with the heaviest lab in it")
+    page.add_argument("--seconds", type=float, default=10.0, metavar="S", help="for each view (10)")
+    page.add_argument("--repeat", type=int, default=3, metavar="N", help="visits; the median counts (3)")
+    page.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
+    page.set_defaults(suite=run_page)
     nested = suites.add_parser("nested", help="Linux under KVM in Linux on the bare machine")
     nested.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
     nested.set_defaults(suite=run_nested)
@@ -126,6 +131,17 @@ def run_engines(args: argparse.Namespace) -> int:
         print(as_json([*engines.figures_of(results, starts)]))
     else:
         print(engines.as_table(results, starts))
+    return 0
+
+
+def run_page(args: argparse.Namespace) -> int:
+    """Measure the page of a lesson."""
+    from emulator.bench import lesson_page
+    from emulator.bench.figures import as_json, as_table
+
+    serve = [sys.executable, "-m", "app.cli", "serve", "--workers", "1"]
+    figures = list(lesson_page.measure(serve, max(1.0, args.seconds), max(1, args.repeat)))
+    print(as_json(figures) if args.json else as_table(figures))
     return 0
 
 

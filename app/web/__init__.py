@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, jsonify, url_for
 
 from app.paths import assets_version, static_dir
-from app.web import archives, borrowing, engine, labs, lessons, policies, stream
+from app.web import archives, assets, borrowing, engine, labs, lessons, policies, stream
 from app.web.context import build_context, context, current_student, set_session_cookie
 from app.web.errors import add_error_handlers
 from app.web.security import add_security
@@ -22,6 +22,7 @@ def create_app(settings: Settings) -> Flask:
     app = Flask("app.web", static_folder=str(static_dir()), static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     app.config["MAX_FORM_PARTS"] = 500
+    app.view_functions["static"] = assets.send_asset
     add_security(app)
     add_error_handlers(app)
     app.after_request(set_session_cookie)

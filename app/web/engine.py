@@ -18,6 +18,7 @@ from flask import Blueprint, Response, jsonify, request
 from app.desk.archive import python_archive
 from app.desk.browser import lend_record
 from app.paths import assets_version, static_dir
+from app.web.assets import ENCODINGS
 from app.web.context import context, own_lab
 from app.web.errors import not_found
 from app.web.policies import CATALOG, catalog_json
@@ -25,6 +26,7 @@ from app.web.policies import CATALOG, catalog_json
 blueprint = Blueprint("engine", __name__)
 
 BYTECODE = "/static/engine/bytecode.zip"
+NOT_ASKED_FOR = (".map", ".txt", *ENCODINGS.values())
 IMAGE = "/static/engine/python-{archive}.image?v={assets}"
 
 
@@ -87,7 +89,7 @@ def engine_view(lesson_version: str) -> dict[str, Any] | None:
 def _static_files() -> dict[str, int]:
     """Return the URL of every built file as a page asks for it, and its bytes."""
     directory, version = static_dir(), assets_version()
-    files = [path for path in directory.rglob("*") if path.is_file() and path.suffix not in (".map", ".txt")]
+    files = [path for path in directory.rglob("*") if path.is_file() and path.suffix not in NOT_ASKED_FOR]
     names = {path.relative_to(directory).as_posix(): path.stat().st_size for path in sorted(files)}
     versioned = ("main.js", "main.css", "engine/worker.js", "engine/policy-worker.js", "img/icon.svg")
     return {

@@ -6,9 +6,10 @@ a comment now and then, which is also how a reader who has gone away is noticed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app.web.context import context, own_lab
 from app.workers.subscription import Blobs, Subscription
@@ -16,6 +17,8 @@ from app.workers.subscription import Blobs, Subscription
 blueprint = Blueprint("stream", __name__)
 
 HEARTBEAT_SECONDS = 15.0
+GZIP = 16 + zlib.MAX_WBITS
+LEVEL = 6
 
 
 @blueprint.get("/labs/<lab>/stream")
@@ -29,7 +32,12 @@ def stream(lab: str) -> Response:
     except BaseException:
         parts.streams.leave(row.student)
         raise
-    response = Response(_events(subscription), mimetype="text/event-stream")
+    response = Response(mimetype="text/event-stream")
+    response.response = _events(subscription)
+    if request.accept_encodings["gzip"]:
+        response.response = squeezed(response.response)
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
     response.call_on_close(lambda: parts.streams.leave(row.student))
     response.call_on_close(subscription.close)
     response.headers["Cache-Control"] = "no-store, no-transform"
@@ -51,3 +59,10 @@ def _next(subscription: Subscription) -> bytes:
 def frame(message: Blobs) -> bytes:
     """Return one observation as named events."""
     return b"".join(b"event: " + name.encode() + b"\ndata: " + data + b"\n\n" for name, data in message)
+
+
+def squeezed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield pieces as one gzip stream in which each can be read as soon as it has come."""
+    squeezer = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
+    for piece in pieces:
+        yield squeezer.compress(piece) + squeezer.flush(zlib.Z_SYNC_FLUSH)

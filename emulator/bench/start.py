@@ -37,7 +37,7 @@ def measure(serve: Sequence[str], repeat: int) -> Iterator[Figure]:
     """
     with (
         TemporaryDirectory() as data,
-        _server([*serve, "--port", str(_free_port()), "--data", data]) as url,
+        served_by([*serve, "--port", str(free_port()), "--data", data]) as url,
         launcher() as chromium,
     ):
         context = chromium.launch_persistent_context(str(Path(data) / "profile"))
@@ -67,14 +67,16 @@ def _seconds(page: Any, since: str) -> float:
     raise BenchError("bench: the lab did not begin to run in the browser")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 @contextmanager
-def _server(command: Sequence[str]) -> Generator[str]:
+def served_by(command: Sequence[str]) -> Generator[str]:
+    """Start a server and give its address, which it prints; end it. Raises BenchError."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:

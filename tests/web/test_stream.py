@@ -1,10 +1,12 @@
 """The stream: everything at first, then what changed, and nothing while nothing changes."""
 
 import json
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from app.web.context import Context
+from app.web.stream import squeezed
 from app.workers.subscription import Blobs
 from tests.web.conftest import Student
 
@@ -94,3 +96,9 @@ def test_too_many_tabs_of_one_student_are_refused(student: Student, server: Cont
     assert [response.status_code for response in responses][-2:] == [200, 429]
     for response in responses:
         response.close()
+
+
+def test_every_piece_of_a_squeezed_stream_can_be_read_when_it_has_come() -> None:
+    pieces = [b"event: state\n\n", b": still here\n\n"]
+    reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    assert [reader.decompress(piece) for piece in squeezed(pieces)] == pieces
