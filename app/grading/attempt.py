@@ -56,12 +56,21 @@ class Attempt:
         match step:
             case Run(duration_ns=duration, absolute=absolute):
                 self.run_to(duration) if absolute else self.run(duration)
+            case Act(action=action, refused=True):
+                self._be_refused(script, step, dict(action))
             case Act(action=action):
                 self._apply(dict(action))
             case Answer(question=question, value=value):
                 self.lab.apply({"verb": "answer", "question": question, "value": value})
             case Edit():
                 self._apply({"verb": "set_program", "vm": step.vm, "source": self._edited(script, step)})
+
+    def _be_refused(self, script: Script, step: ScriptStep, action: dict[str, Any]) -> None:
+        try:
+            self.lab.apply(action)
+        except LabError:
+            return
+        raise script.error(step, f"the lab does not refuse this '{action['verb']}'; write `action:` instead")
 
     def _apply(self, action: dict[str, Any]) -> None:
         self.lab.apply(action)

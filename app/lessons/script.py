@@ -7,7 +7,8 @@ A script is a list of steps, each a mapping with one of the keys of `KINDS` or a
       - run: 20 ms                                 # this much more virtual time
       - {at: 50 ms, action: {verb: set_vm, vm: a, memory: 2 MiB}}   # at an absolute virtual time
       - edit: {vm: a, old: "li t0, 1", new: "li t0, 2"}             # edit the program, assemble & restart
-      - answer: {one-line: c}
+      - refused: {verb: start, vm: d}              # an action that the lab must refuse; nothing changes
+    - answer: {one-line: c}
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from app.lessons.yaml import Document, Path, Place, parse
 from emulator.lab.quantities import DURATION_UNITS, parse_quantity
 
 VERBS = ("start", "shutdown", "destroy", "reboot", "reset", "suspend", "resume", "undefine")
-KINDS = ("run", "action", "edit", "answer")
+KINDS = ("run", "action", "refused", "edit", "answer")
 MAXIMUM_STEPS = 200
 MAXIMUM_NS = 100_000_000_000
 
@@ -36,10 +37,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Act:
-    """Apply one lab action."""
+    """Apply one lab action; with `refused`, the lab must refuse it."""
 
     place: Place
     action: Mapping[str, Any]
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ def _do(document: Document, path: Path, key: str, place: Place) -> list[ScriptSt
             return [Run(place, _duration(document, path))]
         case "action":
             return [Act(place, _action(document, path))]
+        case "refused":
+            return [Act(place, _action(document, path), refused=True)]
         case "edit":
             edit = _table(document, path, ("vm", "old", "new"))
             return [Edit(place, *(_text(document, path, edit, name) for name in ("vm", "old", "new")))]

@@ -55,6 +55,10 @@ FAULTY = [
     ),
     ({"wrong/soon.yaml": "caught_by: hello\nsteps:\n  - start: z\n"}, "soon.yaml:3:5: there is no VM 'z'"),
     (
+        {"solution/actions.yaml": SOLUTION + "  - refused: {verb: start, vm: a}\n"},
+        "actions.yaml:4:5: the lab does not refuse this 'start'",
+    ),
+    (
         {"lesson.md": SHOUTS.replace(".contains(letter)", ' == ""') + BODY},
         "an empty attempt earns 2 points of check 'hello'",
     ),
@@ -67,6 +71,13 @@ def test_what_is_wrong_with_a_lesson_is_said_with_its_seed(
 ) -> None:
     report = tried(capsys, write_lesson(SHOUTS, BODY, {**FILES, **changes}), "--seed", "5", status=1)
     assert any(fault.startswith("seed 5: ") and expected in fault for fault in report["faults"])
+
+
+def test_a_script_can_say_that_an_action_is_refused(
+    write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = {"solution/actions.yaml": SOLUTION + "  - refused: {verb: start, vm: z}\n"}
+    assert tried(capsys, write_lesson(SHOUTS, BODY, {**FILES, **refused}))["faults"] == []
 
 
 def test_a_condition_that_nobody_needs_is_named(
