@@ -68,6 +68,11 @@ def _registers(lab: Lab, args: Args) -> Any:
     return lab.registers(word(args, "vm"), number(args, "vcpu", 0, 63))
 
 
+def _cpu(lab: Lab, args: Args) -> Any:
+    at = number(args, "at") if args.get("at") not in (None, "") else None
+    return lab.cpu(word(args, "vm"), number(args, "vcpu", 0, 63), at, number(args, "count", 32, 256))
+
+
 def _memory(lab: Lab, args: Args) -> Any:
     space = word(args, "space", SPACES, "gpa")
     vm = None if space == "hpa" else word(args, "vm")
@@ -135,6 +140,7 @@ def _exits(lab: Lab, _args: Args) -> Any:
 
 VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "registers": _registers,
+    "cpu": _cpu,
     "memory": _memory,
     "walk": _walk,
     "frame": _frame,

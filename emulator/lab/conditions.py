@@ -17,23 +17,28 @@ Kinds, with their fields, and when they hold:
 - fault (vm): a guest page fault has happened.
 - console (vm, text): the VM has printed (something that ends with `text`).
 - state (vm, state): the VM's state has become this one.
+- csr (vm, vcpu, csr, value): a CSR of the vCPU, or of any of the VM, has changed, to `value` if one is
+  given. The vCPUs run one instruction at a time meanwhile (see `emulator.lab.stops`).
+- alarm (vm): a rule of the monitor has raised an alarm.
+- any (of): any of the conditions in the list `of`, none of which is an `instruction` or an `any`.
 - time (ns): the virtual time is at least this.
 
-All fields but `ns`, `state`, the `vm` of a state, and `vm` and `address` of a breakpoint and a watch are
-optional: without them, anything of the kind counts. An `instruction` with neither `vm` nor `address` is
-one of whoever's turn it is.
+All fields but `ns`, `of`, `state`, the `vm` of a state, and `vm` with `address` or `csr` of a breakpoint, a
+watch or a csr are optional: without them, anything of the kind counts. An `instruction` with neither `vm`
+nor `address` is one of whoever's turn it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE, HOLDS_MEMORY
 from emulator.lab import debugging
 from emulator.lab.errors import LabError
 from emulator.lab.observation import VmState
+from emulator.lab.registers import WATCHED_CSRS
 from emulator.lab.values import nearest
 from emulator.machine.debug import Watchpoint
 
@@ -49,19 +54,25 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "fault": ("vm", "vcpu"),
     "console": ("vm", "text"),
     "state": ("vm", "state"),
+    "csr": ("vm", "vcpu", "csr", "value"),
+    "alarm": ("vm",),
+    "any": ("of",),
     "time": ("ns",),
 }
+OF_VCPU = ("breakpoint", "watch", "csr")  # these name a VM
 MAX_TEXT = 200
 WATCHED_BYTES = 8
+MOST_PARTS = 64
 SPACES = ("gva", "gpa")
 Condition = Mapping[str, Any]
 Watch = Callable[[Vcpu, str], bool]
 
 
-def check(lab: Lab, condition: Condition, past: bool = False) -> None:
+def check(lab: Lab, condition: Condition, past: bool = False, asleep: bool = False) -> None:
     """Raise LabError if `condition` is none, or names a VM that does not exist.
 
-    Unless it is about the `past`, a VM that has to execute something must be on its way.
+    Unless it is about the `past`, a VM that has to execute something must be on its way; with `asleep` it
+    may be off, and comes later.
     """
     kind = condition.get("kind")
     if not isinstance(kind, str) or kind not in FIELDS:
@@ -72,27 +83,51 @@ def check(lab: Lab, condition: Condition, past: bool = False) -> None:
             raise LabError(
                 f"{key!r} is no field of the condition {kind!r}; known: {', '.join(FIELDS[kind])}", str(key)
             )
-    if "vm" in condition or kind in ("state", "breakpoint", "watch"):
+    if kind == "any":
+        for one in parts(condition):
+            check(lab, one, past, asleep)
+    if "vm" in condition or kind in ("state", *OF_VCPU):
         lab.vm(condition.get("vm"))
-    if kind == "time":
-        _number(condition, "ns")
-    if kind == "state" and condition.get("state") not in get_args(VmState):
-        raise LabError(
-            f"state is {condition.get('state')!r}; must be one of {', '.join(get_args(VmState))}", "state"
-        )
-    if kind == "instruction" and ("vm" in condition or "address" in condition):
+    _check_fields(kind, condition)
+    if not asleep and (
+        kind in OF_VCPU or (kind == "instruction" and ("vm" in condition or "address" in condition))
+    ):
         _vcpu(lab, condition, past)
-    if kind == "breakpoint":
-        _vcpu(lab, condition, past)
-        _number(condition, "address")
-    if kind == "watch":
-        _watchpoint(lab, settled(lab, condition, past), past)
-    for key in ("address", "vcpu"):
-        if key in condition:
-            _number(condition, key)
+    if not asleep and kind == "watch":
+        watchpoint_of(lab, settled(lab, condition, past), past)
+
+
+def _check_fields(kind: str, condition: Condition) -> None:
+    required = {"time": "ns", "breakpoint": "address", "watch": "address"}.get(kind)
+    for key in ("address", "vcpu", "ns", "value", "length"):
+        if key in condition or key == required:
+            number_of(condition, key)
     for key in ("text", "reason"):
         if key in condition and not (isinstance(condition[key], str) and 0 < len(condition[key]) <= MAX_TEXT):
             raise LabError(f"{key} must be a text of 1 to {MAX_TEXT} characters", key)
+    if kind == "state":
+        _one_of(condition, "state", get_args(VmState))
+    if kind == "csr":
+        _one_of(condition, "csr", WATCHED_CSRS)
+    if kind == "watch":
+        _choice(condition, "space", SPACES)
+        _choice(condition, "access", tuple(debugging.KINDS))
+
+
+def _one_of(condition: Condition, key: str, known: Sequence[str]) -> None:
+    if condition.get(key) not in known:
+        raise LabError(f"{key} is {condition.get(key)!r}; must be one of {', '.join(known)}", key)
+
+
+def parts(condition: Condition) -> list[Condition]:
+    """Return the conditions of an `any`. Raises LabError."""
+    of: object = condition.get("of")
+    if not isinstance(of, list) or not 0 < len(cast("list[object]", of)) <= MOST_PARTS:
+        raise LabError(f"of must be a list of 1 to {MOST_PARTS} conditions", "of")
+    for one in cast("list[object]", of):
+        if not isinstance(one, Mapping) or cast("Condition", one).get("kind") in ("any", "instruction"):
+            raise LabError("of must hold conditions other than `any` and `instruction`", "of")
+    return cast("list[Condition]", of)
 
 
 def run_until(lab: Lab, condition: Condition, limit: int) -> bool:
@@ -100,16 +135,16 @@ def run_until(lab: Lab, condition: Condition, limit: int) -> bool:
     check(lab, condition)
     kind = condition["kind"]
     if kind == "time":
-        target = lab.position_at(_number(condition, "ns"))
+        target = lab.position_at(number_of(condition, "ns"))
         lab.advance(min(limit, target))
         return lab.position >= target
     if kind == "state" and lab.vm(condition["vm"]).state.value == condition["state"]:
         return True
     if kind == "instruction":
         return _until_instruction(lab, condition, limit)
-    if kind in ("breakpoint", "watch"):
-        return _until_debug(lab, condition, limit)
-    return _until_exit(lab, _watch_for(lab, condition), limit)
+    if kind in ("any", *OF_VCPU, "alarm"):
+        return _until_stop(lab, condition, limit)
+    return _until_exit(lab, watch_for(lab, condition), limit)
 
 
 def settled(lab: Lab, condition: Condition, past: bool = False) -> Condition:
@@ -117,17 +152,19 @@ def settled(lab: Lab, condition: Condition, past: bool = False) -> Condition:
 
     Raises LabError if the vCPU does not map it.
     """
+    if condition.get("kind") == "any":
+        return {**condition, "of": [settled(lab, one, past) for one in parts(condition)]}
     if condition.get("kind") != "watch" or _choice(condition, "space", SPACES) != "gva":
         return condition
-    gpa = debugging.guest_physical(lab, _vcpu(lab, condition, past), _number(condition, "address"))
+    gpa = debugging.guest_physical(lab, _vcpu(lab, condition, past), number_of(condition, "address"))
     return {**condition, "space": "gpa", "address": gpa}
 
 
-def _watchpoint(lab: Lab, condition: Condition, past: bool = False) -> Watchpoint:
+def watchpoint_of(lab: Lab, condition: Condition, past: bool = False) -> Watchpoint:
     vm = _vcpu(lab, condition, past).vm
-    length = _number(condition, "length") if "length" in condition else WATCHED_BYTES
+    length = number_of(condition, "length") if "length" in condition else WATCHED_BYTES
     kinds = debugging.KINDS[_choice(condition, "access", tuple(debugging.KINDS))]
-    return debugging.range_of(vm, _number(condition, "address"), length, kinds)
+    return debugging.range_of(vm, number_of(condition, "address"), length, kinds)
 
 
 def _choice(condition: Condition, key: str, choices: tuple[str, ...]) -> str:
@@ -138,20 +175,20 @@ def _choice(condition: Condition, key: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def _until_debug(lab: Lab, condition: Condition, limit: int) -> bool:
-    vm = _vcpu(lab, condition).vm
-    index = _number(condition, "vcpu") if "vcpu" in condition else None
-    if condition["kind"] == "breakpoint":
-        return debugging.until_breakpoint(lab, vm, index, _number(condition, "address"), limit)
-    return debugging.until_access(lab, vm, index, _watchpoint(lab, settled(lab, condition)), limit)
+def _until_stop(lab: Lab, condition: Condition, limit: int) -> bool:
+    try:
+        wanted = parts(condition) if condition["kind"] == "any" else [settled(lab, condition)]
+        return bool(lab.run_until_any(wanted, limit))
+    finally:
+        lab.disarm()
 
 
-def _number(condition: Condition, key: str) -> int:
+def number_of(condition: Condition, key: str) -> int:
     """Return a whole number, which a form may have sent as text."""
     value = condition.get(key)
     if isinstance(value, str) and len(value) <= 40:
         try:
-            return _number({key: int(value, 0)}, key)
+            return number_of({key: int(value, 0)}, key)
         except ValueError:
             pass
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64:
@@ -162,7 +199,7 @@ def _number(condition: Condition, key: str) -> int:
 def _vcpu(lab: Lab, condition: Condition, past: bool = False) -> Vcpu:
     """Return the vCPU that a condition names, the first of its VM if it says none."""
     vm = lab.vm(condition.get("vm"))
-    index = _number(condition, "vcpu") if "vcpu" in condition else 0
+    index = number_of(condition, "vcpu") if "vcpu" in condition else 0
     if vm.lifecycle not in (HOLDS_MEMORY if past else ACTIVE):
         raise LabError(f"{vm.name} is {vm.state.value}: it executes no instructions", "vm")
     if index >= len(vm.vcpus):
@@ -170,10 +207,10 @@ def _vcpu(lab: Lab, condition: Condition, past: bool = False) -> Vcpu:
     return vm.vcpus[index]
 
 
-def _watch_for(lab: Lab, condition: Condition) -> Watch:
+def watch_for(lab: Lab, condition: Condition) -> Watch:
     """Return what decides after each exit whether the condition holds."""
     kind, vm, reason = condition["kind"], condition.get("vm"), condition.get("reason")
-    number = _number(condition, "vcpu") if "vcpu" in condition else None
+    number = number_of(condition, "vcpu") if "vcpu" in condition else None
     reason = {"timeslice": "budget", "fault": "guest page fault"}.get(kind, reason)
     if kind == "console":
         return _console_watch(lab, condition)
@@ -218,7 +255,7 @@ def _until_exit(lab: Lab, watch: Watch, limit: int) -> bool:
 def _until_instruction(lab: Lab, condition: Condition, limit: int) -> bool:
     if "vm" not in condition and "address" not in condition:
         return _step_anyone(lab, limit)
-    address = _number(condition, "address") if "address" in condition else None
+    address = number_of(condition, "address") if "address" in condition else None
     while lab.position < limit:
         vcpu = _vcpu(lab, condition)
         if not _step(lab, vcpu, limit):

@@ -1,8 +1,4 @@
-"""Running to a breakpoint or to an access, at full speed: the machine's debug stops, set for one search.
-
-The stops are the machine's own (`emulator.machine.debug`): the guest cannot see them, and the run goes
-through the same states as one without them.
-"""
+"""What a watched range of a VM's memory is for the machine's debug stops (`emulator.machine.debug`)."""
 
 from __future__ import annotations
 
@@ -14,48 +10,13 @@ from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import Vm
 from emulator.isa.causes import describe
 from emulator.lab.errors import LabError
-from emulator.machine.debug import Breakpoint, Stop, Watchpoint
+from emulator.machine.debug import Watchpoint
 from emulator.state import ACCESS_LOAD, NO_ADDRESS, PAGE_BYTES, WATCH_LOAD, WATCH_STORE
 
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab
 
 KINDS = {"any": WATCH_LOAD | WATCH_STORE, "load": WATCH_LOAD, "store": WATCH_STORE}
-
-
-def until_breakpoint(lab: Lab, vm: Vm, index: int | None, address: int, limit: int) -> bool:
-    """Run until a vCPU of a VM (any, or number `index`) is about to execute the instruction at a GVA."""
-    host = lab.hypervisor.host
-    breakpoint = Breakpoint(address, vmid=vm.tag)
-    host.set_breakpoint(breakpoint)
-    try:
-        return _until_stop(lab, breakpoint, vm, index, limit)
-    finally:
-        host.clear_breakpoint(breakpoint)
-
-
-def until_access(lab: Lab, vm: Vm, index: int | None, watchpoint: Watchpoint, limit: int) -> bool:
-    """Run until a vCPU of a VM (any, or number `index`) has touched a range of memory."""
-    host = lab.hypervisor.host
-    host.watch(watchpoint)
-    try:
-        return _until_stop(lab, watchpoint, vm, index, limit)
-    finally:
-        host.unwatch(watchpoint)
-
-
-def _until_stop(lab: Lab, cause: Breakpoint | Watchpoint, vm: Vm, index: int | None, limit: int) -> bool:
-    hypervisor = lab.hypervisor
-
-    def is_wanted(vcpu: Vcpu, stop: Stop) -> bool:
-        return stop.cause == cause and vcpu.vm is vm and (index is None or vcpu.index == index)
-
-    hypervisor.debug_watch = is_wanted
-    try:
-        lab.advance(limit)
-    finally:
-        hypervisor.debug_watch = None
-    return hypervisor.stopped and not hypervisor.finished
 
 
 def guest_physical(lab: Lab, vcpu: Vcpu, gva: int) -> int:

@@ -30,6 +30,7 @@ from emulator.lab import (
     actions,
     archive,
     conditions,
+    cpu_view,
     inspection,
     listing,
     observing,
@@ -37,6 +38,7 @@ from emulator.lab import (
     resources,
     saving,
     snapshots,
+    stops,
     stories,
     volume_images,
 )
@@ -246,6 +248,17 @@ class Lab:
         The conditions are those of `emulator.lab.conditions`. Raises LabError for one that is none.
         """
         return conditions.run_until(self, condition, limit)
+
+    def run_until_any(self, wanted: Sequence[Mapping[str, Any]], limit: int) -> list[int]:
+        """Run until any of the conditions `wanted` holds; return the numbers of those that do.
+
+        Debug stops stay set for the next call, until `disarm`. See `emulator.lab.stops`. Raises LabError.
+        """
+        return stops.run_until_any(self, wanted, limit)
+
+    def disarm(self) -> None:
+        """Take the debug stops off that `run_until_any` has set."""
+        stops.disarm(self)
 
     def settled(self, condition: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a condition that means the same at every later position. Raises LabError."""
@@ -573,6 +586,10 @@ class Lab:
     def faults(self, vm: str) -> list[FaultView]:
         """Return the stories of all faults of the VM of this name, oldest first, as far as they are kept."""
         return [stories.story(self, f.id) for f in self.hypervisor.faults.values() if f.vm_name == vm]
+
+    def cpu(self, vm: str, vcpu: int, at: int | None = None, count: int = 32) -> cpu_view.CpuView:
+        """Return a vCPU with the code around its pc, or from `at` on. Raises LabError."""
+        return cpu_view.cpu(self, vm, vcpu, at, count)
 
     def listing(self, vm: str) -> ListingView:
         """Return a VM's program with addresses. Raises LabError."""

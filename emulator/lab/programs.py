@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from emulator.isa.assembler import assemble
 from emulator.isa.assembly.problems import AssemblyError, Problem
 from emulator.lab.errors import Diagnostic, LabError
-from emulator.machine import elf, linux
+from emulator.machine import elf, elf_symbols, linux
 from emulator.machine.elf import ElfError, Executable, Segment
 
 PERMISSION_BITS = {"r": 4, "w": 2, "x": 1}
@@ -40,7 +40,7 @@ class Program:
                 return linux.load(data, name=self.name)
             if data.startswith(linux.FIT_MAGIC):
                 return linux.load_bundle(data, self.name)
-            return elf.load(data, self.name)
+            return replace(elf.load(data, self.name), symbols=_code_symbols(data))
         except ElfError as error:
             raise LabError(str(error), "program") from error
 
@@ -59,6 +59,12 @@ def _assembled(name: str, source: str) -> Executable:
         for segment in program.segments
     )
     return Executable(program.entry, segments, name, source, program.symbols, program.lines)
+
+
+def _code_symbols(data: bytes) -> dict[str, int]:
+    """Return the symbols of an ELF file, without a compiler's local labels and mapping symbols."""
+    found = elf_symbols.symbols(data)
+    return {name: value for name, value in found.items() if not name.startswith((".", "$"))}
 
 
 def _flags(permissions: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from emulator.core.csr_bits import VS_INTERRUPTS
+from emulator.core.csr_bits import FS, HS_ONLY_INTERRUPTS, HSTATUS_VSXL, SD, VS_INTERRUPTS
 from emulator.hypervisor.faults import fetch_instruction
 from emulator.hypervisor.shadow import as_guest
 from emulator.hypervisor.vcpu import Vcpu
@@ -106,6 +106,7 @@ def registers_view(
     }
 
 
+_UXL_64 = 2 << 32
 # The guest's name of a register, and the field behind it.
 _GUEST_CSRS = {
     "sstatus": "vsstatus",
@@ -117,13 +118,18 @@ _GUEST_CSRS = {
     "scause": "vscause",
     "stval": "vstval",
     "satp": "vsatp",
+    "scounteren": "scounteren",
+    "senvcfg": "senvcfg",
+    "stimecmp": "vstimecmp",
 }
 _HYPERVISOR_CSRS = (
     "hgatp",
     "hstatus",
     "hedeleg",
     "hideleg",
+    "hie",
     "hvip",
+    "henvcfg",
     "hcounteren",
     "htimedelta",
     "htval",
@@ -131,13 +137,25 @@ _HYPERVISOR_CSRS = (
 )
 
 
+WATCHED_CSRS = (*_GUEST_CSRS, *_HYPERVISOR_CSRS, "fcsr")
+
+
+def csr_value(record: Any, name: str) -> int:
+    """Return one of WATCHED_CSRS in a HART record, as the guest, or HS-mode, would read it."""
+    value: int = getattr(record, _GUEST_CSRS.get(name, "mie" if name == "hie" else name))
+    if name == "sstatus":
+        return value | _UXL_64 | (SD if value & FS == FS else 0)
+    if name in ("sie", "sip"):
+        return (value & VS_INTERRUPTS) >> 1
+    if name == "hie":
+        return value & HS_ONLY_INTERRUPTS
+    return value | HSTATUS_VSXL if name == "hstatus" else value
+
+
 def _values(record: Any) -> dict[str, int]:
     values: dict[str, int] = {name: record.x[number] for number, name in enumerate(REGISTERS)}
-    for name, field in _GUEST_CSRS.items():
-        value = getattr(record, field)
-        values[name] = (value & VS_INTERRUPTS) >> 1 if name in ("sie", "sip") else value
-    for name in _HYPERVISOR_CSRS:
-        values[name] = getattr(record, name)
+    for name in (*_GUEST_CSRS, *_HYPERVISOR_CSRS):
+        values[name] = csr_value(record, name)
     return values | float_values(record)
 
 

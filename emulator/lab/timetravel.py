@@ -34,7 +34,7 @@ STEPS_REACH = 100_000  # how far it looks where every instruction is a step of i
 WORK = 250_000_000  # how much it does: positions, and for each exit EXIT_WORK more; about a second
 EXIT_WORK = 2_000
 STONE = 4_000_000  # positions before now at which a checkpoint helps all short windows
-BACK_KINDS = ("instruction", "exit", "timeslice", "fault", "console", "breakpoint", "watch")
+BACK_KINDS = ("instruction", "exit", "timeslice", "fault", "console", "breakpoint", "watch", "csr", "any")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +172,9 @@ class Recorder(Aside):
         LabError, also where that would take too long; the lab then stays where it is.
         """
         conditions.check(self.lab, condition, past=True)
-        if condition["kind"] not in BACK_KINDS:
-            raise LabError(f"{condition['kind']} is no instant; kinds are {', '.join(BACK_KINDS)}", "kind")
+        for one in conditions.parts(condition) if condition["kind"] == "any" else [condition]:
+            if one["kind"] not in BACK_KINDS:
+                raise LabError(f"{one['kind']} is no instant; kinds are {', '.join(BACK_KINDS)}", "kind")
         condition = conditions.settled(self.lab, condition, past=True)
         log, now = self._log(), self.lab.position
         found, end = self._search(condition, log, now)
@@ -211,7 +212,7 @@ class Recorder(Aside):
         If there is none, return how far back was looked where that was given up, else 0.
         """
         first = self.checkpoints[0].position if self.checkpoints else now
-        reach = STEPS_REACH if condition["kind"] == "instruction" else REACH
+        reach = STEPS_REACH if condition["kind"] in ("instruction", "csr") else REACH
         window, end, left = FIRST_WINDOW, now, WORK
         left -= self._lay_stone(log, now - STONE)
         while end > first and end > now - reach:

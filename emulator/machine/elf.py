@@ -46,7 +46,7 @@ class Executable:
     """An entry point and what to load; segments ascend and do not overlap.
 
     `lines` maps the address of each instruction to its line in `source`, a text called `name`; `symbols` are
-    addresses by label. All three are empty for an ELF file. An operating system wants a device tree, whose
+    addresses by label. `load` leaves all three empty. An operating system wants a device tree, whose
     address it finds in a1, and may want an initramfs (`initrd`).
     """
 
