@@ -44,6 +44,7 @@ def examiner(lessons: Path, editions: Path | None = None) -> "Callable[[str, Lab
     from app.grading import after_tries, grade, grade_predictions
     from app.lessons import Lesson, load_course
     from app.lessons.editions import Editions
+    from app.texts import SOURCE, use
 
     course = cache(lambda: load_course(lessons))
     kept = Editions(editions) if editions else None
@@ -53,6 +54,7 @@ def examiner(lessons: Path, editions: Path | None = None) -> "Callable[[str, Lab
         return found or (kept and kept.read(version)) or course().lesson(lesson_id)
 
     def examine(lesson_id: str, lab: "Lab", asked: Any) -> dict[str, Any]:
+        use(str(asked.get("language", SOURCE)))
         lesson = find(lesson_id, str(asked.get("version", ""))).drawn(lab.seed)
         answers = lab.observe(None)["answers"]
         results = after_tries(lesson, grade(lesson, lab, answers), asked.get("earlier", ()), answers)

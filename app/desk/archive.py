@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from app import texts
+
 # What runs in the browser, below the places where packages are installed; a directory stands for all in it.
 PARTS = (
     "app/__init__.py",
     "app/desk",
+    "app/texts/__init__.py",
+    "app/translations",
     "app/workers",
     "app/web/templates/_sentence.html",
     "app/web/templates/errors",
@@ -30,7 +34,7 @@ PARTS = (
 EMULATOR_LEFT_OUT = ("bench", "fuzz", "core")
 # The kernels come as WebAssembly (`emulator.build.wasm`); these are names that everybody uses.
 CORE_NAMES = ("emulator/core/__init__.py", "emulator/core/csr_bits.py", "emulator/core/regions.py")
-SUFFIXES = (".py", ".html")
+SUFFIXES = (".py", ".html", ".mo")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -45,6 +49,9 @@ class Archive:
 @cache
 def python_archive() -> Archive:
     """Return the modules that run in the browser as one archive, the same for the same files."""
+    for language in texts.LANGUAGES:
+        if language != texts.SOURCE:
+            texts.compiled(language)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in sorted(_modules()):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from app import texts
 from app.desk.desk import Desk
 from app.desk.requests import Request
 from app.workers.protocol import Message
@@ -30,11 +31,12 @@ class BrowserDesk:
         """Take in the lab of a record; `publish(stream, events)` gets `[[name, finished JSON], ...]`.
 
         `tell_line` gets the lines that policies come to. A record's `halted` is the last line that was told
-        before a call of a policy that never ended.
+        before a call of a policy that never ended, and `language` that of the page.
         """
         tell_lines(tell_line)
         self._renewed = time.monotonic()
         body = json.loads(record)
+        texts.use(body.get("language", texts.SOURCE))
         self._desk = Desk(
             read_record(body),
             LabBuilder(load_engine()),

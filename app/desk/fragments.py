@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app import texts
 from app.desk.config_fields import form_context
 
 if TYPE_CHECKING:
@@ -33,4 +34,9 @@ class Fragments:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader
 
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, extensions=["jinja2.ext.i18n"]
+    )
+    install = environment.install_gettext_callables  # type: ignore[attr-defined]
+    install(texts.gettext, texts.ngettext, newstyle=True)
+    return environment

@@ -8,6 +8,7 @@ from app.paths import assets_version, static_dir
 from app.web import archives, assets, borrowing, engine, labs, lessons, policies, stream
 from app.web.context import build_context, context, current_student, set_session_cookie
 from app.web.errors import add_error_handlers
+from app.web.language import add_languages
 from app.web.security import add_security
 from app.web.settings import Settings, default_settings
 
@@ -25,6 +26,7 @@ def create_app(settings: Settings) -> Flask:
     app.view_functions["static"] = assets.send_asset
     add_security(app)
     add_error_handlers(app)
+    add_languages(app)
     app.after_request(set_session_cookie)
     app.context_processor(_every_template)
     for part in (lessons, labs, archives, borrowing, stream, engine, policies):

@@ -18,9 +18,12 @@ from flask import Blueprint, Response, jsonify, request
 from app.desk.archive import python_archive
 from app.desk.browser import lend_record
 from app.paths import assets_version, static_dir
+from app.texts import language
+from app.texts.compiling import script_texts
 from app.web.assets import ENCODINGS
 from app.web.context import context, own_lab
 from app.web.errors import not_found
+from app.web.language import script_texts_url
 from app.web.policies import CATALOG, catalog_json
 
 blueprint = Blueprint("engine", __name__)
@@ -61,7 +64,7 @@ def engine_view(lesson_version: str) -> dict[str, Any] | None:
         return None
     assets, archive = assets_version(), python_archive()
     path = f"/engine/python.zip?v={archive.version}"
-    files = {path: len(archive.data), CATALOG: len(catalog_json()), **_static_files()}
+    files = {path: len(archive.data), CATALOG: len(catalog_json()), **_texts_file(), **_static_files()}
     archives = [path, BYTECODE]
     # Made from these very modules, or it is not offered: then Python starts and imports them.
     image = IMAGE.format(archive=archive.version, assets=assets)
@@ -83,6 +86,12 @@ def engine_view(lesson_version: str) -> dict[str, Any] | None:
         "engine_bytes": sum(counted),
         "version": f"{assets} {archive.version} {lesson_version}",
     }
+
+
+def _texts_file() -> dict[str, int]:
+    """Return the URL of what the page's scripts say, if it is not written in them, and its bytes."""
+    url = script_texts_url()
+    return {url: len(script_texts(language()))} if url else {}
 
 
 @cache

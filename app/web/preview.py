@@ -19,6 +19,7 @@ from app.lessons import Lesson, LessonError, LessonErrors, load_lesson
 from app.lessons.files import LESSON
 from app.lessons.lint import advice
 from app.paths import assets_version, static_dir
+from app.web.language import add_languages
 
 NAMES = ("localhost", "127.0.0.1", "[::1]")
 LOOK_SECONDS = 0.3
@@ -30,6 +31,7 @@ MAXIMUM_FILES = 500
 def create_preview(directory: Path) -> Flask:
     """Return the application that shows the lesson of a directory."""
     app = Flask("app.web", static_folder=str(static_dir()), static_url_path="/static")
+    add_languages(app)
 
     @app.before_request
     def only_here() -> None:

@@ -22,6 +22,7 @@ from app.desk.problem import Problem
 from app.lessons import Course, Lesson
 from app.lessons.editions import Editions
 from app.lessons.seeds import student_seed
+from app.texts import language
 from app.web.configuration import parse_text
 from app.web.errors import busy
 from app.web.leases import LabLeases
@@ -170,7 +171,11 @@ class LabWork:
 
     def check(self, row: LabRow) -> JsonObject:
         """Grade the lab as it stands now and keep the results."""
-        asked = {"version": row.lesson_version, "earlier": self._labs.earlier_tries(row.id)}
+        asked = {
+            "language": language(),
+            "version": row.lesson_version,
+            "earlier": self._labs.earlier_tries(row.id),
+        }
         results = self._pool.call(row.id, "examine", asked)
         checks = results["checks"]
         passed = sum(1 for check in checks if check["passed"])

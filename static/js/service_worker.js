@@ -10,7 +10,7 @@ addEventListener("activate", (event) => event.waitUntil(clients.claim()));
 addEventListener("fetch", (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
-  const ours = origin === location.origin && /^\/($|lessons\/|static\/|engine\/|policies\/catalog$)/.test(pathname);
+  const ours = origin === location.origin && /^\/($|lessons\/|static\/|engine\/|texts\/|policies\/catalog$)/.test(pathname);
   if (request.method === "GET" && ours) event.respondWith(answer(request));
 });
 

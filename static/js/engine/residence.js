@@ -1,6 +1,7 @@
 // Where a lab lives: on the server, or in this browser; moving it, keeping what was done here, and handing that in.
 // It is a place in the sense of transport.js. "change" tells that something about it is different.
 import { Refused, showMessage } from "../ask.js";
+import { language } from "../text.js";
 import { use } from "../transport.js";
 import { Engine, Silent } from "./engine.js";
 import { asked, handIn, patiently } from "./handing_in.js";
@@ -154,7 +155,7 @@ export class Residence extends EventTarget {
     clearInterval(this.saving);
     this.saving = setInterval(() => this.phase === "browser" && this.write().catch(unlessSilent), SAVE_MS);
     this.line = await readLine(this.url);
-    await this.engine.open({ ...(await readRecord(this.url)), halted: this.halted ?? null });
+    await this.engine.open({ ...(await readRecord(this.url)), halted: this.halted ?? null, language });
     this.halted = null;
     use(this);
     this.become("browser");
