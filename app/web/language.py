@@ -7,6 +7,7 @@ has as well.
 
 from __future__ import annotations
 
+from babel.core import negotiate_locale
 from flask import Blueprint, Flask, Response, request, url_for
 from flask_babel import Babel  # pyright: ignore[reportMissingTypeStubs]
 
@@ -61,7 +62,8 @@ def _asked(name: str, known: tuple[str, ...]) -> str | None:
 
 def _choose() -> None:
     known = tuple(texts.LANGUAGES)
-    chosen = _asked("language", known) or request.accept_languages.best_match(known)
+    wanted = request.accept_languages.values()
+    chosen = _asked("language", known) or negotiate_locale(wanted, known, sep="-")
     texts.use(chosen or texts.SOURCE)
 
 
