@@ -12,12 +12,14 @@ from typing import Any
 from app.workers.pacing import SPEEDS
 from app.workers.session import Session
 from emulator.errors import VmLabError
+from emulator.lab.quantities import DURATION_UNITS, parse_quantity
 
 TRAVELS = ("back", "rewind", "return")
-VERBS = ("run", "pause", "speed", "step", "run_until", *TRAVELS)
+VERBS = ("run", "pause", "speed", "step", "run_for", "run_until", *TRAVELS)
 UNITS = ("instruction", "exit", "timeslice")
 BACK_UNITS = (*UNITS, "fault", "console", "breakpoint", "watch")
 MAX_NUMBER = 1 << 64
+LONGEST_NS = 3_600_000_000_000
 CONDITION_FIELDS = (
     "kind", "vm", "vcpu", "reason", "address", "space", "length", "access", "text", "state", "ns",
 )  # fmt: skip
@@ -42,6 +44,7 @@ class Control:
     position: int = 0
     actions: int | None = None
     branch: str = ""
+    duration_ns: int = 0
 
 
 def parse_control(body: dict[str, Any]) -> Control:
@@ -59,6 +62,8 @@ def parse_control(body: dict[str, Any]) -> Control:
         return Control(verb, None, position=_number(body, "position"), actions=actions)
     if verb == "return":
         return Control(verb, None, branch=str(body.get("branch")))
+    if verb == "run_for":
+        return Control(verb, speed, duration_ns=_duration(body, "duration"))
     if verb == "run_until":
         return Control(
             verb, speed, {key: body[key] for key in CONDITION_FIELDS if body.get(key) not in (None, "")}
@@ -77,6 +82,8 @@ def steer(session: Session, control: Control) -> None:
             session.pause()
         case "step", dict() as condition:
             session.step(condition)
+        case "run_for", _:
+            session.run_until({"kind": "time", "ns": session.lab.now_ns + control.duration_ns})
         case "run_until", dict() as condition:
             session.run_until(condition)
         case "back", dict() as condition:
@@ -99,6 +106,16 @@ def _choice(body: dict[str, Any], key: str, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ControlError(key, f"is {value!r}; expected one of {', '.join(choices)}")
     return value
+
+
+def _duration(body: dict[str, Any], key: str) -> int:
+    try:
+        duration = parse_quantity(body.get(key), DURATION_UNITS, "10 ms")
+    except ValueError as error:
+        raise ControlError(key, f"is wrong: {error}") from error
+    if not 0 < duration <= LONGEST_NS:
+        raise ControlError(key, f"is {body.get(key)!r}; expected more than nothing, and at most an hour")
+    return duration
 
 
 def _number(body: dict[str, Any], key: str) -> int:

@@ -9,6 +9,7 @@ stopped, so that a run in one piece and a run in many give the same history.
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ ExitWatch = Callable[[Vcpu, str], bool]
 DebugWatch = Callable[[Vcpu, Stop], bool]
 
 
-class RunLoop:
+class RunLoop(ABC):
     """Runs the vCPUs of `vms`. What an exit means is decided by `handle_exit`, which a subclass has."""
 
     def __init__(
@@ -77,25 +78,25 @@ class RunLoop:
         self._clock_before = 0
         self.dispatch_watch: Callable[[Vcpu], bool] | None = None
 
+    @abstractmethod
     def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
         """Handle why a hart came back, charge for it, and return the exit reason."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write_guest(self, vm: Vm, gpa: int, data: bytes) -> None:
         """Write guest memory; the caller has checked that the VM contains it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def do_chores(self, now: int) -> int:
         """Do a step of the host's own work, which is due; return the cycles it takes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wants_chores(self) -> bool:
         """Return whether the host has work of its own even while all guests sleep."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop_starved(self) -> None:
         """Stop the VMs for which a device had to write and the host had no memory."""
-        raise NotImplementedError
 
     # Time
 

@@ -78,6 +78,7 @@ function drawNote(run, state, events) {
 
 /** Why time stopped by itself, in words: after a step it says where the step led. */
 function reasonOf(reason, { vms = [] }, events) {
+  if (reason === "condition met: time") return "The time you asked for has passed.";
   if (reason === "condition met: exit")
     return `Stopped at a VM exit: ${events.findLast((event) => event.kind !== "action")?.text ?? ""}.`;
   if (reason.startsWith("returned")) return "Where you had left it, with all that you had done.";

@@ -14,6 +14,7 @@ from emulator.bench.engines import Result, as_table, figures_of
 from emulator.bench.figures import figure
 from emulator.bench.programs import FLOAT, INTEGER, Program, build_x86, find
 from emulator.bench.stopwatch import BenchError
+from tests.conftest import lack
 
 
 def result(program: Program, **seconds: float) -> Result:
@@ -66,7 +67,7 @@ def test_supervisor_has_no_x86_run(tmp_path: Path) -> None:
 def test_guest_runs_in_chromium_and_gives_the_native_check_value(chromium_path: str, project: Path) -> None:
     assert chromium_path
     if not (project / "static/dist/engine/core.wasm").is_file():
-        pytest.skip("static/dist is not built; run `make assets`")
+        lack("static/dist is not built; run `make assets`")
     # In a process of its own: the browser tests have the only Playwright that this one can have.
     command = [sys.executable, "-m", "app.cli", "bench", "engines", "--programs", "fib", "--size", "s"]
     done = subprocess.run(

@@ -264,6 +264,22 @@ def test_an_endless_guest_does_not_hold_up_a_step(bench: Bench) -> None:
     assert reply["state"]["run"]["mode"] == "until"
 
 
+@pytest.mark.parametrize("duration", ["", "soon", "0 ms", "2 h", "3601 s"])
+def test_a_time_to_run_that_is_none_is_refused(bench: Bench, duration: str) -> None:
+    bench.start(record(), "a")
+    refused = bench.ask("control", verb="run_for", duration=duration).body
+    assert refused["where"] == "duration"
+
+
+def test_a_lab_runs_for_a_time_and_stops(bench: Bench) -> None:
+    bench.start(record(source="_start: j _start\n"), "a")
+    bench.ask("control", verb="run_for", duration="1.5 ms", speed="max")
+    while bench.state()["run"]["mode"] == "until":
+        bench.work(1)
+    assert bench.state()["now_ns"] == 1_500_000
+    assert bench.state()["run"]["reason"] == "condition met: time"
+
+
 def test_a_condition_whose_vm_goes_away_ends_in_a_pause(bench: Bench) -> None:
     bench.tick = 0.003
     bench.start(record(), "a", "b")

@@ -5,6 +5,7 @@ Left out: shared memory regions, queue reset, the legacy interface.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +33,7 @@ USED_BUFFER, CONFIG_CHANGE = 1, 2
 WORD = 0xFFFF_FFFF
 
 
-class VirtioDevice:
+class VirtioDevice(ABC):
     """A device behind a transport. Subclasses set the class values and serve requests."""
 
     device_id: int
@@ -56,12 +57,12 @@ class VirtioDevice:
     def arrived(self, waiting: int) -> None:
         """Take note that so many requests wait in the first queue; nothing, unless a subclass does."""
 
+    @abstractmethod
     def serve(self, queue: int, chain: Chain) -> int | None:
         """Serve a request; return the bytes written, or None to leave it until `kick(queue)` is called.
 
         Raises QueueBroken.
         """
-        raise NotImplementedError
 
     def reset(self) -> None:
         """Forget what belongs to the driver; nothing, unless a subclass does."""

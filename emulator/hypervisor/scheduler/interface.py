@@ -107,9 +107,10 @@ class Scheduler:
     def pick(self, runqueue: RunQueue, now: int) -> VcpuInfo | None:
         """Return who runs next on pCPU `runqueue.pcpu`; the run queue is not empty.
 
+        The first of the queue, if your policy does not say.
         None leaves the pCPU idle for a moment: it asks again when somebody wakes or the quantum ends.
         """
-        raise NotImplementedError
+        return runqueue[0]
 
     def homes(self, vcpu: VcpuInfo) -> Sequence[int]:
         """Return the only pCPUs on which you want it, or nothing for all that it may run on."""
