@@ -27,7 +27,7 @@ serve: $(RUN_STAMP) assets
 	@$(VENV)/bin/vmlab serve --host $(HOST) --port $(PORT) $(ARGS)
 
 test: $(DEV_STAMP) assets
-	@$(PY) -m pytest $(if $(SLOW),,-m "not slow") $(ARGS)
+	@$(PY) -m pytest --numprocesses=2 --dist=loadgroup $(if $(SLOW),,-m "not slow") $(ARGS)
 
 assets: $(RUN_STAMP)
 	@$(PY) static/build_assets.py

@@ -89,10 +89,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The summary counts the reruns.
     """
     for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
         if "browser" in item.path.parts:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.flaky(reruns=1))
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def _group(item: pytest.Item) -> str:
+    """Return the name under which a test shares a process with those that use the same fixtures."""
+    for folder in ("browser", "checked"):
+        if folder in item.path.parts:
+            return folder
+    return item.nodeid if item.get_closest_marker("slow") else str(item.path)
 
 
 def pytest_configure() -> None:
