@@ -129,8 +129,8 @@ class Desk:
         if request.path in PAGES:
             value = self._inspect(request.path, request.query)
             return self._show(request, f"labs/_{request.path}.html", request.path, value)
-        if request.path == "export":
-            return Answer(200, "application/json", json.dumps(self._inspect("export", request.query)))
+        if request.path in ("export", "pcap"):
+            return Answer(200, "application/json", json.dumps(self._inspect(request.path, request.query)))
         if request.path == "config":
             return self._show(request, "labs/_config.html", "config", self._config())
         if request.path == "state":

@@ -8,7 +8,7 @@ from typing import Any, Literal
 # Each is a view of the worker and a template of the same name.
 PAGES = (
     *("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program", "resources"),
-    *("snapshots", "series", "cpu"),
+    *("snapshots", "series", "cpu", "packets", "packet"),
 )
 NUMBERS = ("vcpus", "pcpus", "vcpu", "ns", "priority")
 

@@ -115,6 +115,12 @@ def _text(lab: str, form: str, kind: str) -> ResponseReturnValue:
     return Response(text, content_type=kind)
 
 
+@blueprint.get("/pcap")
+def packets_as_pcap(lab: str) -> ResponseReturnValue:
+    """Return the packets that are kept of a network, for Wireshark: a pcap file in base64."""
+    return jsonify(context().work.inspect(own_lab(lab), "pcap", request.args.to_dict()))
+
+
 @blueprint.get("/state")
 def state(lab: str) -> ResponseReturnValue:
     """Show the whole observation once."""

@@ -6,14 +6,17 @@ Arguments come from a query string and are hostile: each is parsed here, with an
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from app.workers import keeping
 from emulator.errors import VmLabError
 from emulator.lab import Lab
+from emulator.lab.chains import chains_view
 from emulator.lab.monitoring.export import to_csv, to_prometheus
 from emulator.lab.monitoring.series import SIGNALS, series
+from emulator.lab.packets import packet_view, packets_pcap, packets_view
 from emulator.libvirt import Change, interpret
 
 MAX_LENGTH = 4096
@@ -138,6 +141,23 @@ def _exits(lab: Lab, _args: Args) -> Any:
     return {vm["name"]: vm["exits"] for vm in lab.observe(None)["vms"]}
 
 
+def _resources(lab: Lab, _args: Args) -> Any:
+    return {"storage": lab.storage(), "chains": chains_view(lab), "networks": lab.networks()}
+
+
+def _packets(lab: Lab, args: Args) -> Any:
+    return packets_view(lab, word(args, "network", default=""), word(args, "filter", default=""))
+
+
+def _packet(lab: Lab, args: Args) -> Any:
+    return packet_view(lab, number(args, "number", highest=(1 << 53) - 1))
+
+
+def _pcap(lab: Lab, args: Args) -> Any:
+    """Return the packets that are kept of a network as a pcap file, in base64."""
+    return {"pcap": base64.b64encode(packets_pcap(lab, word(args, "network", default=""))).decode()}
+
+
 VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "registers": _registers,
     "cpu": _cpu,
@@ -150,7 +170,10 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "program": _program,
     "programs": _programs,
     "virsh": _virsh,
-    "resources": lambda lab, _: {"storage": lab.storage(), "networks": lab.networks()},
+    "resources": _resources,
+    "packets": _packets,
+    "packet": _packet,
+    "pcap": _pcap,
     "metrics": _metrics,
     "series": _series,
     "snapshots": lambda lab, _: keeping.snapshots(lab),

@@ -13,6 +13,7 @@ import { Lab } from "./lab.js";
 import { startLanes } from "./lanes_readout.js";
 import { startMemory } from "./memory.js";
 import { startMetrics } from "./metrics.js";
+import { startPackets } from "./packets.js";
 import { startPolicy } from "./policy.js";
 import { startProgram } from "./program.js";
 import { startSeparator } from "./separator.js";
@@ -36,6 +37,7 @@ function startWorkbench(bench) {
   startMemory(lab);
   startSnapshots(lab);
   startMetrics(lab);
+  startPackets(lab);
   startFigures();
   startHostConsole(lab);
   startConfiguration(lab);

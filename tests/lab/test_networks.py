@@ -8,6 +8,7 @@ import pytest
 from emulator.lab import Lab, LabError
 from emulator.lab.config import LabConfig
 from emulator.lab.network_config import CardConfig, NetworkConfig
+from emulator.lab.packets import packet_view, packets_pcap, packets_view
 from emulator.lab.programs import Program
 from emulator.lab.values import ConfigError
 from tests.lab.frame_sender import SENDER
@@ -172,3 +173,37 @@ def test_a_network_comes_and_goes(make_lab: Callable[..., Lab]):
     lab.apply({"verb": "net_undefine", "network": "dmz"})
     lab.apply({"verb": "net_undefine", "network": "annex"})
     assert [one["name"] for one in lab.networks()] == ["lan", "office"]
+
+
+def test_packets_are_listed_filtered_and_shown_with_their_way(make_lab: Callable[..., Lab]):
+    lab = make_lab("lan", "annex")
+    run(lab, 3)
+    seen = packets_view(lab, "lan", "Flooded annex")
+    assert packets_view(lab, "lan", "arp")["matching"] == 0
+    assert (seen["networks"], seen["network"]) == (["lan", "office", "annex"], "lan")
+    newest = seen["packets"][0]
+    assert (newest["came_from"], newest["went_to"]) == ("to annex", ["a"])
+    packet = packet_view(lab, newest["number"])
+    assert packet["cause"] is not None
+    assert packet["cause"]["came_from"] == "b"
+    assert [port["role"] for port in packet["ports"]] == ["in", "out"]
+    assert "".join("".join(row[1]) for row in packet["hex"])[:12] == "ff" * 6
+    assert len(packets_pcap(lab, "lan")) > 24 + 16
+    with pytest.raises(LabError, match="there is no network 'wan'"):
+        packets_view(lab, "wan")
+    with pytest.raises(LabError, match="packet 0 is not kept"):
+        packet_view(lab, 0)
+
+
+def test_the_same_packets_are_there_after_going_back_and_on(make_lab: Callable[..., Lab]):
+    lab = make_lab("lan", "lan")
+    lab.record()
+    run(lab, 2)
+    place, there = lab.position, packets_view(lab, "lan")
+    looked = lab.state_hash()
+    run(lab, 2)
+    later = packets_view(lab, "lan")
+    lab.rewind(place)
+    assert (packets_view(lab, "lan"), lab.state_hash()) == (there, looked)
+    run(lab, 2)
+    assert packets_view(lab, "lan") == later

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from emulator.lab import Lab, LabError
+from emulator.lab.chains import chains_view
 from emulator.lab.config import LabConfig
 from emulator.lab.programs import Program
 from tests.lab.disk_writer import writer
@@ -287,3 +288,20 @@ def test_a_snapshot_does_not_take_more_of_a_pool_than_there_is(make_lab: Callabl
     lab.apply({"verb": "pool_resize", "pool": "fast", "capacity": "64 KiB"})
     lab.apply({"verb": "snapshot_revert", "vm": "b", "name": "full"})
     assert lab.hypervisor.storage.free("fast") == 0
+
+
+def test_a_chain_shows_what_each_layer_holds_and_who_shares_it(make_lab: Callable[..., Lab]):
+    lab = make_lab({"volume": "a-disk"}, {"volume": "golden", "read_only": True}, "64 KiB", clusters=2)
+    start(lab, "a")
+    run_to(lab, "a", "..")
+    overlay, base = chains_view(lab)[0]["layers"]
+    assert (overlay["name"], overlay["allocated"], overlay["units"], overlay["shared_with"]) == (
+        *("a-disk", 2, 16),
+        [],
+    )
+    assert [cell["percent"] for cell in overlay["cells"]] == [100, 100] + [0] * 14
+    assert (base["name"], base["allocated"], base["shared_with"]) == ("golden", 0, ["b"])
+    lab.hypervisor.storage.volume("golden").clusters[1] = bytes(4096)
+    base = chains_view(lab)[0]["layers"][1]
+    assert (base["allocated"], base["covered"], base["cells"][1]) == (1, 1, {"percent": 100, "covered": True})
+    assert [layer["kind"] for layer in chains_view(lab)[2]["layers"]] == ["changes"]

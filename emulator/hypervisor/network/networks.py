@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from emulator.hypervisor.network.packets import text
+from emulator.hypervisor.network.passages import PassageLog
 from emulator.hypervisor.network.router import OUTSIDE, Router
 from emulator.hypervisor.network.state import (
     LinkSettings,
@@ -38,6 +39,7 @@ class Networks:
         self._settings: dict[str, NetworkSettings] = {}
         self._with_gateway: dict[str, NetworkSettings] = {}
         self.router = Router(self._from_router, self._with_gateway)
+        self.passages = PassageLog()
 
     @property
     def state(self) -> NetworksState:
@@ -86,7 +88,8 @@ class Networks:
         self._check(settings)
         name = settings.name
         seed = hashlib.blake2b(f"{self._seed}/{name}".encode(), digest_size=8).digest()
-        switch = Switch(int.from_bytes(seed, "little"), settings.ageing_ns, self._now)
+        number = int.from_bytes(seed, "little")
+        switch = Switch(number, settings.ageing_ns, self._now, name, self.passages)
         self._settings[name], self._switches[name] = settings, switch
         if settings.address:
             self._with_gateway[name] = settings
@@ -133,6 +136,7 @@ class Networks:
             self._switches[to].unplug(self._bridge_port(name))
         for table in (self._settings, self._with_gateway, self._switches, self.router.state.interfaces):
             table.pop(name, None)
+        self.passages.forget(name)
 
     # What is plugged in
 

@@ -90,14 +90,15 @@ def read_ipv4(data: bytes) -> Packet | None:
     return Packet(protocol, source, target, data[head:length], ttl, identification)
 
 
-def _pseudo(packet: Packet) -> bytes:
+def pseudo(packet: Packet) -> bytes:
+    """Return the pseudo header that check sums of UDP and TCP begin with (RFC 9293, 3.1)."""
     return struct.pack(">IIBBH", packet.source, packet.target, 0, packet.protocol, len(packet.payload))
 
 
 def summed(packet: Packet, at: int) -> Packet:
     """Return a UDP or TCP packet with its check sum, which lies at `at`."""
     payload = packet.payload[:at] + b"\0\0" + packet.payload[at + 2 :]
-    total = check_sum(_pseudo(packet) + payload)
+    total = check_sum(pseudo(packet) + payload)
     if packet.protocol == UDP and not total:
         total = 0xFFFF
     return packet.with_(payload=payload[:at] + total.to_bytes(2, "big") + payload[at + 2 :])
@@ -111,11 +112,11 @@ def is_sound(packet: Packet) -> bool:
     if packet.protocol == UDP:
         if len(payload) < 8 or not 8 <= int.from_bytes(payload[4:6], "big") <= len(payload):
             return False
-        return payload[6:8] == b"\0\0" or not check_sum(_pseudo(packet) + payload)
+        return payload[6:8] == b"\0\0" or not check_sum(pseudo(packet) + payload)
     if packet.protocol == TCP:
         if len(payload) < 20 or not 20 <= (payload[12] >> 4) * 4 <= len(payload):
             return False
-        return not check_sum(_pseudo(packet) + payload)
+        return not check_sum(pseudo(packet) + payload)
     return False
 
 

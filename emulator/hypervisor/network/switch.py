@@ -9,8 +9,10 @@ as a tree, so that there are no loops), independent learning groups.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from emulator.hypervisor.network import wire
+from emulator.hypervisor.network.passages import ADDRESSES_KEPT, Known, Passage, PassageLog, Passing, Way
 from emulator.hypervisor.network.state import (
     AGEING_NS,
     DEFAULT_VLAN,
@@ -38,10 +40,18 @@ class Switch:
     """Ports have numbers; frames are handed out in the order in which the ports were plugged in."""
 
     def __init__(
-        self, seed: int = 1, ageing_ns: int = AGEING_NS, now_ns: Callable[[], int] = lambda: 0
+        self,
+        seed: int = 1,
+        ageing_ns: int = AGEING_NS,
+        now_ns: Callable[[], int] = lambda: 0,
+        name: str = "",
+        passages: PassageLog | None = None,
     ) -> None:
-        """`seed` decides which frames a lossy port loses."""
+        """`seed` decides which frames a lossy port loses; what passes is noted in `passages`."""
         self.state = SwitchState(seed & wire.WORD or 1)
+        self._name = name
+        self._passages = PassageLog() if passages is None else passages
+        self._known: tuple[Known, ...] | None = None  # the table as it is noted; None: to be made anew
         self.now_ns = now_ns
         self.ageing_ns = ageing_ns
         self._receivers: dict[int, Receiver] = {}
@@ -65,6 +75,7 @@ class Switch:
         else:
             there.name, there.settings = name, settings
         self._receivers[port] = receive
+        self._known = None  # it may have another name now
         self._timed.discard(port)
         if timed:
             self._timed.add(port)
@@ -79,63 +90,90 @@ class Switch:
         """Forget the addresses behind a port."""
         table = self.state.table
         self.state.table = {key: seen for key, seen in table.items() if seen.port != port}
+        self._known = None
 
     def send(self, port: int, frame: bytes, at: int | None = None) -> None:
         """Take a frame of at least an Ethernet header from a port at a time (now), and pass it on."""
         source = self.state.ports.get(port)
         if source is None:
             return
+        now = self.now_ns() if at is None else at
+        with self._passages.passing() as passing:
+            arrived = self._take(port, source, frame, now, passing)
+        self._passages.keep(
+            Passage(
+                passing.number,
+                passing.cause,
+                self._name,
+                now if arrived is None else arrived,
+                port,
+                source.name,
+                passing.vlan,
+                frame,
+                passing.verdict,
+                passing.reason,
+                passing.learned,
+                tuple(passing.ways),
+                passing.table,
+            )
+        )
+
+    def _take(self, port: int, source: PortState, frame: bytes, at: int, passing: Passing) -> int | None:
+        """Take a frame in; return when it has arrived, if its wire let it through."""
         if not source.settings.up:
-            _drop(source, "link down")
-            return
-        arrived = wire.take(source, len(frame), self.now_ns() if at is None else at)
+            return self._refuse(source, "link down", passing)
+        arrived = wire.take(source, len(frame), at)
         if arrived is None:
-            _drop(source, "rate")
-            return
+            return self._refuse(source, "rate", passing)
         source.counters.received += 1
         source.counters.received_bytes += len(frame)
         found = _classify(frame, source.settings)
         if found is None:
-            _drop(source, "VLAN")
-            return
-        vlan, plain = found
-        self._capture(plain, vlan, arrived)
+            self._refuse(source, "VLAN", passing)
+            return arrived
+        passing.vlan, plain = found
+        self._capture(plain, passing.vlan, arrived)
         if plain[:5] == RESERVED_PREFIX and plain[5] < 16:
-            _drop(source, "reserved address")
-            return
-        self._learn(vlan, plain[6:12], port, arrived)
-        self._forward(port, vlan, plain, arrived)
+            self._refuse(source, "reserved address", passing)
+            return arrived
+        passing.learned = self._learn(passing.vlan, plain[6:12], port, arrived)
+        self._forward(port, passing, plain, arrived)
+        return arrived
 
-    def _forward(self, port: int, vlan: int, frame: bytes, at: int) -> None:
-        target = frame[:6]
+    def _refuse(self, port: PortState, reason: str, passing: Passing) -> None:
+        _drop(port, reason)
+        passing.reason = reason
+
+    def _forward(self, port: int, passing: Passing, frame: bytes, at: int) -> None:
+        vlan, target = passing.vlan, frame[:6]
         seen = None if target[0] & GROUP_BIT else self.state.table.get(_key(vlan, target))
         if seen is not None and 0 <= at - seen.at_ns > self.ageing_ns:
             del self.state.table[_key(vlan, target)]
-            seen = None
+            self._known = seen = None
+        passing.table = self._table()
         if seen is None:
+            passing.verdict = "flooded"
             self.state.flooded += 1
             members = [number for number, one in self.state.ports.items() if one.settings.carries(vlan)]
             for number in members:
                 if number != port:
-                    self._give(number, vlan, frame, at)
+                    self._give(number, passing, frame, at)
         elif seen.port != port:
+            passing.verdict = "forwarded"
             self.state.forwarded += 1
-            self._give(seen.port, vlan, frame, at)
+            self._give(seen.port, passing, frame, at)
+        else:
+            passing.verdict = "filtered"
 
-    def _give(self, number: int, vlan: int, frame: bytes, at: int) -> None:
-        port = self.state.ports.get(number)
+    def _give(self, number: int, passing: Passing, frame: bytes, at: int) -> None:
+        port, vlan = self.state.ports.get(number), passing.vlan
         if port is None or not port.settings.carries(vlan):
             return
-        if not port.settings.up:
-            _drop(port, "link down")
-            return
         out = frame if vlan == port.settings.vlan else tagged(frame, vlan)
-        if wire.is_lost(self.state, port):
-            _drop(port, "lost")
-            return
-        due = wire.give(port, len(out), at)
-        if due is None:
-            _drop(port, "queue full")
+        due, reason = self._due(port, len(out), at)
+        passing.ways.append(Way(number, port.name, reason, due))
+        if reason:
+            _drop(port, reason)
             return
         port.counters.sent += 1
         port.counters.sent_bytes += len(out)
@@ -143,6 +181,15 @@ class Switch:
         if later:
             _put_in_order(port.under_way, Delivery(due, out))
         self._hand_over(number, out, due, later)
+
+    def _due(self, port: PortState, length: int, at: int) -> tuple[int, str]:
+        """Return when a frame to a port has arrived there, and why it does not."""
+        if not port.settings.up:
+            return 0, "link down"
+        if wire.is_lost(self.state, port):
+            return 0, "lost"
+        due = wire.give(port, length, at)
+        return (0, "queue full") if due is None else (due, "")
 
     def _hand_over(self, number: int, frame: bytes, due: int, later: bool) -> None:
         """Give a frame to what is at a port, or tell it with no frame that one is under way."""
@@ -166,14 +213,31 @@ class Switch:
 
     # Memory
 
-    def _learn(self, vlan: int, source: bytes, port: int, at: int) -> None:
+    def _learn(self, vlan: int, source: bytes, port: int, at: int) -> str:
+        """Note where an address is; return whether that is "new", or it has "moved"."""
         if source[0] & GROUP_BIT:
-            return
+            return ""
         table = self.state.table
-        table.pop(_key(vlan, source), None)
+        before = table.pop(_key(vlan, source), None)
         if len(table) >= TABLE_MAX:
             del table[next(iter(table))]
         table[_key(vlan, source)] = Seen(port, at)
+        if before is not None and before.port == port:
+            return ""
+        self._known = None
+        return "new" if before is None else "moved"
+
+    def _table(self) -> tuple[Known, ...]:
+        """Return the newest entries of the table; many passages share them."""
+        if self._known is None:
+            ports = self.state.ports
+            entries = islice(reversed(self.state.table.items()), ADDRESSES_KEPT)
+            self._known = tuple(
+                Known(int.from_bytes(key[:2], "big"), key[2:], ports[seen.port].name)
+                for key, seen in entries
+                if seen.port in ports
+            )
+        return self._known
 
     def _capture(self, frame: bytes, vlan: int, at: int) -> None:
         state = self.state
