@@ -214,8 +214,9 @@ class Desk:
 
     def _reset(self) -> JsonObject:
         generation = self._record.generation + 1
+        mode: Mode = {**PAUSED, "stops": self._mode.get("stops", [])}
         self._host.handle(Message("close", self._record.lab))
-        self._open(replace(self._record, generation=generation, log=(), position=0, mode=PAUSED))
+        self._open(replace(self._record, generation=generation, log=(), position=0, mode=mode))
         return {"seq": 0, "position": 0, "result": {}, "state": self._call("state")}
 
     def _config(self) -> JsonObject:

@@ -28,7 +28,7 @@ from app.web.errors import busy
 from app.web.leases import LabLeases
 from app.web.store.labs import Beginning, LabRow, LabStore, Reply
 from app.workers.connection import WorkerLost
-from app.workers.control import TRAVELS
+from app.workers.control import STOPS, TRAVELS
 from app.workers.pool import CallFailed, LabUnknown, Overloaded, Pool
 from app.workers.protocol import JsonObject
 from app.workers.record import ProgramText
@@ -128,6 +128,8 @@ class LabWork:
         if fields.get("verb") not in TRAVELS:
             reply = self._pool.call(row.id, "control", fields)
             self._pool.flush_positions()  # what is shown to stand still must still be there after a crash
+            if fields.get("verb") in STOPS:
+                self._labs.save_stops(row.id, reply.pop("stops"))
             return reply
         with self._pool.lock(row.id):
             return self._travel(self._labs.find(row.id, row.student) or row, fields)

@@ -1,4 +1,4 @@
-"""What a student may ask of a lab's time: run, pause, speed, step, run until something happens, go back.
+"""What a student may ask of a lab's time: run, pause, speed, step, run until something, go back; its stops.
 
 None of it is an action: it only chooses the position at which the lab stands. Going back (`back`, `rewind`,
 `return`) also drops the actions that came after it from the lab's log, or takes others up: see `TRAVELS`.
@@ -15,13 +15,15 @@ from emulator.errors import VmLabError
 from emulator.lab.quantities import DURATION_UNITS, parse_quantity
 
 TRAVELS = ("back", "rewind", "return")
-VERBS = ("run", "pause", "speed", "step", "run_for", "run_until", *TRAVELS)
-UNITS = ("instruction", "exit", "timeslice")
-BACK_UNITS = (*UNITS, "fault", "console", "breakpoint", "watch")
+STOPS = ("stop_add", "stop_set", "stop_remove")
+VERBS = ("run", "pause", "speed", "step", "run_for", "run_until", *TRAVELS, *STOPS)
+UNITS = ("instruction", "exit", "timeslice", "over")
+BACK_UNITS = (*UNITS[:3], "fault", "console", "breakpoint", "watch", "csr", "any", "stop")
 MAX_NUMBER = 1 << 64
 LONGEST_NS = 3_600_000_000_000
 CONDITION_FIELDS = (
     "kind", "vm", "vcpu", "reason", "address", "space", "length", "access", "text", "state", "ns",
+    "csr", "value", "of",
 )  # fmt: skip
 
 
@@ -45,6 +47,8 @@ class Control:
     actions: int | None = None
     branch: str = ""
     duration_ns: int = 0
+    stop: int | None = None
+    enabled: bool = True
 
 
 def parse_control(body: dict[str, Any]) -> Control:
@@ -55,8 +59,13 @@ def parse_control(body: dict[str, Any]) -> Control:
     if verb == "step":
         return Control(verb, None, _step(body))
     if verb == "back":
-        condition = {key: body[key] for key in CONDITION_FIELDS if body.get(key) not in (None, "")}
-        return Control(verb, None, {**condition, "kind": _choice(body, "unit", BACK_UNITS)})
+        return Control(verb, None, {**_condition(body), "kind": _choice(body, "unit", BACK_UNITS)})
+    if verb in STOPS:
+        number = None if verb == "stop_add" and body.get("stop") in (None, "") else _number(body, "stop")
+        condition = _condition(body) if verb == "stop_add" else None
+        return Control(
+            verb, None, condition, stop=number, enabled=body.get("enabled") in (True, "true", "on")
+        )
     if verb == "rewind":
         actions = None if body.get("actions") in (None, "") else _number(body, "actions")
         return Control(verb, None, position=_number(body, "position"), actions=actions)
@@ -65,9 +74,7 @@ def parse_control(body: dict[str, Any]) -> Control:
     if verb == "run_for":
         return Control(verb, speed, duration_ns=_duration(body, "duration"))
     if verb == "run_until":
-        return Control(
-            verb, speed, {key: body[key] for key in CONDITION_FIELDS if body.get(key) not in (None, "")}
-        )
+        return Control(verb, speed, _condition(body))
     return Control(verb, speed)
 
 
@@ -88,12 +95,22 @@ def steer(session: Session, control: Control) -> None:
             session.run_until(condition)
         case "back", dict() as condition:
             session.back(condition)
+        case "stop_add", dict() as condition:
+            session.add_stop(condition, control.stop)
+        case "stop_set", _:
+            session.set_stop(control.stop or 0, control.enabled)
+        case "stop_remove", _:
+            session.remove_stop(control.stop or 0)
         case "rewind", _:
             session.rewind(control.position, control.actions)
         case "return", _:
             session.return_to(control.branch)
         case _:
             pass
+
+
+def _condition(body: dict[str, Any]) -> dict[str, Any]:
+    return {key: body[key] for key in CONDITION_FIELDS if body.get(key) not in (None, "")}
 
 
 def _step(body: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from typing import Any
 
 from app.workers.contest import RunVerification
-from app.workers.control import TRAVELS, parse_control, steer
+from app.workers.control import STOPS, TRAVELS, parse_control, steer
 from app.workers.inspection import inspect
 from app.workers.memory import CHECK_SECONDS, DEFAULT_BYTES, pause_largest, used_bytes
 from app.workers.protocol import JsonObject, Message
@@ -291,6 +291,8 @@ class SessionHost:
         if session.mode == "until":
             session.work(STEP_SECONDS)
         reply = {"position": session.lab.position, "now_ns": session.lab.now_ns, "state": state_of(session)}
+        if control.verb in STOPS:
+            return {**reply, "stops": session.stops.records()}
         return {**reply, "log": session.lab.log} if control.verb in TRAVELS else reply
 
     # Work

@@ -6,10 +6,11 @@ from base64 import b64decode, b64encode
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 from weakref import WeakValueDictionary
 
 from app.workers.protocol import Message
+from app.workers.stops import StopRecord
 from emulator.lab import Lab, LogEntry
 from emulator.lab.config import LabConfig
 from emulator.lab.programs import Program
@@ -20,12 +21,13 @@ RunMode = Literal["paused", "running", "until", "rebuilding", "failed"]
 
 
 class Mode(TypedDict):
-    """What the student asked for: whether the lab runs, how fast, and until when."""
+    """What the student asked for: whether the lab runs, how fast, until when, and at what it stops."""
 
     mode: Literal["paused", "running", "until"]
     speed: str
     condition: dict[str, Any] | None
     reason: str
+    stops: NotRequired[list[StopRecord]]
 
 
 PAUSED: Mode = {"mode": "paused", "speed": "0.01", "condition": None, "reason": ""}

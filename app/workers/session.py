@@ -12,6 +12,7 @@ from typing import Any
 
 from app.workers.pacing import Pacer, Throttle
 from app.workers.record import LabRecord, Mode, RunMode
+from app.workers.stops import Stop, Stops, describe
 from emulator.lab import Lab, LabError, LogEntry
 
 Clock = Callable[[], float]
@@ -48,6 +49,8 @@ class Session:
         self.reason = ""
         self.condition: dict[str, Any] | None = None
         self.waiting = False
+        self.stops = Stops(record.mode.get("stops", ()))
+        self.hit: list[int] = []
         self.revision = 1
         self.state_cursor: int | None = None
         self._after = record.mode
@@ -79,17 +82,36 @@ class Session:
         """Run at the speed that is set until paused."""
         self._go("running", self.speed, None)
 
+    def add_stop(self, condition: dict[str, Any], number: int | None = None) -> None:
+        """Stop at `condition` from now on; `number` is the stop that it replaces. Raise LabError."""
+        self.stops.add(self.lab, dict(self.lab.settled_stop(condition)), number)
+        self._changed()
+
+    def set_stop(self, number: int, enabled: bool) -> None:
+        """Switch a stop on or off; raise LabError."""
+        self.stops.find(number).enabled = enabled
+        self._changed()
+
+    def remove_stop(self, number: int) -> None:
+        """Forget a stop; raise LabError."""
+        self.stops.remove(number)
+        self._changed()
+
     def run_until(self, condition: dict[str, Any]) -> None:
         """Run at the speed that is set until `condition` holds; raise LabError if it is not one."""
         self._go("until", self.speed, dict(self.lab.settled(condition)))
 
     def step(self, condition: dict[str, Any]) -> None:
         """Run as fast as possible until `condition` holds; raise LabError if it is not one."""
+        if condition["kind"] == "over":
+            condition = dict(self.lab.over(condition))
         self.lab.check_condition(condition)
         self._go("until", "max", condition)
 
     def back(self, condition: dict[str, Any]) -> None:
         """Go back to the last time `condition` held; raise LabError if it is not one, or there was none."""
+        if condition["kind"] == "stop":
+            condition = {"kind": "any", "of": [stop.condition for stop in self.stops.on()]}
         if not self.lab.back_to(condition):
             raise LabError(f"no {condition['kind']} is recorded shortly before this instant", "unit")
         self._went(f"went back: {condition['kind']}")
@@ -132,7 +154,13 @@ class Session:
         if self.mode == "rebuilding":
             return self._after
         mode = "paused" if self.mode == "failed" else self.mode
-        return {"mode": mode, "speed": self.speed, "condition": self.condition, "reason": self.reason}
+        return {
+            "mode": mode,
+            "speed": self.speed,
+            "condition": self.condition,
+            "reason": self.reason,
+            "stops": self.stops.records(),
+        }
 
     @property
     def printed(self) -> int:
@@ -176,6 +204,8 @@ class Session:
             "reason": self.reason,
             "condition": self.condition,
             "waiting": self.waiting,
+            "stops": self.stops.views(),
+            "hit": self.hit,
             "branches": list(self.lab.past.branches),
             "lent": self.lent,
             "rebuilt": min(1.0, self.lab.position / self._goal)
@@ -185,6 +215,7 @@ class Session:
 
     def _go(self, mode: RunMode, speed: str, condition: dict[str, Any] | None) -> None:
         self.mode, self.reason, self.condition, self.waiting = mode, "", condition, False
+        self.hit = []
         self.watched_at = self._clock()
         self._pacer = self._new_pacer(speed)
         self._throttle = Throttle()
@@ -214,7 +245,10 @@ class Session:
         goal = position + self._throttle.chunk
         if due > position:
             goal = min(goal, due)
-        if self.condition is None:
+        stops = [] if self.condition and self.condition["kind"] == "instruction" else self.stops.on()
+        if stops:
+            self._look_for_any(stops, goal)
+        elif self.condition is None:
             self._advance(goal)
         else:
             self._look_for(self.condition, goal)
@@ -224,6 +258,7 @@ class Session:
 
     def _advance(self, goal: int) -> None:
         """Run to `goal`; stop where a policy makes a mistake."""
+        self.lab.disarm()
         try:
             self.lab.advance(goal)
         except LabError as error:
@@ -236,6 +271,26 @@ class Session:
                 self.pause(f"condition met: {condition['kind']}")
         except LabError as error:
             self.pause(str(error))
+
+    def _look_for_any(self, stops: list[Stop], goal: int) -> None:
+        """Run towards `goal`; stop where one of the stops is met, or the condition if there is one."""
+        own = [] if self.condition is None else [self.condition]
+        try:
+            if own and self.lab.holds(own[0]):
+                self.pause(f"condition met: {own[0]['kind']}")
+                return
+            found = self.lab.run_until_any([*own, *(stop.condition for stop in stops)], goal)
+        except LabError as error:
+            self.pause(str(error))
+            return
+        met = [stops[number - len(own)] for number in found if number >= len(own)]
+        for stop in met:
+            stop.hits += 1
+        if met:
+            self.pause(f"stop {met[0].id}: {describe(met[0].condition)}")
+            self.hit = [stop.id for stop in met]
+        elif found:
+            self.pause(f"condition met: {own[0]['kind']}")
 
     def _nothing_left(self) -> None:
         if self.mode == "until":

@@ -66,12 +66,12 @@ class Slot:
             subscription.put(message)
 
     def as_it_was(self, record: LabRecord) -> LabRecord:
-        """Return the record with the mode the lab was in; after a reset only its speed stays."""
+        """Return the record with the mode the lab was in; after a reset its speed and stops stay."""
         if record.lent:
             return record
         generation, mode = self.modes.get(record.lab, (record.generation, record.mode))
         if generation != record.generation:
-            mode = {**PAUSED, "speed": mode["speed"]}
+            mode = {**PAUSED, "speed": mode["speed"], "stops": mode.get("stops", [])}
         return replace(record, mode=mode)
 
     def wanted_labs(self) -> list[str]:

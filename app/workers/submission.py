@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from app.workers.pacing import SPEEDS
 from app.workers.record import PAUSED, Mode
+from app.workers.stops import read_stops
 from emulator.errors import VmLabError
 from emulator.lab import LogEntry
 
@@ -32,7 +33,7 @@ MAX_TEXT = 200
 MAX_CONDITION_BYTES = 2000
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ENTRY_KEYS = {"seq", "position", "action"}
-_MODE_KEYS = set(PAUSED)
+_MODE_KEYS = {*PAUSED, "stops"}
 
 
 class SubmissionError(VmLabError):
@@ -155,6 +156,7 @@ def _mode(value: object) -> Mode:
         "speed": given["speed"],
         "condition": given["condition"],
         "reason": _text(given, "reason"),
+        "stops": read_stops(given.get("stops")),
     }
 
 

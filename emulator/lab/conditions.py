@@ -138,13 +138,18 @@ def run_until(lab: Lab, condition: Condition, limit: int) -> bool:
         target = lab.position_at(number_of(condition, "ns"))
         lab.advance(min(limit, target))
         return lab.position >= target
-    if kind == "state" and lab.vm(condition["vm"]).state.value == condition["state"]:
+    if holds(lab, condition):
         return True
     if kind == "instruction":
         return _until_instruction(lab, condition, limit)
     if kind in ("any", *OF_VCPU, "alarm"):
         return _until_stop(lab, condition, limit)
     return _until_exit(lab, watch_for(lab, condition), limit)
+
+
+def holds(lab: Lab, condition: Condition) -> bool:
+    """Return whether nothing has to happen for a condition to hold: a VM's state is the wanted one."""
+    return condition["kind"] == "state" and lab.vm(condition["vm"]).state.value == condition["state"]
 
 
 def settled(lab: Lab, condition: Condition, past: bool = False) -> Condition:

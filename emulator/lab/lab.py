@@ -38,6 +38,7 @@ from emulator.lab import (
     resources,
     saving,
     snapshots,
+    stepping,
     stops,
     stories,
     volume_images,
@@ -255,6 +256,26 @@ class Lab:
         Debug stops stay set for the next call, until `disarm`. See `emulator.lab.stops`. Raises LabError.
         """
         return stops.run_until_any(self, wanted, limit)
+
+    def check_stop(self, condition: Mapping[str, Any]) -> None:
+        """Raise LabError if `condition` is none; its VM may be off."""
+        conditions.check(self, condition, asleep=True)
+
+    def settled_stop(self, condition: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a stop as it is kept: a watched GVA becomes a GPA if it is mapped now. Raises LabError."""
+        conditions.check(self, condition, asleep=True)
+        try:
+            return conditions.settled(self, condition)
+        except LabError:
+            return condition
+
+    def holds(self, condition: Mapping[str, Any]) -> bool:
+        """Return whether a condition is one that holds already where the lab stands."""
+        return conditions.holds(self, condition)
+
+    def over(self, whose: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the condition that ends a step over what a vCPU executes next. Raises LabError."""
+        return stepping.over(self, whose)
 
     def disarm(self) -> None:
         """Take the debug stops off that `run_until_any` has set."""

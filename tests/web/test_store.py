@@ -9,6 +9,7 @@ import pytest
 from app.web.store import Database, LabStore, Reply, StoreError, StudentStore, data_directory, open_database
 from app.web.store.labs import Beginning, LabRow
 from app.workers.record import ProgramText
+from app.workers.stops import StopRecord
 
 # What makes version 1 of a database out of version 2: programs held their images themselves.
 DOWNGRADE = (
@@ -198,3 +199,12 @@ def test_the_data_directory_is_the_given_one_then_the_environments(monkeypatch: 
     monkeypatch.setenv("VMLAB_DATA", "/somewhere")
     assert data_directory("/given") == Path("/given")
     assert data_directory() == Path("/somewhere")
+
+
+def test_stops_stay_with_the_lab_over_a_new_beginning(labs: LabStore, row: LabRow) -> None:
+    stops: list[StopRecord] = [{"id": 1, "enabled": True, "hits": 2, "condition": {"kind": "exit"}}]
+    labs.save_stops(row.id, stops)
+    labs.restart(row.id, start(), None)
+    record = labs.load(row.id)
+    assert record is not None
+    assert record.mode.get("stops") == stops

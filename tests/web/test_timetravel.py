@@ -64,3 +64,16 @@ def test_what_is_no_instant_of_the_past_is_refused(student: Student) -> None:
     ):
         assert student.post("control", **fields).status_code == 422, fields
     assert student.done("actions", verb="destroy", vm="a")["seq"] == 2
+
+
+def test_stops_are_kept_by_the_server_and_outlive_the_worker(student: Student, server: Context) -> None:
+    student.done("actions", verb="start", vm="a")
+    reply = student.done("control", verb="stop_add", kind="exit", vm="a")
+    assert [stop["text"] for stop in reply["state"]["run"]["stops"]] == ["any exit in a"]
+    record = server.labs.load(student.lab)
+    assert record is not None
+    assert [stop["condition"] for stop in record.mode.get("stops", [])] == [{"kind": "exit", "vm": "a"}]
+    server.pool.discard(student.lab)
+    reply = student.done("control", verb="stop_set", stop=1, enabled="false")
+    assert [stop["enabled"] for stop in reply["state"]["run"]["stops"]] == [False]
+    assert verbs(server, student) == ["start"]

@@ -17,7 +17,8 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from app.web.store import schema
 from app.web.store.database import Database
-from app.workers.record import PAUSED, LabRecord, ProgramText
+from app.workers.record import PAUSED, LabRecord, Mode, ProgramText
+from app.workers.stops import StopRecord
 from emulator.lab import LogEntry
 
 TRIES_KEPT = 200
@@ -138,7 +139,7 @@ class LabStore:
                 seed=row.seed,
                 log=read_log(connection, lab, row.generation),
                 position=row.position,
-                **_lent(connection, lab),
+                **_wanted(connection, lab, row.stops),
             )
 
     def save_positions(self, positions: Mapping[tuple[str, int], int]) -> None:
@@ -155,6 +156,12 @@ class LabStore:
                     .where(columns.id == lab, columns.generation == generation, columns.id.not_in(lent))
                     .values(position=position)
                 )
+
+    def save_stops(self, lab: str, stops: Sequence[StopRecord]) -> None:
+        """Keep what a lab is to stop at."""
+        columns = schema.lab.c
+        with self._database.write() as connection:
+            connection.execute(update(schema.lab).where(columns.id == lab).values(stops=json.dumps(stops)))
 
     # Actions
 
@@ -336,13 +343,14 @@ def _write_programs(connection: Connection, lab: str, programs: Sequence[Program
         connection.execute(insert(schema.program), rows)
 
 
-def _lent(connection: Connection, lab: str) -> dict[str, Any]:
-    """Return what a record says of a lab that runs in a browser."""
+def _wanted(connection: Connection, lab: str, stops: str) -> dict[str, Any]:
+    """Return what a record says of a lab's mode, and of whether it runs in a browser."""
+    mode: Mode = {**PAUSED, "stops": json.loads(stops)}
     columns = schema.lease.c
     lease = connection.execute(select(columns.id).where(columns.lab == lab, columns.ended_at.is_(None)))
     if lease.one_or_none() is None:
-        return {}
-    return {"lent": True, "mode": {**PAUSED, "reason": "this lab runs in a browser"}}
+        return {"mode": mode}
+    return {"lent": True, "mode": {**mode, "reason": "this lab runs in a browser"}}
 
 
 def _keep_image(connection: Connection, data: bytes) -> str:

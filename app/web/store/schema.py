@@ -58,6 +58,7 @@ lab = Table(
     Column("generation", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("stops", Text, nullable=False, server_default="[]"),  # of the CPU view; no part of the lab's state
     Index("lab_of_student", "student", "lesson", unique=True),
 )
 
@@ -196,9 +197,15 @@ def _add_tournament(connection: Connection) -> None:
     tournament_entry.create(connection, checkfirst=True)
 
 
+def _add_stops(connection: Connection) -> None:
+    if "stops" not in {column["name"] for column in inspect(connection).get_columns("lab")}:
+        connection.exec_driver_sql("ALTER TABLE lab ADD COLUMN stops TEXT NOT NULL DEFAULT '[]'")
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _create_tables,
     _share_images,
     _add_leases,
     _add_tournament,
+    _add_stops,
 )
