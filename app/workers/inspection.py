@@ -88,6 +88,22 @@ def _walk(lab: Lab, args: Args) -> Any:
     return lab.walk(word(args, "vm"), number(args, "vcpu", 0, 63), number(args, "gva"), cast("Any", access))
 
 
+def _where(lab: Lab, args: Args) -> Any:
+    space = word(args, "space", SPACES, "gva")
+    vm = None if space == "hpa" and not args.get("vm") else word(args, "vm")
+    access = word(args, "access", ACCESSES, "load")
+    asked = word(args, "address")
+    return lab.where(vm, number(args, "vcpu", 0, 63), cast("Any", space), asked, cast("Any", access))
+
+
+def _table(lab: Lab, args: Args) -> Any:
+    return lab.table(number(args, "hfn"))
+
+
+def _exit(lab: Lab, args: Args) -> Any:
+    return lab.exit(number(args, "event", highest=(1 << 53) - 1))
+
+
 def _frame(lab: Lab, args: Args) -> Any:
     return lab.frame(number(args, "hfn"))
 
@@ -163,6 +179,9 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "cpu": _cpu,
     "memory": _memory,
     "walk": _walk,
+    "where": _where,
+    "table": _table,
+    "exit": _exit,
     "frame": _frame,
     "fault": _fault,
     "listing": _listing,

@@ -34,6 +34,7 @@ STEAL_TIME = struct.Struct("<IIQB")  # sequence, flags, nanoseconds, preempted
 WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
 ASLEEP = (*WAITING, VcpuState.BLOCKED)
 ExitWatch = Callable[[Vcpu, str], bool]
+ExitLook = Callable[[Vcpu, str], None]
 DebugWatch = Callable[[Vcpu, Stop], bool]
 
 
@@ -72,6 +73,7 @@ class RunLoop(ABC):
         self.stopped = False
         self.finished = False
         self.exit_watch: ExitWatch | None = None
+        self.before_exit: ExitLook | None = None  # told of an exit before anything is done about it
         self.debug_watch: DebugWatch | None = None
         self.starved: list[Vm] = []
         self.chores_due = NEVER
@@ -436,6 +438,8 @@ class RunLoop(ABC):
     def begin_exit(self, vcpu: Vcpu, reason: str) -> None:
         """Count an exit and charge for it."""
         assert vcpu.pcpu is not None
+        if self.before_exit is not None:
+            self.before_exit(vcpu, reason)
         vcpu.exits += 1
         exits = vcpu.vm.exits
         exits[reason] = exits.get(reason, 0) + 1

@@ -14,6 +14,7 @@ from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import Vm
 from emulator.isa.causes import describe
 from emulator.lab.errors import LabError
+from emulator.lab.mappers import mappers
 from emulator.lab.observation import (
     AccessKind,
     AddressSpace,
@@ -134,6 +135,7 @@ def frame(lab: Lab, hfn: int) -> FrameView:
     gpa = lab.hypervisor.partition.gpa(hfn)
     content = host.read_frame(hfn)
     nobody = "R-X" if owner == "shared" else "---"
+    found, cut = mappers(lab, hfn)
     return {
         "hfn": hfn,
         "hpa": address(frame_address(hfn)),
@@ -143,6 +145,8 @@ def frame(lab: Lab, hfn: int) -> FrameView:
         "gpa": None if gpa is None else address(gpa),
         "permissions": _permissions(lab.vm(name), gpa) if name and gpa is not None else nobody,
         "sharers": _sharers(lab, hfn),
+        "mappers": found,
+        "cut": cut,
         "zero": host.frame_is_zero(hfn),
         "digest": hashlib.blake2b(content, digest_size=16).hexdigest(),
         "preview": content[:PREVIEW_BYTES].hex(),

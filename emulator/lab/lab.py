@@ -31,6 +31,7 @@ from emulator.lab import (
     archive,
     conditions,
     cpu_view,
+    exit_stories,
     inspection,
     listing,
     observing,
@@ -42,7 +43,9 @@ from emulator.lab import (
     stops,
     stories,
     volume_images,
+    where,
 )
+from emulator.lab.byte_views import ExitView, TableView, WhereView
 from emulator.lab.checkpoint import Checkpoint, CheckpointError
 from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
 from emulator.lab.cpu import to_cycles
@@ -105,7 +108,7 @@ class Lab:
         self.revision = Revision()
         self.engine = engine
         self.config_at_start = config
-        self._whole_since = 0  # an older cursor gets everything
+        self.shown_since = 0  # an older cursor than this gets everything
         self.views = observing.Views()
         self.registers_seen = registers.SeenRegisters()
         self.recorder: Recorder | None = None
@@ -319,7 +322,7 @@ class Lab:
             raise CheckpointError("this checkpoint is one of another lab")
         checkpoint.restore()
         self.policies.suspend()
-        self._whole_since = self.revision.advance()
+        self.shown_since = self.revision.advance()
 
     def save(self) -> bytes:
         """Return this instant as bytes, to go on with elsewhere by `load`. Raises SaveError."""
@@ -340,7 +343,7 @@ class Lab:
 
     def show_anew(self) -> None:
         """Let every reader get everything, whatever it was shown before."""
-        self._whole_since = self.revision.advance()
+        self.shown_since = self.revision.advance()
 
     def record(self, limit: int = DEFAULT_BYTES, spacing: int = SPACING) -> Recorder:
         """Record from here on, in about `limit` bytes, so that the lab can go back."""
@@ -582,7 +585,7 @@ class Lab:
 
     def observe(self, cursor: int | None = None) -> Observation:
         """Return what the page shows, as a delta since `cursor` where that is possible."""
-        return observing.observe(self, cursor, self._whole_since)
+        return observing.observe(self, cursor, self.shown_since)
 
     def registers(self, vm: str, vcpu: int) -> RegistersView:
         """Return a vCPU's registers. Raises LabError."""
@@ -599,6 +602,20 @@ class Lab:
     def frame(self, hfn: int) -> FrameView:
         """Return one host frame. Raises LabError."""
         return inspection.frame(self, hfn)
+
+    def where(
+        self, vm: str | None, vcpu: int, space: AddressSpace, asked: str, access: AccessKind = "load"
+    ) -> WhereView:
+        """Return one byte in all spaces; `asked` is a number, a register or a symbol. Raises LabError."""
+        return where.where(self, vm, vcpu, space, asked, access)
+
+    def table(self, hfn: int) -> TableView:
+        """Return a host frame read as a page of a page table. Raises LabError."""
+        return where.table(self, hfn)
+
+    def exit(self, event: int) -> ExitView:
+        """Return the story of an exit, for which the lab looks back at its instant. Raises LabError."""
+        return exit_stories.story(self, event)
 
     def fault(self, event: int) -> FaultView:
         """Return the story of a fault. Raises LabError."""
@@ -661,7 +678,7 @@ class Lab:
     def reset(self) -> None:
         """Build everything anew from the initial configuration; time goes on counting positions."""
         self._build(self.position, self.hypervisor.trace.next_event)
-        self._whole_since = self.revision.advance()
+        self.shown_since = self.revision.advance()
 
     def replace_host(self, config: HostConfig) -> None:
         """Put other hardware under the VMs, none of which holds memory. Virtual time goes on."""
@@ -677,7 +694,7 @@ class Lab:
         self.host_config = config
         self.hypervisor = self._new_hypervisor(clock, old.position, old.trace.next_event)
         self.hypervisor.take_over(old)
-        self._whole_since = self.revision.advance()
+        self.shown_since = self.revision.advance()
 
     def is_on(self, vm: Vm) -> bool:
         """Return whether a VM is running, shutting down or paused."""

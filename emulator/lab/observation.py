@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from emulator.lab.byte_views import AddressPart, EntryField, MapperView, WalkRow
 from emulator.lab.memory_observed import HostMemoryView, VmMemoryView
 
 VmState = Literal["running", "idle", "blocked", "paused", "shutting down", "shut off", "crashed"]
@@ -273,16 +274,21 @@ class MemoryView(TypedDict):
 class WalkStep(TypedDict):
     """One page-table entry that the MMU read."""
 
+    number: int  # from 1, in the order in which hardware reads them
     stage: Literal["VS", "G"]
     level: int
     purpose: str  # e.g. "find the VS-stage table of level 1" or "translate the final GPA"
     input: str  # address being translated at this stage: GVA for VS, GPA for G
     index: int
+    high: int  # the highest and the lowest bit of `input` that are the index
+    low: int
     table_gpa: str | None  # VS-stage tables have a GPA, G-stage tables do not
     table_hpa: str | None
+    table_hfn: int  # the frame that holds the entry
     pte_hpa: str | None  # None when even the entry's address could not be translated
     pte: str | None
     flags: str  # "VRWXUGAD" with "-" for a clear bit
+    fields: list[EntryField]
     target: str | None  # the address the entry points to
     outcome: Literal["next level", "leaf", "fault"]
     explanation: str
@@ -296,8 +302,12 @@ class WalkView(TypedDict):
     gva: str
     access: AccessKind
     vs_mode: Literal["Bare", "Sv39", "Sv48", "Sv57"]
-    g_mode: Literal["Sv39x4"]
+    g_mode: Literal["Bare", "Sv39x4"]
     steps: list[WalkStep]
+    rows: list[WalkRow]
+    parts: list[AddressPart]  # of the GVA, empty without a guest's table
+    most: int  # references that such a walk takes at most
+    ended: str | None  # where a walk that failed ended, e.g. "G-stage, level 1"
     gpa: str | None
     hpa: str | None
     hfn: int | None
@@ -326,6 +336,8 @@ class FrameView(TypedDict):
     gpa: str | None  # where its VM sees it; None if no guest can reach it
     sharers: list[SharerView]  # whose page it is, if VMs share it
     permissions: str  # of the G-stage leaf, "RWX" with "-" for a clear bit; "---" when not mapped
+    mappers: list[MapperView]
+    cut: str  # what of it was not searched, "" if all was
     zero: bool
     digest: str  # of the 4 KiB of content
     preview: str  # the first 64 bytes, hexadecimal

@@ -212,7 +212,8 @@ def test_frame_tells_owner_role_and_content(make_lab: MakeLab) -> None:
     lab = make_lab("spin")
     assert lab.frame(0) | {"digest": ""} == {
         "hfn": 0, "hpa": "0x0000000080000000", "owner": "free", "vm": None, "role": "free", "gpa": None,
-        "permissions": "---", "zero": True, "digest": "", "preview": "00" * 64, "sharers": [],
+        "permissions": "---", "zero": True, "digest": "", "preview": "00" * 64,
+        "sharers": [], "mappers": [], "cut": "",
     }  # fmt: skip
     lab.apply({"verb": "start", "vm": "a"})
     root = lab.frame(lab.vm("a").gstage.frames[0])  # type: ignore[union-attr]

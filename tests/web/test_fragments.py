@@ -24,7 +24,11 @@ def fragment(student: Student, path: str) -> str:
         ("registers?vm=a&vcpu=0", "t0"),
         ("memory?vm=a&address=0x80000000&space=gpa&length=64", "80000000"),
         ("walk?vm=a&gva=0x80000000", "G"),
-        ("frame?hfn=0", "80000000"),
+        ("frame?hfn=0", "Who maps this frame?"),
+        ("where?vm=a&address=sp&access=store", "How does the MMU find it?"),
+        ("where?vm=a&address=0x90000000&space=gpa", "does not allow a load there"),
+        ("where?address=0x80000000&space=hpa", "lies in frame 0x0"),
+        ("table?hfn=0", "512 page-table entries"),
         ("listing?vm=a", "addi"),
         ("exits", "a"),
         ("program?vm=a", "loop:"),
@@ -48,6 +52,9 @@ def test_the_story_of_a_fault_is_a_fragment(student: Student) -> None:
     vm = observation["vms"][0]
     assert vm["state"] == "crashed"
     assert "0x000000007fffffff" in fragment(student, f"fault?event={vm['fault']}")
+    story = fragment(student, f"exit?event={vm['fault']}")
+    assert "The guest loaded 1 byte from GPA 0x7fffffff." in story
+    assert "Nothing more: its VM was stopped" in story
 
 
 @pytest.mark.parametrize(

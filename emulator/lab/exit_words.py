@@ -1,0 +1,98 @@
+"""An exit in a sentence that a newcomer understands, and what the guest noticed of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.isa.causes import describe
+from emulator.lab.byte_views import ChangeView, InstantView
+from emulator.lab.observation import WalkView
+from emulator.state import NO_ADDRESS
+
+DEEDS = {"fetch": "fetched an instruction from", "load": "loaded from", "store": "stored to"}
+WITHOUT_ADDRESS = {
+    "sbi": "The guest asked its hypervisor for a service with ecall: {text}.",
+    "wfi": "The guest had nothing to do and waited for an interrupt, so its vCPU gave the pCPU up.",
+    "timer": "The guest ran, and a time that was asked for came: {text}.",
+    "budget": "The guest ran until the hypervisor's own timer fired: {text}.",
+    "virtual instruction": "The guest executed an instruction that only its hypervisor may do: {text}.",
+    "satp access": "With shadow paging the hypervisor keeps satp for the guest: {text}.",
+    "address fence": "With shadow paging the hypervisor has to know when the guest fences: {text}.",
+}
+AFTER_WALK = {
+    "guest page fault": "{mapped}, so the walk ended at {ended}.",
+    "mmio": "A device stands there and no memory, so the hypervisor did the access in its place: {text}.",
+    "demand paging": "No frame stood behind that page yet, so the walk ended at {ended}, and the hypervisor"
+    " gave it one.",
+    "swap in": "The page was in the host's swap area, so the walk ended at {ended}, and the hypervisor had it"
+    " read back.",
+    "copy on write": "The page's frame was shared and read-only, so the walk ended at {ended}, and the guest"
+    " got a copy of its own.",
+    "shadow miss": "Both tables allow it, but the shadow table had no entry yet: the hypervisor made one.",
+    "reflected page fault": "The guest's own page table does not allow it: the walk ended at {ended}, and the"
+    " guest got the fault.",
+}
+
+
+def explanation(reason: str, text: str, vm: str, instant: InstantView | None) -> str:
+    """Return what happened, one idea after the other; `text` is the log's."""
+    if reason in WITHOUT_ADDRESS:
+        return WITHOUT_ADDRESS[reason].format(text=_short(text))
+    if instant is None or instant["access"] is None or instant["gva"] is None:
+        return f"{vm} left its guest code: {reason}, {_short(text)}."
+    walk = instant["walk"]
+    ended = (walk["ended"] if walk else None) or "its last level"
+    rest = AFTER_WALK.get(reason, "{text}.").format(ended=ended, text=_short(text), mapped=_mapped(walk))
+    return f"{_deed(instant)}. {rest}"
+
+
+def _mapped(walk: WalkView | None) -> str:
+    empty = walk is None or not walk["steps"] or "V" not in walk["steps"][-1]["flags"]
+    return "Nothing is mapped there" if empty else "What is mapped there does not allow it"
+
+
+def _deed(instant: InstantView) -> str:
+    """Return "The guest stored 8 bytes to GVA 0x..., which is GPA 0x..."."""
+    assert instant["access"] is not None
+    assert instant["gva"] is not None
+    size = instant["bytes"]
+    deed = DEEDS[instant["access"]]
+    if size is not None:
+        verb, preposition = deed.split(" ")
+        deed = f"{verb} {size} byte{'s' if size > 1 else ''} {preposition}"
+    gva, gpa = int(instant["gva"], 16), instant["gpa"]
+    if gpa is None:
+        return f"The guest {deed} GVA {gva:#x}"
+    if int(gpa, 16) == gva:
+        return f"The guest {deed} GPA {gva:#x}"
+    walk = instant["walk"]
+    if walk is not None and walk["gpa"] is None:
+        return f"The guest {deed} GVA {gva:#x}, and to translate it the MMU had to read GPA {int(gpa, 16):#x}"
+    return f"The guest {deed} GVA {gva:#x}, which its own page table turns into GPA {int(gpa, 16):#x}"
+
+
+def _short(text: str) -> str:
+    return text.removesuffix(".")
+
+
+def saw(changes: list[ChangeView], pc: int, after: Any, stopped: bool) -> str:
+    """Return what the guest noticed."""
+    if stopped:
+        return f"Nothing more: its VM was stopped, with this instruction (pc {pc:#x}) not carried out."
+    changed = {one["name"]: one["after"] for one in changes}
+    if "sepc" in changed or "scause" in changed:
+        cause = describe(after.vscause).name
+        return f"It took a trap of its own: {cause}. It goes on in its handler, at pc {after.pc:#x}."
+    registers = [name for name in changed if name not in ("pc", "mode", "sip", "stval", "satp")]
+    said = [f"{name} is now {int(changed[name], 16):#x}" for name in registers[:4]]
+    if "sip" in changed:
+        said.append("an interrupt is pending for it")
+    step = (after.pc - pc) & NO_ADDRESS
+    if step in (2, 4):
+        said.append("it goes on with the next instruction")
+    elif step:
+        said.append(f"it goes on at pc {after.pc:#x}")
+    elif not said:
+        return "Nothing: it tries the same instruction again, or goes on with it, as if nothing had happened."
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}."
