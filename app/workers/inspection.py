@@ -16,10 +16,12 @@ from emulator.lab import Lab
 from emulator.lab.chains import chains_view
 from emulator.lab.monitoring.export import to_csv, to_prometheus
 from emulator.lab.monitoring.series import SIGNALS, series
+from emulator.lab.monitoring.timeline import MOST_WIDTH, timeline
 from emulator.lab.packets import packet_view, packets_pcap, packets_view
 from emulator.libvirt import Change, interpret
 
 MAX_LENGTH = 4096
+MOST_CYCLES = (1 << 53) - 1
 SPACES = ("gva", "gpa", "hpa")
 ACCESSES = ("fetch", "load", "store")
 
@@ -153,6 +155,15 @@ def _series(lab: Lab, args: Args) -> Any:
     return series(lab, wanted, since)
 
 
+def _timeline(lab: Lab, args: Args) -> Any:
+    """Return the window `from` to `to` of the past, in cycles of a pCPU clock, all of it if left out."""
+    first = number(args, "from", 0, MOST_CYCLES)
+    last = number(args, "to", MOST_CYCLES, MOST_CYCLES)
+    if last <= first:
+        raise ArgumentError("to", f"is {last}; expected a clock after from, {first}")
+    return timeline(lab, first, last, number(args, "width", 400, MOST_WIDTH))
+
+
 def _exits(lab: Lab, _args: Args) -> Any:
     return {vm["name"]: vm["exits"] for vm in lab.observe(None)["vms"]}
 
@@ -195,6 +206,7 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "pcap": _pcap,
     "metrics": _metrics,
     "series": _series,
+    "timeline": _timeline,
     "snapshots": lambda lab, _: keeping.snapshots(lab),
     "export": lambda lab, args: keeping.export(lab, word(args, "vm")),
 }

@@ -47,8 +47,8 @@ class Console:
         self.input.clear()
         self._begin()
 
-    def write(self, data: bytes) -> None:
-        """Take bytes that the guest wrote."""
+    def write(self, data: bytes) -> str:
+        """Take bytes that the guest wrote; return what they say, without characters that are not complete."""
         text = self._decoder.decode(data)
         if text:
             self._parts.append(text)
@@ -56,6 +56,7 @@ class Console:
             self.length += len(text)
             if self._kept > 2 * OUTPUT_KEPT:
                 self._compact()
+        return text
 
     def read(self, count: int) -> bytes:
         """Remove and return up to `count` bytes of input."""

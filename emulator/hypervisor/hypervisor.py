@@ -157,7 +157,7 @@ class Hypervisor(RunLoop):
 
     def print(self, vm: Vm, data: bytes) -> None:
         """Write to a VM's console."""
-        vm.console.write(data)
+        self.trace.printed(vm.name, vm.console.write(data), self.now)
         self.revision.advance()
 
     def type(self, vm: Vm, text: str) -> int:
@@ -345,6 +345,7 @@ class Hypervisor(RunLoop):
         self.trace.exits = old.trace.exits
         self.trace.events = old.trace.events
         self.trace.together = old.trace.together
+        self.trace.prints = old.trace.prints
 
     def define(self, settings: VmSettings) -> Vm:
         """Add a VM that is shut off; the name is new."""

@@ -118,6 +118,7 @@ def reset(hypervisor: Hypervisor, vm: Vm) -> None:
 
 def restart(hypervisor: Hypervisor, vm: Vm, text: str) -> None:
     """Boot a VM again in the frames it has."""
+    _end_waits(hypervisor, vm)
     unload(hypervisor, vm)
     hypervisor.pager.clear(vm)
     _boot(hypervisor, vm)
@@ -136,6 +137,7 @@ def reload(hypervisor: Hypervisor, vm: Vm) -> None:
 def destroy(hypervisor: Hypervisor, vm: Vm, text: str = "was forced off") -> None:
     """Pull the plug: vCPUs stop where they are and the frames go back to the host, zeroed."""
     require(vm, "destroy")
+    _end_waits(hypervisor, vm)
     unload(hypervisor, vm)
     take_memory_away(hypervisor, vm)
     hypervisor.set_state(vm, VmState.SHUT_OFF, text)
@@ -158,6 +160,7 @@ def resume(hypervisor: Hypervisor, vm: Vm) -> None:
     vm.time_offset += ticks
     now = hypervisor.now
     for vcpu in vm.vcpus:
+        _note_wait(hypervisor, vcpu)
         vcpu.account_pause(now)
         vcpu.set_time_offset(vm.time_offset)
         if vcpu.deadline != NEVER:
@@ -181,6 +184,7 @@ def undefine(hypervisor: Hypervisor, vm: Vm) -> None:
 
 def crash(hypervisor: Hypervisor, vm: Vm, text: str) -> None:
     """Stop a VM for what its guest did. It keeps its frames, so that they can be looked at."""
+    _end_waits(hypervisor, vm)
     unload(hypervisor, vm)
     hypervisor.set_state(vm, VmState.CRASHED, f"crashed: {text}")
 
@@ -299,3 +303,16 @@ def unload(hypervisor: Hypervisor, vm: Vm) -> None:
     """Take every vCPU of a VM off its pCPU and out of the queue."""
     for vcpu in vm.vcpus:
         hypervisor.unload(vcpu)
+
+
+def _end_waits(hypervisor: Hypervisor, vm: Vm) -> None:
+    """Note how long those waited who wait for nobody: stopped vCPUs, and ready ones of a paused VM."""
+    for vcpu in vm.vcpus:
+        ready = vm.lifecycle is VmState.PAUSED and vcpu.state is VcpuState.READY
+        if ready or vcpu.state is VcpuState.STOPPED:
+            _note_wait(hypervisor, vcpu)
+
+
+def _note_wait(hypervisor: Hypervisor, vcpu: Vcpu) -> None:
+    if hypervisor.now > vcpu.since:
+        hypervisor.trace.wait(vcpu.vm.name, vcpu.index, vcpu.waits_as, vcpu.since, hypervisor.now)

@@ -278,7 +278,7 @@ class RunLoop(ABC):
         vcpu = self.scheduler.pick(pcpu, start, self.quantum_end)
         if vcpu is None:
             return False
-        vcpu.account(start)
+        self._account(vcpu, start)
         vcpu.state = VcpuState.RUNNING
         self._tell_steal(vcpu, preempted=False)
         virtual_cpu.enter(vcpu, pcpu.index, self.host, flush=not self.vmids)
@@ -380,13 +380,18 @@ class RunLoop(ABC):
 
     def wake(self, vcpu: Vcpu, at: int) -> None:
         """Let a vCPU want a pCPU from time `at` on, but not before the time that it has already seen."""
-        vcpu.account(at)
+        self._account(vcpu, at)
         vcpu.state = VcpuState.READY
         self.scheduler.wake(vcpu)
         if self.scheduler.policy.preemptive:
             pcpu = self.scheduler.place_to_preempt(vcpu)
             if pcpu is not None:
                 self.interrupt_pcpu(pcpu, vcpu.since)
+
+    def _account(self, vcpu: Vcpu, at: int) -> None:
+        if at > vcpu.since:
+            self.trace.wait(vcpu.vm.settings.name, vcpu.index, vcpu.waits_as, vcpu.since, at)
+        vcpu.account(at)
 
     def interrupt_pcpu(self, pcpu: Pcpu, at: int) -> None:
         """Let the turn on a pCPU end at time `at`, or at once if its clock is beyond."""
@@ -400,10 +405,10 @@ class RunLoop(ABC):
             self._leave(pcpu, vcpu)
             self.scheduler.sleep(vcpu, vcpu.since)
         elif vcpu in self.scheduler.queue:
-            vcpu.account(self.now)
+            self._account(vcpu, self.now)
             self.scheduler.sleep(vcpu, self.now)
         elif vcpu.state in ASLEEP:
-            vcpu.account(self.now)
+            self._account(vcpu, self.now)
 
     def _leave(self, pcpu: Pcpu, vcpu: Vcpu) -> None:
         pcpu.current = None

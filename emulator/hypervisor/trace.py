@@ -7,7 +7,7 @@ are bounded. `revision` grows with every visible change, so that a reader can as
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -15,10 +15,18 @@ SliceKind = Literal["run", "hypervisor", "idle"]
 EventKind = Literal["action", "state", "exit", "fault", "console", "device", "alarm"]
 # event id, revision, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles charged
 ExitRecord = tuple[int, int, int, int, str, str, str, int, int, int, int]
+# VM, vCPU, state (of VcpuState, or "paused"), start, end
+Wait = tuple[str, int, str, int, int]
+# VM, clocks at which its first and last character came, text
+Print = tuple[str, int, int, str]
 
 SLICES_KEPT = 4_000  # per pCPU
 EXITS_KEPT = 500
 EVENTS_KEPT = 2_000
+WAITS_KEPT = 4_000  # for each pCPU, of all vCPUs together
+PRINTS_KEPT = 1_000
+PRINT_CHARACTERS = 80
+PRINT_CYCLES = 100_000  # what a VM prints within this time is one piece
 OVERLAP_LOOK_BACK = 8
 
 
@@ -82,6 +90,12 @@ class Trace:
         self._lanes: list[deque[list[Any]]] = [deque(maxlen=SLICES_KEPT) for _ in range(pcpus)]
         self.exits: deque[ExitRecord] = deque(maxlen=EXITS_KEPT)
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self.waits: deque[Wait] = deque(maxlen=WAITS_KEPT * pcpus)
+        self.waits_made = 0
+        self.prints: deque[Print] = deque(maxlen=PRINTS_KEPT)
+        # Called before slices are dropped, with the pCPU and start of the slice that has just begun.
+        self.fold: Callable[[int, int], object] | None = None
+        self.fold_at = 0  # the slice with which that is due
         self.together: set[tuple[str, str]] = set()
         self.next_event = next_event
         self._next_slice = 1
@@ -95,7 +109,21 @@ class Trace:
 
     def settled(self) -> list[deque[Any]]:
         """Return what holds entries that never change, except the last slice of each pCPU."""
-        return [*self._lanes, self.exits, self.events]
+        return [*self._lanes, self.exits, self.events, self.waits, self.prints]
+
+    @property
+    def next_slice(self) -> int:
+        """The number that the next slice will have."""
+        return self._next_slice
+
+    def kept_from(self) -> int:
+        """Return the clock from which on every slice of every pCPU is kept."""
+        full = (lane[0][START] for lane in self._lanes if len(lane) == SLICES_KEPT)
+        return max(full, default=min((lane[0][START] for lane in self._lanes if lane), default=0))
+
+    def backwards(self, pcpu: int) -> Iterator[list[Any]]:
+        """Yield the slices of a pCPU, newest first, as they are kept: do not change them."""
+        return reversed(self._lanes[pcpu])
 
     def slice(
         self, pcpu: int, vm: str | None, vcpu: int | None, kind: SliceKind, start: int, end: int
@@ -113,6 +141,8 @@ class Trace:
             last = self._last[pcpu] = [self._next_slice, number, pcpu, vm, vcpu, kind, start, end]
             self._lanes[pcpu].append(last)
             self._next_slice += 1
+            if self.fold is not None and self._next_slice >= self.fold_at:
+                self.fold(pcpu, start)
         if self._several and kind == "run" and vm is not None:
             self._note_overlaps(pcpu, vm, start, end)
 
@@ -127,6 +157,20 @@ class Trace:
                 name = other[VM]
                 if name != vm and name is not None and other[KIND] == "run" and other[START] < end:
                     self.together.add((vm, name) if vm < name else (name, vm))
+
+    def wait(self, vm: str, vcpu: int, state: str, start: int, end: int) -> None:
+        """Note that a vCPU was on no pCPU from `start` to `end`, and why."""
+        self.waits.append((vm, vcpu, state, start, end))
+        self.waits_made += 1
+
+    def printed(self, vm: str, text: str, clock: int) -> None:
+        """Note what a VM has printed, in pieces of a line at most."""
+        last = self.prints[-1] if self.prints else None
+        joins = last and last[0] == vm and clock - last[2] <= PRINT_CYCLES and not last[3].endswith("\n")
+        if last and joins and len(last[3]) < PRINT_CHARACTERS:
+            self.prints[-1] = (vm, last[1], clock, (last[3] + text)[:PRINT_CHARACTERS])
+        else:
+            self.prints.append((vm, clock, clock, text[:PRINT_CHARACTERS]))
 
     def log_exit(
         self,

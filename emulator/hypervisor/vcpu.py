@@ -159,6 +159,11 @@ class Vcpu:
         else:
             self.idle_cycles += cycles
 
+    @property
+    def waits_as(self) -> str:
+        """Why it is on no pCPU: its state, or "paused"."""
+        return "paused" if self.vm.lifecycle.value == "paused" else self.state.value
+
     def account_pause(self, until: int) -> None:
         """Count the time for which its VM was paused."""
         cycles = max(0, until - self.since)

@@ -45,7 +45,8 @@ class Checkpoint:
         self.log = list(lab.log)
         self.host = host
         leave = (Host, Revision, Views, SeenRegisters, Aside, Live, type(lab.engine))
-        shallow = [lab.log, lab.monitor.samples, *lab.hypervisor.trace.settled()]
+        trace = lab.hypervisor.trace
+        shallow = [lab.log, lab.monitor.samples, *trace.settled(), *lab.timeline.ages.rows]
         self._memento = Memento([lab], leave, shallow, previous and previous._memento)
         self._ram = host.memento()
 

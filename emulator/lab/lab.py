@@ -51,6 +51,7 @@ from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
 from emulator.lab.cpu import to_cycles
 from emulator.lab.errors import LabError
 from emulator.lab.monitoring.monitor import Monitor
+from emulator.lab.monitoring.timeline import Timeline
 from emulator.lab.network_config import make_networks, networks_of
 from emulator.lab.observation import (
     AccessKind,
@@ -152,6 +153,7 @@ class Lab:
         self.policies = Policies(self)
         self.policies.runner.enabled = texts_run
         self.hypervisor = self._new_hypervisor(0, position, next_event)
+        self.timeline = Timeline(self)
         make_storage(self.config_at_start.pools, self.hypervisor.storage)
         make_networks(self.config_at_start.networks, self.hypervisor.networks)
         for vm in self.config_at_start.vms:
@@ -695,6 +697,7 @@ class Lab:
         self.hypervisor = self._new_hypervisor(clock, old.position, old.trace.next_event)
         self.hypervisor.take_over(old)
         self.shown_since = self.revision.advance()
+        self.timeline.change_host(self)
 
     def is_on(self, vm: Vm) -> bool:
         """Return whether a VM is running, shutting down or paused."""
