@@ -79,5 +79,7 @@ def _beginning(lesson: Lesson, submission: Submission) -> LabRecord:
         generation=submission.generation,
         log=submission.log,
         position=submission.position,
+        actions=submission.actions,
+        present=submission.present,
         mode=PAUSED,
     )

@@ -20,7 +20,7 @@ from app.desk.requests import PAGES, Answer, Fields, Request, with_numbers
 from app.workers.control import TRAVELS
 from app.workers.host import SessionHost
 from app.workers.protocol import JsonObject, Message
-from app.workers.record import PAUSED, LabRecord, Mode
+from app.workers.record import PAUSED, LabRecord, Mode, Stand
 from app.workers.session import BuildLab, Clock
 from emulator.errors import VmLabError
 from emulator.lab import Lab
@@ -91,18 +91,20 @@ class Desk:
     def line(self, hashed: bool = False) -> JsonObject:
         """Return where the lab stands in its history: what a server needs to repeat it, and to compare.
 
-        `hash` is computed only if asked for. While the lab is being rebuilt this is where it is going.
+        `hash` is computed only if asked for. While the lab is on its way somewhere this is where it is going.
         """
-        rebuilt = self._is_rebuilt()
         if hashed:
             self._lab.policies.seal()  # what is handed in does not change any more
-        log, position = (self._lab.log, self._lab.position) if rebuilt else self._goal()
+        line = self._call("line")
+        stand = Stand(*line["stand"])
         return {
             "generation": self._record.generation,
-            "log": list(log),
-            "position": position,
+            "log": line["log"],
+            "position": stand.position,
+            "actions": stand.actions,
+            "present": stand.present,
             "mode": self._mode,
-            "hash": self._lab.state_hash() if hashed and rebuilt else None,
+            "hash": self._lab.state_hash() if hashed and line["there"] else None,
         }
 
     # Requests
@@ -150,7 +152,7 @@ class Desk:
     def _control(self, request: Request) -> Answer:
         reply = self._call("control", with_numbers(request.fields))
         if request.fields.get("verb") in TRAVELS:
-            del reply["log"]
+            del reply["log"], reply["stand"]
         return self._show(request, "labs/_done.html", "outcome", reply)
 
     def _assemble(self, request: Request) -> Answer:
@@ -176,7 +178,7 @@ class Desk:
 
     def _import(self, request: Request) -> Answer:
         action = import_action(request.fields)
-        require_room(self._lab.log, action)
+        require_room(self._lab.line, action)
         return self._acted(request, action)
 
     def _virsh(self, request: Request) -> Answer:
@@ -204,9 +206,8 @@ class Desk:
 
     def _act(self, action: JsonObject) -> JsonObject:
         applied = self._call("apply", {"action": action})
-        seq = self._lab.log[-1]["seq"] if self._lab.log else 0
         return {
-            "seq": seq,
+            "seq": len(self._lab.line),
             "position": applied["position"],
             "result": applied["result"],
             "state": applied["state"],
@@ -216,7 +217,8 @@ class Desk:
         generation = self._record.generation + 1
         mode: Mode = {**PAUSED, "stops": self._mode.get("stops", [])}
         self._host.handle(Message("close", self._record.lab))
-        self._open(replace(self._record, generation=generation, log=(), position=0, mode=mode))
+        start = {"log": (), "position": 0, "actions": None, "present": 0, "mode": mode}
+        self._open(replace(self._record, generation=generation, **start))
         return {"seq": 0, "position": 0, "result": {}, "state": self._call("state")}
 
     def _config(self) -> JsonObject:
@@ -237,7 +239,6 @@ class Desk:
 
     def _open(self, record: LabRecord) -> None:
         self._record = record
-        self._rebuilt = False
         self._mode: Mode = record.mode
         opened = record.to_message()
         self._call("open", opened.body, opened.blobs)
@@ -268,11 +269,3 @@ class Desk:
                 self._mode = message.body["mode"]
             case _:
                 self._reply = message
-
-    def _goal(self) -> tuple[tuple[Any, ...], int]:
-        return self._record.log, self._record.position
-
-    def _is_rebuilt(self) -> bool:
-        log, position = self._goal()
-        self._rebuilt = self._rebuilt or (self._lab.position >= position and len(self._lab.log) >= len(log))
-        return self._rebuilt

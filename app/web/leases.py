@@ -20,7 +20,7 @@ from app.verify import check_answers
 from app.web.store import LabRow, LabStore, Lease, LeaseChanged, LeaseStore, Reply, Taken
 from app.workers.pool import Pool
 from app.workers.protocol import JsonObject
-from app.workers.record import PAUSED, LabRecord
+from app.workers.record import PAUSED, LabRecord, Stand
 from app.workers.submission import FORMAT, VERSION, Submission, SubmissionError, digest_of, log_digest
 from emulator.lab import LogEntry
 
@@ -121,7 +121,8 @@ class LabLeases:
             raise _refused(answer["refused"])
         if not answer["verified"]:
             return 202, {"verifying": answer["share"]}
-        taken = Taken(record.generation, record.log, record.position, digest, done)
+        stand = Stand(record.goal, record.applied, record.furthest, len(record.log))
+        taken = Taken(record.generation, record.log, stand, digest, done)
         return 200, self._take_over(now, lease, taken, submission, request_id)
 
     def export(self, row: LabRow) -> JsonObject:
@@ -149,7 +150,8 @@ class LabLeases:
         stands = self._pool.call(row.id, "lend")
         self._pool.flush_positions()
         try:
-            lease = self._leases.lend(row, stands["position"], stands["mode"], request_id)
+            stand = Stand(stands["position"], stands["actions"], stands["present"], 0)
+            lease = self._leases.lend(row, stand, stands["mode"], request_id)
             return lease, str(stands["state"])
         finally:
             self._pool.discard(row.id)
@@ -188,9 +190,8 @@ class LabLeases:
         if lease.ended_at is not None and not replaces:
             raise self._ended(row, record, lease, submission)
         generation = self._generation(row, lease, submission)
-        return replace(
-            record, log=log, position=submission.position, generation=generation, mode=PAUSED, lent=True
-        )
+        at = {"position": submission.position, "actions": submission.actions, "present": submission.present}
+        return replace(record, log=log, **at, generation=generation, mode=PAUSED, lent=True)
 
     def _generation(self, row: LabRow, lease: Lease, submission: Submission) -> int:
         """Return the generation that a submission becomes: a newer one keeps the log that is here."""
@@ -254,7 +255,7 @@ class LabLeases:
         """Commit what was verified, and let the lab go on from there."""
         body: JsonObject = {
             "verified": True,
-            "position": taken.position,
+            "position": taken.stand.position,
             "generation": taken.generation,
             "seq": len(taken.log),
             "done": taken.done,

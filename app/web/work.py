@@ -31,7 +31,7 @@ from app.workers.connection import WorkerLost
 from app.workers.control import STOPS, TRAVELS
 from app.workers.pool import CallFailed, LabUnknown, Overloaded, Pool
 from app.workers.protocol import JsonObject
-from app.workers.record import ProgramText
+from app.workers.record import ProgramText, Stand
 from emulator.lab.provisioning import Step
 
 NEIGHBOURS = 8
@@ -135,14 +135,14 @@ class LabWork:
             return self._travel(self._labs.find(row.id, row.student) or row, fields)
 
     def _travel(self, row: LabRow, fields: JsonObject) -> JsonObject:
-        """Go to another instant, whose action log is the lab's from now on."""
+        """Take up another line of history, whose action log is the lab's from now on."""
         try:
             reply = self._pool.call(row.id, "control", fields, TRAVEL_SECONDS)
         except Overloaded:
             self._pool.discard(row.id)
             raise
-        log, position = reply.pop("log"), reply["position"]
-        self._commit(row, lambda: self._labs.replace_log(row, log, position))
+        log, stand = reply.pop("log"), Stand(*reply.pop("stand"))
+        self._commit(row, lambda: self._labs.replace_log(row, log, stand))
         return reply
 
     # Changes
@@ -231,12 +231,19 @@ class LabWork:
         applied = self._apply(row, action)
         state = applied.pop("state")
         reply: JsonObject = {"position": applied["position"], "result": applied["result"]}
+        stand, log = Stand(*applied["stand"]), applied.get("log")
 
         def make_reply(seq: int) -> Reply | None:
             reply["seq"] = seq
             return None if key is None else key.reply(reply)
 
-        self._commit(row, lambda: self._labs.append(row, applied["position"], applied["action"], make_reply))
+        def write() -> None:
+            if log is None:
+                self._labs.append(row, applied["position"], applied["action"], make_reply, stand)
+            else:  # the lab stood in the past: another line of history begins there
+                self._labs.replace_log(row, log, stand, make_reply(len(log)))
+
+        self._commit(row, write)
         return {**reply, "state": state}
 
     def _apply(self, row: LabRow, action: JsonObject) -> JsonObject:

@@ -1,7 +1,7 @@
 """What a student may ask of a lab's time: run, pause, speed, step, run until something, go back; its stops.
 
 None of it is an action: it only chooses the position at which the lab stands. Going back (`back`, `rewind`,
-`return`) also drops the actions that came after it from the lab's log, or takes others up: see `TRAVELS`.
+`seek`) leaves the lab's log as it is; `undo` and `return` take up another line of history: see `TRAVELS`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from app.workers.session import Session
 from emulator.errors import VmLabError
 from emulator.lab.quantities import DURATION_UNITS, parse_quantity
 
-TRAVELS = ("back", "rewind", "return")
+TRAVELS = ("undo", "return")
 STOPS = ("stop_add", "stop_set", "stop_remove")
-VERBS = ("run", "pause", "speed", "step", "run_for", "run_until", *TRAVELS, *STOPS)
+GOES = ("back", "rewind", "seek")
+VERBS = ("run", "pause", "speed", "step", "run_for", "run_until", *GOES, *TRAVELS, *STOPS)
 UNITS = ("instruction", "exit", "timeslice", "over")
 BACK_UNITS = (*UNITS[:3], "fault", "console", "breakpoint", "watch", "csr", "any", "stop")
 MAX_NUMBER = 1 << 64
@@ -49,6 +50,7 @@ class Control:
     duration_ns: int = 0
     stop: int | None = None
     enabled: bool = True
+    ns: int | None = None
 
 
 def parse_control(body: dict[str, Any]) -> Control:
@@ -69,6 +71,12 @@ def parse_control(body: dict[str, Any]) -> Control:
     if verb == "rewind":
         actions = None if body.get("actions") in (None, "") else _number(body, "actions")
         return Control(verb, None, position=_number(body, "position"), actions=actions)
+    if verb == "undo":
+        return Control(verb, None, position=_number(body, "position"), actions=_number(body, "actions"))
+    if verb == "seek" and body.get("ns") not in (None, ""):
+        return Control(verb, None, ns=_number(body, "ns"))
+    if verb == "seek":
+        return Control(verb, None, position=_number(body, "position"))
     if verb == "return":
         return Control(verb, None, branch=str(body.get("branch")))
     if verb == "run_for":
@@ -103,6 +111,12 @@ def steer(session: Session, control: Control) -> None:
             session.remove_stop(control.stop or 0)
         case "rewind", _:
             session.rewind(control.position, control.actions)
+        case "undo", _:
+            session.undo(control.position, control.actions or 0)
+        case "seek", _ if control.ns is not None:
+            session.seek_ns(control.ns)
+        case "seek", _:
+            session.seek(control.position)
         case "return", _:
             session.return_to(control.branch)
         case _:

@@ -21,7 +21,7 @@ from app.workers.inspection import inspect
 from app.workers.memory import CHECK_SECONDS, DEFAULT_BYTES, pause_largest, used_bytes
 from app.workers.protocol import JsonObject, Message
 from app.workers.publishing import Publisher, Send, gone, state_of, whole
-from app.workers.record import LabRecord
+from app.workers.record import LabRecord, Stand
 from app.workers.session import BuildLab, Clock, Session
 from app.workers.verification import Verification, key_of
 from emulator.errors import VmLabError
@@ -58,7 +58,7 @@ class Seat:
         """Nothing is saved and nobody listens yet."""
         self.session = session
         self.publisher = Publisher(session)
-        self.saved: tuple[int, Any] | None = None
+        self.saved: tuple[Stand, Any] | None = None
         self.saved_at = float("-inf")
 
 
@@ -160,12 +160,17 @@ class SessionHost:
             case "apply":
                 return self._apply(seat, message.body["action"])
             case "control":
-                return self._control(self._at_home(seat), message.body)
+                return self._control(self._at_home(seat, moving=True), message.body)
             case "lend":
                 return self._lend(self._at_home(seat))
             case "hash":
                 lab = self._standing(seat).lab
-                return {"position": lab.position, "hash": lab.state_hash()}
+                stand = seat.session.stand
+                at = {"position": stand.position, "actions": stand.actions, "present": stand.present}
+                return {**at, "hash": lab.state_hash()}
+            case "line":
+                session = seat.session
+                return {"log": session.line, "stand": session.stand, "there": not session.travels}
             case "inspect":
                 return inspect(self._standing(seat).lab, str(message.body["view"]), message.body["args"])
             case "examine":
@@ -203,13 +208,20 @@ class SessionHost:
         self._seats.pop(lab, None)
         self._unopened.pop(lab, None)
 
-    def _standing(self, seat: Seat) -> Session:
-        """Return the session unless it is broken or being rebuilt; finish small rebuilds on the spot."""
+    def _standing(self, seat: Seat, moving: bool = False) -> Session:
+        """Return the session unless it is broken or being rebuilt; finish small rebuilds on the spot.
+
+        The same holds while it is on its way to another instant, unless it may be `moving`.
+        """
         session = seat.session
-        if session.mode == "rebuilding":
+        if session.travels and not (moving and session.mode == "seeking"):
             session.work(STEP_SECONDS)
+        share = session.run_view()["rebuilt"]
+        if session.mode == "seeking" and not moving:
+            raise Refusal(
+                "rebuilding", f"the lab is on its way to another instant ({share:.0%}); try again in a moment"
+            )
         if session.mode == "rebuilding":
-            share = session.run_view()["rebuilt"]
             raise Refusal(
                 "rebuilding",
                 f"the lab is being rebuilt from its history ({share:.0%}); try again in a moment",
@@ -218,9 +230,9 @@ class SessionHost:
             raise Refusal("failed", session.reason)
         return session
 
-    def _at_home(self, seat: Seat) -> Session:
+    def _at_home(self, seat: Seat, moving: bool = False) -> Session:
         """Return the session unless it is broken, being rebuilt, or lent to a browser."""
-        session = self._standing(seat)
+        session = self._standing(seat, moving)
         if session.lent:
             raise Refusal("lent", "this lab runs in a browser; take it back to go on here")
         return session
@@ -234,7 +246,9 @@ class SessionHost:
             with suppress(SaveError):  # then the browser repeats the history
                 state = lab.save()
         saved = b64encode(state).decode() if len(state) <= MAX_STATE_BYTES else ""
-        return {"position": lab.position, "now_ns": lab.now_ns, "mode": mode, "state": saved}
+        stand = session.stand
+        at = {"position": lab.position, "actions": stand.actions, "present": stand.present}
+        return {**at, "now_ns": lab.now_ns, "mode": mode, "state": saved}
 
     def _verify(self, message: Message) -> JsonObject:
         """Begin to verify a submission, or say how far that is; a new submission replaces an older one."""
@@ -288,12 +302,13 @@ class SessionHost:
     def _control(self, session: Session, body: JsonObject) -> JsonObject:
         control = parse_control(body)
         steer(session, control)
-        if session.mode == "until":
+        log = session.line if control.verb in TRAVELS else []
+        if session.mode in ("until", "seeking", "rebuilding"):
             session.work(STEP_SECONDS)
         reply = {"position": session.lab.position, "now_ns": session.lab.now_ns, "state": state_of(session)}
         if control.verb in STOPS:
             return {**reply, "stops": session.stops.records()}
-        return {**reply, "log": session.lab.log} if control.verb in TRAVELS else reply
+        return {**reply, "log": log, "stand": session.stand} if control.verb in TRAVELS else reply
 
     # Work
 
@@ -316,14 +331,14 @@ class SessionHost:
 
     def _save(self, seat: Seat | None) -> None:
         """Report position and mode: about once a second, at once when the lab stands or its mode changed."""
-        if seat is None or seat.session.lent or seat.session.mode in ("rebuilding", "failed"):
+        if seat is None or seat.session.lent or seat.session.travels or seat.session.mode == "failed":
             return
         session, wall = seat.session, self._clock()
-        state = (session.lab.position, session.wanted)
+        state = (session.stand, session.wanted)
         changed = seat.saved is None or seat.saved[1] != state[1] or not session.busy()
         if state != seat.saved and (changed or wall - seat.saved_at >= SAVE_SECONDS):
             seat.saved, seat.saved_at = state, wall
-            body = {"position": state[0], "generation": session.generation, "mode": session.wanted}
+            body = {"stand": state[0], "generation": session.generation, "mode": session.wanted}
             self._send(Message("progress", session.id, body=body))
 
     def _make_room(self) -> None:

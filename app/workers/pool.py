@@ -23,7 +23,7 @@ from typing import Protocol, cast
 
 from app.workers.connection import Connection, WorkerLost
 from app.workers.protocol import JsonObject, Message
-from app.workers.record import LabRecord, Mode
+from app.workers.record import LabRecord, Mode, Stand
 from app.workers.slot import Slot
 from app.workers.subscription import Subscription
 
@@ -45,8 +45,8 @@ class Journal(Protocol):
         """Return the lab as last acknowledged and saved."""
         ...
 
-    def save_positions(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """Keep how far labs have run: (lab, generation) -> position."""
+    def save_positions(self, positions: Mapping[tuple[str, int], Stand]) -> None:
+        """Keep where labs stand: (lab, generation) -> the place on the line of history that is kept."""
         ...
 
 
@@ -95,7 +95,7 @@ class Pool:
         self._locks: weakref.WeakValueDictionary[str, LabLock] = weakref.WeakValueDictionary()
         self._guard = threading.Lock()
         self._flushing = threading.Lock()
-        self._positions: dict[tuple[str, int], int] = {}
+        self._positions: dict[tuple[str, int], Stand] = {}
         self._closing = threading.Event()
         self._ending = threading.Event()
         self._saver = threading.Thread(target=self._save_positions, name="positions", daemon=True)
@@ -304,7 +304,7 @@ class Pool:
             generation = int(message.body["generation"])
             slot.modes[message.lab] = generation, cast("Mode", message.body["mode"])
             with self._guard:
-                self._positions[message.lab, generation] = int(message.body["position"])
+                self._positions[message.lab, generation] = Stand(*message.body["stand"])
 
     def _revive(self, slot: Slot) -> None:
         """Start a dead worker again and give it back the labs that were running or watched."""

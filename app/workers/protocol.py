@@ -18,7 +18,7 @@ Requests, web to worker (`call` 0 asks for no reply):
 | control | `verb` and its fields, see control.py | |
 | observe, state, config | | |
 | lend | | |
-| hash | | |
+| hash, line | | |
 | verify | `claim`: `digest hash mode`; unless the worker knows the digest, a LabRecord | its ELF images |
 | inspect | `view` (registers, memory, ...), `args` | |
 | examine | passed to the examiner given to the SessionHost | |
@@ -32,7 +32,7 @@ Replies and notices, worker to web:
 | reply | the result | |
 | error | `fault` (`user`, `missing`, `rebuilding`, `lent`, `bug`), `message`, `where`, `diagnostics` | |
 | publish | `stream` | one finished JSON text per event |
-| progress | `position mode` (Mode): to be saved | |
+| progress | `stand` (Stand), `mode` (Mode): to be saved | |
 """
 
 from __future__ import annotations

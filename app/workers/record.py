@@ -6,7 +6,7 @@ from base64 import b64decode, b64encode
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 from weakref import WeakValueDictionary
 
 from app.workers.protocol import Message
@@ -17,7 +17,7 @@ from emulator.lab.programs import Program
 from emulator.lab.saving import SaveError
 from emulator.machine.engine import Engine
 
-RunMode = Literal["paused", "running", "until", "rebuilding", "failed"]
+RunMode = Literal["paused", "running", "until", "seeking", "rebuilding", "failed"]
 
 
 class Mode(TypedDict):
@@ -33,6 +33,15 @@ class Mode(TypedDict):
 PAUSED: Mode = {"mode": "paused", "speed": "0.01", "condition": None, "reason": ""}
 
 
+class Stand(NamedTuple):
+    """Where a lab stands on its line of history, which reaches to `present` and has `total` actions."""
+
+    position: int
+    actions: int
+    present: int
+    total: int
+
+
 @dataclass(frozen=True, slots=True)
 class ProgramText:
     """A guest program as a lesson holds it: assembly `source`, or an ELF image."""
@@ -46,8 +55,9 @@ class ProgramText:
 class LabRecord:
     """Everything that determines a lab's state; `lesson` is the lesson's slug, for the examiner.
 
-    `lent`: the lab runs in a browser for now; here it only stands to be looked at. `state` is what `Lab.save`
-    made of it, to be spared its history; only who trusts the sender may use it.
+    The lab stands at `position`, after the first `actions` of the log (None: all), and its line of history
+    reaches to `present`. `lent`: the lab runs in a browser for now; here it only stands to be looked at.
+    `state` is what `Lab.save` made of it, to be spared its history; only who trusts the sender may use it.
     """
 
     lab: str
@@ -61,6 +71,23 @@ class LabRecord:
     mode: Mode = field(default_factory=lambda: PAUSED)
     lent: bool = False
     state: bytes = b""
+    actions: int | None = None
+    present: int = 0
+
+    @property
+    def applied(self) -> int:
+        """How many actions of the log come before where the lab stands."""
+        return len(self.log) if self.actions is None else min(self.actions, len(self.log))
+
+    @property
+    def goal(self) -> int:
+        """Where the lab stands."""
+        return max([self.position, *(entry["position"] for entry in self.log[: self.applied])])
+
+    @property
+    def furthest(self) -> int:
+        """How far the line of history reaches."""
+        return max([self.present, self.position, *(entry["position"] for entry in self.log[-1:])])
 
     def to_message(self) -> Message:
         """Return the `open` request."""
@@ -74,6 +101,8 @@ class LabRecord:
             "generation": self.generation,
             "log": list(self.log),
             "position": self.position,
+            "actions": self.actions,
+            "present": self.present,
             "mode": self.mode,
             "lent": self.lent,
             "state": b64encode(self.state).decode(),
@@ -99,6 +128,8 @@ class LabRecord:
             mode=body["mode"],
             lent=body.get("lent", False),
             state=b64decode(body.get("state", "")),
+            actions=body.get("actions"),
+            present=body.get("present", 0),
         )
 
 
@@ -117,7 +148,7 @@ class LabBuilder:
         if record.state:
             with suppress(SaveError):  # of another version or line: then the history is repeated
                 lab = Lab.load(record.state, config, programs, record.seed, record.log, self._engine)
-                if lab.position <= record.position:
+                if lab.position <= record.position and len(lab.log) <= record.applied:
                     return lab
         return Lab(config, programs, record.seed, self._engine)
 

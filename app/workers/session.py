@@ -1,4 +1,4 @@
-"""One lab inside a worker: being rebuilt, standing, running, or running until a condition holds.
+"""One lab inside a worker: being rebuilt, standing, running, until a condition holds, or to another instant.
 
 A session never works longer than it is told to, so that one worker can hold many labs. Everything that
 happens to the lab happens through here; what the streams see is in publishing.py.
@@ -7,18 +7,22 @@ happens to the lab happens through here; what the streams see is in publishing.p
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.workers.pacing import Pacer, Throttle
-from app.workers.record import LabRecord, Mode, RunMode
+from app.workers.record import LabRecord, Mode, RunMode, Stand
 from app.workers.stops import Stop, Stops, describe
 from emulator.lab import Lab, LabError, LogEntry
+from emulator.lab.timetravel import NotRecorded
 
 Clock = Callable[[], float]
 BuildLab = Callable[[LabRecord], Lab]
 
 UNWATCHED_SECONDS = 60.0
+QUIET = ("answer", "decide")  # actions that nobody did to the lab
+TELL_SECONDS = 0.25  # on the way to another instant
 
 
 class Session:
@@ -42,6 +46,8 @@ class Session:
         self.generation = record.generation
         self._run_policies = run_policies
         self.lent = record.lent
+        self._record = record
+        self._build = build
         self.lab = standing or build(record)
         if standing is None:
             self.lab.record()
@@ -53,9 +59,8 @@ class Session:
         self.hit: list[int] = []
         self.revision = 1
         self.state_cursor: int | None = None
-        self._after = record.mode
-        self._log: deque[LogEntry] = deque(record.log[len(self.lab.log) :])
-        self._goal = max([record.position, *(entry["position"] for entry in record.log)])
+        self._after: Mode = record.mode
+        self._set_out(record)
         self._clock = clock
         self._throttle = Throttle()
         self.speed = record.mode["speed"]
@@ -64,19 +69,35 @@ class Session:
         if not self._log and self.lab.position >= self._goal:
             self._rebuilt()
 
+    def _set_out(self, record: LabRecord) -> None:
+        """Have a record's history before, up to where its lab stood."""
+        self._log: deque[LogEntry] = deque(record.log[len(self.lab.log) : record.applied])
+        self._ahead: Sequence[LogEntry] = record.log[record.applied :]
+        self._history, self._there = record, False
+        self._goal, self._present = record.goal, record.furthest
+        self._target: tuple[int, int | None] = (self._goal, None)
+        self._begun = self.lab.position
+        self._told = 0.0
+
     # What the student asks for
 
     def apply(self, action: dict[str, Any]) -> dict[str, Any]:
-        """Apply one action where the lab stands; return what the log needs. Raise LabError."""
+        """Apply one action where the lab stands; return what the log needs. Raise LabError.
+
+        In the past that is the whole `log` of the line of history that begins there.
+        """
         if action.get("verb") == "decide":
             raise LabError("decisions are made by policies while the lab runs, and not by hand", "verb")
-        position = self.lab.position
+        behind = self.lab.past.behind
         result = self.lab.apply(action)
         self.waiting = False
         self._pacer = self._new_pacer(self._pacer.speed)
         self._changed()
-        # As it is logged: where texts run, a policy's traits have been added.
-        return {"position": position, "action": self.lab.log[-1]["action"], "result": result}
+        # As it is logged: where texts run, a policy's traits have been added; an answer may stand later.
+        entry = self.lab.line[-1]
+        applied = {"position": entry["position"], "action": entry["action"], "result": result}
+        began = behind and not self.lab.past.behind
+        return {**applied, "stand": self.stand, **({"log": self.lab.line} if began else {})}
 
     def run(self) -> None:
         """Run at the speed that is set until paused."""
@@ -117,14 +138,76 @@ class Session:
         self._went(f"went back: {condition['kind']}")
 
     def rewind(self, position: int, actions: int | None) -> None:
-        """Go back to a position; raise LabError if it is not in the past."""
-        self.lab.rewind(position, actions)
-        self._went("went back")
+        """Go to a position of this line, after its first `actions`; raise LabError if it has none such."""
+        self._jump(position, actions)
+        self._seek(position, actions, "went back")
+
+    def seek(self, position: int) -> None:
+        """Go to a position: in the past of this line, or beyond its present by running."""
+        present = self.lab.past.present
+        if position <= present:
+            self._jump(position, None)
+        self._seek(position, None, "went there")
+
+    def seek_ns(self, ns: int) -> None:
+        """Go to the first position at which the virtual time is `ns`."""
+        self.seek(max(0, self.lab.position_at(ns)))
+
+    def undo(self, position: int, actions: int) -> None:
+        """Go back to an instant and begin another line there; raise LabError if it is not in the past."""
+        self.lab.undo(position, actions)
+        self._went("undone")
 
     def return_to(self, branch: str) -> None:
         """Go on where another line of history was left; raise LabError if there is no such branch."""
-        self.lab.return_to(branch)
-        self._went(f"returned to {branch}")
+        past = self.lab.past
+        goal = past.branch(branch).position
+        try:
+            past.switch_to(branch)
+        except NotRecorded:
+            line = past.leave_for(branch)
+            self._build_anew(line, Stand(goal, len(line), goal, len(line)), f"returned to {branch}")
+            return
+        self._seek(goal, None, f"returned to {branch}")
+
+    def _jump(self, position: int, actions: int | None) -> None:
+        """Begin to move the cursor, from the beginning of the lab if nothing later is recorded."""
+        past = self.lab.past
+        try:
+            past.jump(position, actions)
+        except NotRecorded:
+            line = past.line
+            before = sum(entry["position"] <= position for entry in line)
+            count = before if actions is None else min(before, actions)
+            self._build_anew(line, Stand(position, count, past.present, len(line)), "went back")
+
+    def _build_anew(self, line: Sequence[LogEntry], stand: Stand, reason: str) -> None:
+        """Repeat the whole history of the lab, to stand where nothing that is recorded leads to."""
+        branches = self.lab.past.branches
+        record = replace(
+            self._record,
+            log=tuple(line),
+            state=b"",
+            position=stand.position,
+            actions=stand.actions,
+            present=stand.present,
+        )
+        self.lab = self._build(record)
+        self.lab.record().branches.update(branches)
+        self._set_out(record)
+        self._after = {**self.wanted, "mode": "paused", "condition": None, "reason": reason}
+        self.mode, self.condition, self.waiting = "rebuilding", None, False
+        self._throttle = Throttle()
+        self._changed()
+
+    def _seek(self, position: int, actions: int | None, reason: str) -> None:
+        """Be on the way to an instant ahead, unless the lab is being built anew for it."""
+        if self.mode == "rebuilding":
+            return
+        self.mode, self.reason, self.condition, self.waiting = "seeking", reason, None, False
+        self._target, self._begun = (position, actions), self.lab.position
+        self._throttle = Throttle()
+        self._told = self._clock()
 
     def _went(self, reason: str) -> None:
         self._pacer = self._new_pacer(self.speed)
@@ -153,7 +236,7 @@ class Session:
         """What to continue with if the lab has to be rebuilt."""
         if self.mode == "rebuilding":
             return self._after
-        mode = "paused" if self.mode == "failed" else self.mode
+        mode = "paused" if self.mode in ("failed", "seeking") else self.mode
         return {
             "mode": mode,
             "speed": self.speed,
@@ -163,17 +246,41 @@ class Session:
         }
 
     @property
+    def stand(self) -> Stand:
+        """Where the lab stands on its line of history, or where it is on the way to."""
+        past, lab, line = self.lab.past, self.lab, self.line
+        if not self._there:
+            known = self._history
+            return Stand(known.goal, known.applied, known.furthest, len(known.log))
+        if self.mode != "seeking":
+            return Stand(lab.position, len(lab.log), past.present, len(line))
+        position, actions = self._target
+        before = sum(entry["position"] <= position for entry in line)
+        count = before if actions is None else min(before, actions)
+        return Stand(position, count, max(past.present, position), len(line))
+
+    @property
+    def line(self) -> list[LogEntry]:
+        """The log of this line of history, also while the lab is being rebuilt."""
+        return self.lab.line if self._there else list(self._history.log)
+
+    @property
+    def travels(self) -> bool:
+        """Whether the lab is on its way to another instant, or being rebuilt."""
+        return self.mode in ("rebuilding", "seeking")
+
+    @property
     def printed(self) -> int:
         """How many characters the VMs have printed since their starts."""
         return sum(vm.console.length for vm in self.lab.hypervisor.vms.values())
 
     def busy(self) -> bool:
         """Return whether the lab has anything to do (now or when its pace allows)."""
-        return self.mode == "rebuilding" or (self.mode in ("running", "until") and not self.waiting)
+        return self.travels or (self.mode in ("running", "until") and not self.waiting)
 
     def delay(self) -> float:
         """Return the seconds until `work` can do something; 0 for now."""
-        if self.mode == "rebuilding":
+        if self.travels:
             return 0.0
         return self._pacer.wait(self._clock(), self.lab.position)
 
@@ -182,6 +289,8 @@ class Session:
         until = self._clock() + seconds
         if self.mode == "rebuilding":
             self._rebuild(until)
+        elif self.mode == "seeking":
+            self._go_there(until)
         elif self.mode in ("running", "until"):
             self._run(until)
 
@@ -197,6 +306,7 @@ class Session:
         """Return the `run` part of the state event."""
         running = self.mode in ("running", "until") and not self.waiting
         achieved = self._pacer.achieved(self._clock(), self.lab.position) if running else None
+        past = self.lab.past
         return {
             "mode": self.mode,
             "speed": self.speed,
@@ -208,10 +318,20 @@ class Session:
             "hit": self.hit,
             "branches": list(self.lab.past.branches),
             "lent": self.lent,
-            "rebuilt": min(1.0, self.lab.position / self._goal)
-            if self.mode == "rebuilding" and self._goal
-            else 1.0,
+            "rebuilt": self._share(),
+            "goal": self.stand.position if self.travels else None,
+            "behind": past.behind,
+            "present": past.present,
+            "present_ns": past.present_ns,
+            "ahead": sum(entry["action"]["verb"] not in QUIET for entry in past.future),
         }
+
+    def _share(self) -> float:
+        """Return how much of the way the lab has come that is being rebuilt or goes to another instant."""
+        if not self.travels:
+            return 1.0
+        begun, goal = (0, self._goal) if self.mode == "rebuilding" else (self._begun, self._target[0])
+        return min(1.0, (self.lab.position - begun) / (goal - begun)) if goal > begun else 1.0
 
     def _go(self, mode: RunMode, speed: str, condition: dict[str, Any] | None) -> None:
         self.mode, self.reason, self.condition, self.waiting = mode, "", condition, False
@@ -227,6 +347,30 @@ class Session:
 
     def _changed(self) -> None:
         self.revision += 1
+
+    def _go_there(self, until: float) -> None:
+        """Go on towards another instant of this line, or beyond its present."""
+        past, (position, actions) = self.lab.past, self._target
+        while self.mode == "seeking":
+            begun, started = self.lab.position, self._clock()
+            goal = min(position, begun + self._throttle.chunk)
+            try:
+                past.follow(goal, actions)
+            except LabError as error:
+                self._went(str(error))
+                return
+            if self.lab.position < goal:
+                self._went("nothing left to run before that instant")
+                return
+            if goal == position or self.lab.position >= position:
+                self._went(self.reason)
+                return
+            self._throttle.learn(self.lab.position - begun, self._clock() - started)
+            if self._clock() >= until:
+                break
+        if self._clock() - self._told >= TELL_SECONDS:
+            self._told = self._clock()
+            self._changed()
 
     def _run(self, until: float) -> None:
         before = self.lab.position
@@ -340,6 +484,8 @@ class Session:
         if self._run_policies:
             self.lab.policies.enable()
         after = self._after
+        self.lab.past.lies_ahead(self._ahead, self._present)
+        self._there = True
         self.mode, self.reason, self.condition = after["mode"], after["reason"], after["condition"]
         self._pacer = self._new_pacer(after["speed"])
         self.watched_at = self._clock()

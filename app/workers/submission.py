@@ -51,7 +51,8 @@ class SubmissionError(VmLabError):
 class Submission:
     """A well-formed submission. `log` is whole, or begins after entry `base_seq`.
 
-    Then `base_hash` is the `log_digest` of what stands before.
+    Then `base_hash` is the `log_digest` of what stands before. The lab stands at `position`, where its state
+    has `hash`, after the first `actions` (None: all) of the log; its line of history reaches to `present`.
     """
 
     lesson_version: str
@@ -64,23 +65,30 @@ class Submission:
     lesson: str = ""
     base_seq: int = 0
     base_hash: str = ""
+    actions: int | None = None
+    present: int = 0
 
 
 def read_submission(body: Mapping[str, Any]) -> Submission:
     """Return the submission in a JSON object; raise SubmissionError. Keys it does not know are left alone."""
     position = _number(body, "position", MAX_POSITION)
     base_seq = _number(body, "base_seq", MAX_ENTRIES) if "base_seq" in body else 0
+    present = _number(body, "present", MAX_POSITION) if "present" in body else position
+    if present < position:
+        raise SubmissionError("present", f"is {present}; expected a position not before {position}")
     return Submission(
         lesson_version=_text(body, "lesson_version"),
         seed=_number(body, "seed", 1 << 64),
         generation=_number(body, "generation", MAX_GENERATION),
-        log=_log(body.get("log"), base_seq, position),
+        log=_log(body.get("log"), base_seq, present),
         position=position,
         hash=_digest(body, "hash"),
         mode=_mode(body.get("mode")),
         lesson=_text(body, "lesson") if "lesson" in body else "",
         base_seq=base_seq,
         base_hash=_digest(body, "base_hash") if base_seq else "",
+        actions=_number(body, "actions", MAX_ENTRIES + 1) if body.get("actions") is not None else None,
+        present=present,
     )
 
 
@@ -160,7 +168,7 @@ def _mode(value: object) -> Mode:
     }
 
 
-def _log(value: object, base_seq: int, position: int) -> tuple[LogEntry, ...]:
+def _log(value: object, base_seq: int, present: int) -> tuple[LogEntry, ...]:
     if not isinstance(value, list):
         raise SubmissionError("log", f"is {_shown(value)}; expected a list of entries")
     entries = cast("list[object]", value)
@@ -171,7 +179,7 @@ def _log(value: object, base_seq: int, position: int) -> tuple[LogEntry, ...]:
     found: list[LogEntry] = []
     size = least = 0
     for seq, one in enumerate(entries, base_seq + 1):
-        entry = _entry(one, seq, least, position)
+        entry = _entry(one, seq, least, present)
         size += len(_json(entry))
         if size > MAX_LOG_BYTES:
             raise SubmissionError("log", f"is longer than {MAX_LOG_BYTES} bytes with this entry", seq)
@@ -192,7 +200,7 @@ def _entry(value: object, seq: int, least: int, most: int) -> LogEntry:
         raise SubmissionError(
             f"{path}.position",
             f"position is {_shown(position)}; expected a whole number from {least} (the entry before) to"
-            f" {most} (where the lab stood at last)",
+            f" {most} (the furthest that the lab has run)",
             seq,
         )
     action = entry["action"]

@@ -50,6 +50,7 @@ class Verification(Session):
         self._wanted: Mode = claim["mode"]
         self._seconds = seconds
         self._current: LogEntry | None = None
+        self._came_by = False
         super().__init__(record, build, clock, before and before.lab)
         self.lent = True  # nothing of it is saved as the lab's own progress
 
@@ -67,6 +68,8 @@ class Verification(Session):
         rest = record.log[count:]
         return (
             self.verified
+            and not self.lab.past.behind
+            and record.applied >= count
             and beginning == (record.lab, record.generation, record.seed, record.config, record.programs)
             and mine.log == record.log[:count]
             and mine.position <= (rest[0]["position"] if rest else record.position)
@@ -75,8 +78,9 @@ class Verification(Session):
     def proves(self, record: LabRecord) -> Lab | None:
         """Return the lab at the end if that is where `record` stands too."""
         mine = self.record
-        same = (mine.lab, mine.generation, mine.position) == (record.lab, record.generation, record.position)
-        return self.lab if self.verified and same and mine.log == record.log else None
+        places = [(one.lab, one.generation, one.goal, one.applied) for one in (mine, record)]
+        same = places[0] == places[1] and mine.furthest == record.furthest and mine.log == record.log
+        return self.lab if self.verified and same else None
 
     def busy(self) -> bool:
         """Return whether there is something to repeat, and somebody who asks for it."""
@@ -131,6 +135,9 @@ class Verification(Session):
 
     def _rebuilt(self) -> None:
         self._current = None
+        if self._came_by:
+            self._return()
+            return
         if not self._stands_at(self.record.position):
             return
         if self._wanted["condition"] is not None:
@@ -146,8 +153,23 @@ class Verification(Session):
             )
             return
         if self._is_good():
-            self.verified = True
-            super()._rebuilt()
+            self._came_by = True
+            self._log.extend(self._ahead)
+            self._goal = self._present
+            if not self._log and self.lab.position >= self._goal:
+                self._return()
+
+    def _return(self) -> None:
+        """End, where the lab stands again at its place in the history that has been repeated to its end."""
+        if not self._stands_at(self.record.furthest):
+            return
+        try:
+            self.lab.rewind(self.record.position, self.record.applied)
+        except LabError as error:
+            self._refuse(str(error), "actions")
+            return
+        self.verified = True
+        super()._rebuilt()
 
     def _is_good(self) -> bool:
         """Return whether the lab at its end is all that was claimed; refuse it if not."""

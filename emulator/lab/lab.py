@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
@@ -224,7 +224,17 @@ class Lab:
         return self.hypervisor.position_of(-(-ns * self.host_config.clock // NS_PER_SECOND))
 
     def advance(self, position: int) -> None:
-        """Run to a position. Returns early when nothing can happen any more without an action."""
+        """Run to a position. Returns early when nothing can happen any more without an action.
+
+        Behind the present of a recorded lab what was done there is done again.
+        """
+        if self.recorder is not None and self.recorder.behind and not self.recorder.paused:
+            self.recorder.follow(position)
+        else:
+            self.go_on(position)
+
+    def go_on(self, position: int) -> None:
+        """Run to a position, whatever was done on the way before."""
         while True:
             due = self.monitor.due(self)
             self._run_to(min(position, due))
@@ -253,14 +263,17 @@ class Lab:
 
         The conditions are those of `emulator.lab.conditions`. Raises LabError for one that is none.
         """
-        return conditions.run_until(self, condition, limit)
+        return self._in_pieces(lambda goal: conditions.run_until(self, condition, goal), limit)
 
     def run_until_any(self, wanted: Sequence[Mapping[str, Any]], limit: int) -> list[int]:
         """Run until any of the conditions `wanted` holds; return the numbers of those that do.
 
         Debug stops stay set for the next call, until `disarm`. See `emulator.lab.stops`. Raises LabError.
         """
-        return stops.run_until_any(self, wanted, limit)
+        return self._in_pieces(lambda goal: stops.run_until_any(self, wanted, goal), limit)
+
+    def _in_pieces[T](self, run: Callable[[int], T], limit: int) -> T:
+        return run(limit) if self.recorder is None else self.recorder.in_pieces(run, limit)
 
     def check_stop(self, condition: Mapping[str, Any]) -> None:
         """Raise LabError if `condition` is none; its VM may be off."""
@@ -354,11 +367,18 @@ class Lab:
         return self.recorder
 
     def rewind(self, position: int, actions: int | None = None) -> None:
-        """Go back to a position, with the actions up to it, or the first `actions` of them.
+        """Go to a position of this line of history, after the actions up to it, or the first `actions`.
 
-        Later actions are kept as a branch. Raises LabError.
+        What comes after lies ahead and is done again when the lab goes on. Raises LabError.
         """
-        self.past.rewind(position, actions)
+        self.past.go_to(position, actions)
+
+    def undo(self, position: int, actions: int) -> None:
+        """Go back to an instant and go on from there without what came after, which is kept as a branch.
+
+        Raises LabError.
+        """
+        self.past.undo(position, actions)
 
     def back_to(self, condition: Mapping[str, Any]) -> bool:
         """Go back to the last instant before now at which a condition held; False if there is none near.
@@ -391,6 +411,11 @@ class Lab:
         return replace(self._settings(config), executable=program.executable)
 
     @property
+    def line(self) -> list[LogEntry]:
+        """The log of this line of history; `log` is the part up to where the lab stands."""
+        return self.log if self.recorder is None else self.recorder.line
+
+    @property
     def past(self) -> Recorder:
         """What is recorded. Raises LabError if nothing is."""
         if self.recorder is None:
@@ -408,7 +433,10 @@ class Lab:
         plain = self.policies.completed(copy.deepcopy(dict(action)))
         with self.policies.during_action(plain):
             result = actions.apply(self, plain)
-        self.log.append({"seq": len(self.log) + 1, "position": position, "action": plain})
+        if self.recorder is None:
+            self.log.append({"seq": len(self.log) + 1, "position": position, "action": plain})
+        else:
+            self.recorder.note(plain, position)
         return result
 
     def carry_out(self, action: Action) -> None:

@@ -103,7 +103,7 @@ class Policies:
     def runs(self) -> bool:
         """Whether texts run while the lab does."""
         recorder = self._lab.recorder
-        repeating = self.runner.repeating or (recorder is not None and recorder.paused)
+        repeating = self.runner.repeating or (recorder is not None and recorder.repeats)
         return self.runner.enabled and any(map(self._is_used, self.chosen)) and not repeating
 
     def _is_used(self, interface: str) -> bool:

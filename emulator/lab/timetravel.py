@@ -1,16 +1,18 @@
-"""Time travel: checkpoints are taken while a lab runs; any earlier instant is the nearest one plus replay.
+"""Time travel: a cursor in a recorded line of history, as in a debugger that records and replays.
 
-Checkpoints lie close together near the present and ever further apart behind (each gap is at most an eighth
-of its age), so that their number grows with the logarithm of the time. How often they are taken depends on
-virtual time and on how many pages the last stretch has written, never on the wall clock.
+A line of history is the log of all actions and how far the lab has run: its *present*. The lab stands at a
+cursor: at a position, after so many actions. Moving the cursor changes neither. Behind the present the lab
+repeats what was done (`Recorder.future`) at its positions, whoever lets it run; from the present on it goes
+on live. Any earlier instant is the nearest checkpoint plus such a repetition (`emulator.lab.recording`).
 
-Going back ends a line of history: the actions that came after are no part of the lab any more. They are kept
-as a `Branch`, to which the lab can return. Lines of history differ in their action logs alone.
+An action applied behind the present begins another line there; the line that was left is kept as a `Branch`,
+if something was done on it alone, and the lab can return to it. Answers to questions are about the lesson
+and not about the run: they hold at every cursor, stand at the end of the line, and begin no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -18,15 +20,11 @@ from typing import TYPE_CHECKING, Any
 from emulator.lab import conditions
 from emulator.lab.checkpoint import Checkpoint
 from emulator.lab.errors import LabError
-from emulator.lab.memento import Aside
+from emulator.lab.recording import DEFAULT_BYTES, SPACING, Recording, is_on
 
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab, LogEntry
 
-SPACING = 50_000_000  # positions between checkpoints at least
-PAGE_POSITIONS = 20_000  # for each page that had to be copied or was written first, at least
-DENSITY = 8  # a gap may be so many times smaller than its age
-DEFAULT_BYTES = 64 << 20
 BRANCHES_KEPT = 8
 FIRST_WINDOW, WINDOW_GROWTH = 64, 16
 REACH = 100_000_000  # how far `back_to` looks
@@ -37,133 +35,257 @@ STONE = 4_000_000  # positions before now at which a checkpoint helps all short 
 BACK_KINDS = ("instruction", "exit", "timeslice", "fault", "console", "breakpoint", "watch", "csr", "any")
 
 
+class NotRecorded(LabError):
+    """An instant of this line of history that no checkpoint leads to: the lab has to be built anew for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A line of history that was left: its actions, and where the lab stood."""
+    """A line of history that was left: its actions, and how far it had come."""
 
     name: str
     log: tuple[LogEntry, ...]
     position: int
+    now_ns: int | None = None
 
 
-class Recorder(Aside):
-    """The past of one lab, and its other lines. No part of its state."""
+class Recorder(Recording):
+    """The history of one lab: where it stands on its line, what lies ahead, and its other lines."""
 
     def __init__(self, lab: Lab, limit: int = DEFAULT_BYTES, spacing: int = SPACING) -> None:
         """Record from here on, in about `limit` bytes."""
-        self.lab = lab
-        self.limit = limit
-        self.spacing = spacing
-        self.checkpoints: list[Checkpoint] = []
+        super().__init__(lab, limit, spacing)
+        self.future: list[LogEntry] = []  # what was done on this line after where the lab stands
         self.branches: dict[str, Branch] = {}
-        self.paused = False
+        self._present = 0  # how far this line had come when the lab went back
+        self._present_ns: int | None = None
         self._number = 0
-        self._pages = 0  # in use when the last checkpoint was taken
-        self.next_position = lab.position
+        self._repeating = False
 
-    # Recording
-
-    def run_to(self, position: int) -> None:
-        """Run the lab to a position as its hypervisor does, and record on the way."""
-        hypervisor = self.lab.hypervisor
-        while True:
-            hypervisor.run_to(position if self.paused else min(position, self.next_position))
-            self.record()
-            if hypervisor.stopped or hypervisor.position >= position:
-                return
-
-    def record(self) -> None:
-        """Take a checkpoint if one is due."""
-        lab = self.lab
-        if self.paused or lab.position < self.next_position:
-            return
-        written = lab.hypervisor.host.pages_in_use - self._pages
-        due = self.checkpoints[-1].position + written * PAGE_POSITIONS if self.checkpoints else 0
-        if due > lab.position:
-            self.next_position = due
-            return
-        self._make_room()
-        if lab.hypervisor.host.can_hold:
-            self._take()
-        self._thin()
-        self._pages = lab.hypervisor.host.pages_in_use
-        self.next_position = lab.position + self.spacing
-
-    def _take(self) -> None:
-        """Take a checkpoint; where this process has no memory for it, do without, and with fewer others."""
-        previous = self.checkpoints[-1] if self.checkpoints else None
-        try:
-            self.checkpoints.append(self.lab.checkpoint(previous))
-        except MemoryError:
-            for _ in range(len(self.checkpoints) // 2):
-                self._drop(1 if len(self.checkpoints) > 1 else 0)
-
-    def forget(self) -> None:
-        """Let go of all checkpoints: something else needs the room."""
-        while self.checkpoints:
-            self._drop(0)
-
-    def _make_room(self) -> None:
-        while self.checkpoints and not self.lab.hypervisor.host.can_hold:
-            self._drop(0)
-
-    def _thin(self) -> None:
-        """Drop what is closer to its neighbours than its age asks for, and what there is no memory for."""
-        index = len(self.checkpoints) - 2
-        while index > 0:
-            if self._gap(index) <= self._age(index) // DENSITY:
-                self._drop(index)
-            index -= 1
-        while len(self.checkpoints) > 2 and self.held_bytes > self.limit:
-            self._drop(min(range(1, len(self.checkpoints) - 1), key=self._worth))
-
-    def _gap(self, index: int) -> int:
-        """Return the gap that would be left without a checkpoint."""
-        return self.checkpoints[index + 1].position - self.checkpoints[index - 1].position
-
-    def _age(self, index: int) -> int:
-        return self.lab.position - self.checkpoints[index + 1].position
-
-    def _worth(self, index: int) -> float:
-        return self._gap(index) / (1 + self._age(index))
-
-    def _drop(self, index: int) -> None:
-        self.checkpoints.pop(index).release()
+    # The line
 
     @property
-    def held_bytes(self) -> int:
-        """The memory that the past takes beyond the present."""
-        now = self.lab.hypervisor.host
-        hosts = {id(one.host): one.host for one in self.checkpoints}
-        pages = sum(host.store_bytes for host in hosts.values())
-        if id(now) in hosts:
-            pages -= now.store_used_bytes
-        return pages + sum(one.own_bytes for one in self.checkpoints)
+    def line(self) -> list[LogEntry]:
+        """The log of the whole line, what lies ahead included."""
+        return [*self.lab.log, *self.future]
 
-    # Going
+    @property
+    def present(self) -> int:
+        """The furthest position of this line."""
+        return max(self._present, self.lab.position)
 
-    def rewind(self, position: int, actions: int | None = None) -> None:
-        """Go back to a position, with the actions up to it, or the first `actions` of them.
+    @property
+    def present_ns(self) -> int:
+        """The virtual time there."""
+        lab = self.lab
+        if lab.position >= self._present:
+            return lab.now_ns
+        if self._present_ns is not None:
+            return self._present_ns
+        return lab.now_ns + lab.to_ns(self._present - lab.position) // len(lab.hypervisor.pcpus)
 
-        Raises LabError for a position that is not in the past.
+    @property
+    def behind(self) -> bool:
+        """Whether the lab stands in the past of its line."""
+        return bool(self.future) or self.lab.position < self._present
+
+    @property
+    def repeats(self) -> bool:
+        """Whether what the lab does now has been done before: decided, and in the log, already."""
+        return self.paused or self.behind
+
+    def lies_ahead(self, future: Sequence[LogEntry], present: int) -> None:
+        """Take note of what was done after where the lab stands, and how far it had come."""
+        self.future = list(future)
+        self._present, self._present_ns = present, None
+        for entry in self.future:
+            if entry["action"]["verb"] == "answer":
+                self.lab.answers[entry["action"]["question"]] = entry["action"]["value"]
+
+    def follow(self, position: int, actions: int | None = None) -> None:
+        """Go on along the line to a position, with the actions up to there, or the line's first `actions`.
+
+        Beyond the present the lab goes on live. Comes back early where a watch stops it.
         """
-        log = self._log()
-        if not 0 <= position <= self.lab.position:
+        lab = self.lab
+        while self.behind:
+            due = self.future[0]["position"] if self.future else None
+            goal = min(position, self._present if due is None else due)
+            if lab.position < goal:
+                lab.go_on(goal)
+                if lab.hypervisor.stopped:
+                    return
+            if due is not None and due <= goal:
+                if actions is not None and len(lab.log) >= actions:
+                    break
+                self._repeat()
+            elif goal == position:
+                break
+        lab.go_on(lab.position if self.behind else position)
+
+    def in_pieces[T](self, run: Callable[[int], T], limit: int) -> T:
+        """Let `run` look for something up to `limit`: from one of the actions that lie ahead to the next."""
+        while self.future and not self.paused and (due := self.future[0]["position"]) <= limit:
+            if self.lab.position >= due:
+                self._repeat()
+                continue
+            found = run(due)
+            if found or self.lab.position < due:
+                return found
+        return run(limit)
+
+    def _repeat(self) -> None:
+        """Do again what was done here."""
+        lab, answers = self.lab, dict(self.lab.answers)
+        self._repeating = True
+        try:
+            lab.apply(self.future[0]["action"])
+        finally:
+            self._repeating = False
+        del self.future[0]
+        _put(lab.answers, answers)
+
+    def note(self, action: dict[str, Any], position: int) -> None:
+        """Take an action that was applied at a position into the log; in the past, it begins another line."""
+        lab = self.lab
+        new = self.behind and not (self.paused or self._repeating)
+        if new and action["verb"] == "answer":
+            seq = len(lab.log) + len(self.future) + 1
+            self.future.append({"seq": seq, "position": self._present, "action": action})
+            return
+        if new:
+            self._begin_line(position)
+        lab.log.append({"seq": len(lab.log) + 1, "position": position, "action": action})
+
+    def _begin_line(self, position: int) -> None:
+        """Leave what lies ahead: the line goes on from where the lab stands."""
+        lab, old = self.lab, self._as_branch()
+        lab.policies.cut()
+        self.future = []
+        self._present, self._present_ns = 0, None
+        self._keep(old, lab.log)
+        lab.log.extend(self._missing_answers(lab.log, position))
+
+    def _missing_answers(self, line: Sequence[LogEntry], position: int) -> list[LogEntry]:
+        """Return entries for the answers that are not in the log of a line."""
+        given = {
+            entry["action"]["question"]: entry["action"]["value"]
+            for entry in line
+            if entry["action"]["verb"] == "answer"
+        }
+        missing = {key: one for key, one in self.lab.answers.items() if key not in given or given[key] != one}
+        return [
+            {
+                "seq": seq,
+                "position": position,
+                "action": {"verb": "answer", "question": question, "value": value},
+            }
+            for seq, (question, value) in enumerate(missing.items(), len(line) + 1)
+        ]
+
+    def _as_branch(self) -> Branch:
+        self._number += 1
+        return Branch(f"branch {self._number}", tuple(self.line), self.present, self.present_ns)
+
+    def _keep(self, old: Branch, line: Sequence[LogEntry]) -> None:
+        """Keep a line that was left for `line` as a branch, if something was done on it alone."""
+        self.keep_only(line)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old.log, line, strict=False)))
+        if all(entry["action"]["verb"] == "answer" for entry in old.log[same:]):
+            self._number -= 1
+            return
+        self.branches[old.name] = old
+        if len(self.branches) > BRANCHES_KEPT:
+            del self.branches[next(iter(self.branches))]
+
+    # Moving the cursor
+
+    def go_to(self, position: int, actions: int | None = None) -> None:
+        """Move the cursor to a position of this line, after the actions up to it, or the first `actions`.
+
+        Raises LabError for a position that is not in its history.
+        """
+        self.jump(position, actions)
+        self.follow(position, actions)
+
+    def jump(self, position: int, actions: int | None = None) -> None:
+        """Begin to move the cursor: stand at or before its goal, then `follow`. Raises LabError."""
+        lab, line = self.lab, self._leave_present()
+        if not 0 <= position <= self.present:
+            raise LabError(f"{position} is not in the past: this line reaches to {self.present}", "position")
+        before = sum(entry["position"] <= position for entry in line)
+        count = before if actions is None else min(before, actions)
+        if count < before and line[count]["position"] < position:
+            at = line[count]["position"]
             raise LabError(
-                f"{position} is not in the past: the lab stands at {self.lab.position}", "position"
+                f"this line of history has action {count + 1} at position {at}, before {position}", "actions"
             )
-        if actions is None:
-            actions = sum(entry["position"] <= position for entry in log)
-        self._travel([entry for entry in log[:actions] if entry["position"] <= position], position)
+        found = [one for one in self.checkpoints if one.position <= position and one.actions <= count]
+        if lab.position <= position and len(lab.log) <= count:
+            found = [one for one in found if one.position > lab.position]
+            if not found:
+                return
+        if not found:
+            raise NotRecorded("that instant is not recorded any more", "position")
+        self._restore(found[-1], line)
+
+    def undo(self, position: int, actions: int) -> None:
+        """Go back to a cursor and begin another line there, without what came after. Raises LabError."""
+        self.go_to(position, actions)
+        if self.behind:
+            self._begin_line(self.lab.position)
 
     def return_to(self, name: str) -> None:
         """Go to where a branch was left. Raises LabError if there is none of this name."""
+        self.switch_to(name)
+        self.follow(self.present)
+
+    def switch_to(self, name: str) -> None:
+        """Take up the line of a branch: stand on it, at or before its present. Raises LabError."""
+        branch = self.branch(name)
+        self._leave_present()
+        nearest = self._nearest(branch.log, branch.position)
+        old, log = self._as_branch(), list(branch.log)
+        del self.branches[name]
+        log.extend(self._missing_answers(log, branch.position))
+        self._restore(nearest, log)
+        self._present, self._present_ns = branch.position, branch.now_ns
+        self._keep(old, log)
+
+    def leave_for(self, name: str) -> list[LogEntry]:
+        """Keep this line for a branch, on which the lab is built anew; return its log. Raises LabError."""
+        branch = self.branch(name)
+        old, log = self._as_branch(), list(branch.log)
+        del self.branches[name]
+        log.extend(self._missing_answers(log, branch.position))
+        self._keep(old, log)
+        return log
+
+    def branch(self, name: str) -> Branch:
+        """Return a branch. Raises LabError if there is none of this name."""
         branch = self.branches.get(name)
         if branch is None:
             known = ", ".join(self.branches) or "none"
             raise LabError(f"there is no branch {name!r}; branches here: {known}", "branch")
-        self._travel(branch.log, branch.position)
-        del self.branches[name]
+        return branch
+
+    def _leave_present(self) -> list[LogEntry]:
+        """Remember how far this line has come; return its log."""
+        lab = self.lab
+        if not self.behind:
+            lab.policies.close()
+            lab.policies.seal()
+            self._present, self._present_ns = lab.position, lab.now_ns
+        return self.line
+
+    def _restore(self, checkpoint: Checkpoint, line: Sequence[LogEntry]) -> None:
+        """Take the lab to a checkpoint of a line."""
+        lab, answers = self.lab, dict(self.lab.answers)
+        lab.policies.forget_safe()
+        lab.restore(checkpoint)
+        _put(lab.answers, answers)
+        self.future = list(line[checkpoint.actions :])
+        self.go_on_recording()
 
     def back_to(self, condition: Mapping[str, Any]) -> bool:
         """Go back to the last earlier position at which a condition held; False, and stay, if there is none.
@@ -176,9 +298,16 @@ class Recorder(Aside):
             if one["kind"] not in BACK_KINDS:
                 raise LabError(f"{one['kind']} is no instant; kinds are {', '.join(BACK_KINDS)}", "kind")
         condition = conditions.settled(self.lab, condition, past=True)
-        log, now = self._log(), self.lab.position
-        found, end = self._search(condition, log, now)
-        self._go(log, now)
+        line, answers = self._leave_present(), dict(self.lab.answers)
+        log, now = list(self.lab.log), self.lab.position
+        self.lab.policies.forget_safe()
+        found, end = None, 0
+        try:
+            found, end = self._search(condition, log, now)
+        finally:
+            self._go(log, now if found is None else found)
+            self.future = line[len(self.lab.log) :]
+            _put(self.lab.answers, answers)
         if found is None and end:
             ms = (now - end) * 1000 / self.lab.host_config.clock / self.lab.host_config.pcpus
             raise LabError(
@@ -186,23 +315,7 @@ class Recorder(Aside):
                 f" go back to position {end} and search on from there",
                 "kind",
             )
-        if found is not None:
-            self._travel([entry for entry in log if entry["position"] <= found], found)
         return found is not None
-
-    def _travel(self, log: Sequence[LogEntry], position: int) -> None:
-        """Leave this line of history for a position on another, or for an earlier one on the same.
-
-        Answers to questions are about the lesson and not about the run: they stay.
-        """
-        self._nearest(log, position)
-        answers = dict(self.lab.answers)
-        self._leave(log)
-        self._go(log, position)
-        self.lab.policies.cut()
-        for question, value in answers.items():
-            if self.lab.answers.get(question) != value:
-                self.lab.apply({"verb": "answer", "question": question, "value": value})
 
     def _search(
         self, condition: Mapping[str, Any], log: Sequence[LogEntry], now: int
@@ -279,9 +392,9 @@ class Recorder(Aside):
 
     def _nearest(self, log: Sequence[LogEntry], position: int) -> Checkpoint:
         """Return the last checkpoint before a position. Raises LabError."""
-        valid = [one for one in self.checkpoints if _is_on(one, log, position)]
+        valid = [one for one in self.checkpoints if is_on(one, log, position)]
         if not valid:
-            raise LabError("that instant is not recorded any more", "position")
+            raise NotRecorded("that instant is not recorded any more", "position")
         return valid[-1]
 
     def _go(self, log: Sequence[LogEntry], position: int) -> None:
@@ -296,38 +409,7 @@ class Recorder(Aside):
                 self.lab.apply(entry["action"])
             self.lab.advance(position)
 
-    def _leave(self, goal: Sequence[LogEntry]) -> None:
-        """Keep the line of history that ends here as a branch, if something was done on it alone."""
-        log = self._log()
-        for index in range(len(self.checkpoints) - 1, -1, -1):
-            if not _is_on(self.checkpoints[index], goal, self.checkpoints[index].position):
-                self._drop(index)
-        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(log, goal, strict=False)))
-        if any(entry["action"]["verb"] != "answer" for entry in log[same:]):
-            self._number += 1
-            name = f"branch {self._number}"
-            self.branches[name] = Branch(name, tuple(log), self.lab.position)
-            if len(self.branches) > BRANCHES_KEPT:
-                del self.branches[next(iter(self.branches))]
 
-    def _log(self) -> list[LogEntry]:
-        return list(self.lab.log)
-
-    def __enter__(self) -> None:
-        self.paused = True
-
-    def __exit__(self, *_: object) -> None:
-        self.paused = False
-        last = self.checkpoints[-1].position if self.checkpoints else self.lab.position
-        self.next_position = last + self.spacing
-
-
-def _is_on(checkpoint: Checkpoint, log: Sequence[LogEntry], position: int) -> bool:
-    """Return whether a checkpoint lies on a line of history, not behind `position`."""
-    count = checkpoint.actions
-    return (
-        checkpoint.position <= position
-        and count <= len(log)
-        and (count == len(log) or log[count]["position"] >= checkpoint.position)
-        and list(log[:count]) == checkpoint.log
-    )
+def _put(answers: dict[str, Any], kept: Mapping[str, Any]) -> None:
+    answers.clear()
+    answers.update(kept)

@@ -120,7 +120,7 @@ class Snapshots {
 
   /** Go back to the instant before an action, without it. */
   async undo({ position, seq }) {
-    const answer = await ask(`${this.lab.url}/control`, { verb: "rewind", position, actions: seq - 1 });
+    const answer = await ask(`${this.lab.url}/control`, { verb: "undo", position, actions: seq - 1 });
     if (answer.state) this.lab.takeState(answer.state);
     this.say("The lab is back at the instant before.");
     await this.refresh();

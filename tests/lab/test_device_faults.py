@@ -225,7 +225,7 @@ def test_a_clone_has_the_fault_of_its_source_and_going_back_takes_it_away() -> N
     run(lab, 5)
     counts = {name: lab.console(name).count("r") for name in ("rng", "twin")}
     assert counts["rng"] == counts["twin"]
-    lab.rewind(there, 1)
+    lab.undo(there, 1)
     assert lab.state_hash() == state
     run(lab, 5)
     assert lab.console("rng").count("r") > counts["rng"]

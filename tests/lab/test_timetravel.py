@@ -161,6 +161,86 @@ def test_undoing_an_action_where_the_lab_stands(recorded: Callable[[], Lab]) -> 
     assert lab.state_hash() == before
 
 
+@given(steps=STEPS, shares=st.lists(st.floats(0, 1), min_size=1, max_size=4))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_moving_the_cursor_changes_nothing_of_the_line(
+    recorded: Callable[[], Lab], steps: list[Any], shares: list[float]
+) -> None:
+    lab = recorded()
+    play(lab, [300_000, *steps, 500_000])
+    end, state, log, answers = lab.position, lab.state_hash(), list(lab.log), dict(lab.answers)
+    for share in shares:
+        lab.rewind(int(end * share))
+        assert (lab.line, lab.past.present, lab.answers) == (log, end, answers)
+        assert lab.past.behind == (lab.position < end or len(lab.log) < len(log))
+    lab.advance(end)
+    assert (lab.position, lab.state_hash(), lab.log) == (end, state, log)
+    assert not lab.past.behind
+    assert not lab.past.branches
+
+
+def test_a_run_through_the_past_in_pieces_repeats_what_was_done(recorded: Callable[[], Lab]) -> None:
+    lab = recorded()
+    play(lab, [300_000, {"verb": "suspend", "vm": "b"}, 200_000, {"verb": "reset_lab"}, 50_000])
+    play(lab, [{"verb": "start", "vm": "b"}, 300_000])
+    end, state, log = lab.position, lab.state_hash(), list(lab.log)
+    lab.rewind(0, 0)
+    assert lab.log == []
+    while lab.past.behind:
+        if not lab.run_until({"kind": "exit"}, min(end, lab.position + 40_000)):
+            lab.advance(min(end, lab.position + 7_777))
+    assert (lab.position, lab.state_hash(), lab.log) == (end, state, log)
+
+
+def test_an_answer_in_the_past_stands_at_the_end_of_the_line_and_goes_along_to_others(
+    recorded: Callable[[], Lab],
+) -> None:
+    lab = recorded()
+    play(lab, [200_000, {"verb": "answer", "question": "early", "value": 1}, 200_000])
+    lab.apply({"verb": "destroy", "vm": "a"})
+    end = lab.position
+    lab.rewind(100_000)
+    lab.apply({"verb": "answer", "question": "late", "value": 2})
+    last = lab.line[-1]
+    assert (last["position"], last["seq"], last["action"]["question"]) == (end, len(lab.line), "late")
+    assert (lab.past.behind, lab.answers) == (True, {"early": 1, "late": 2})
+    lab.apply({"verb": "suspend", "vm": "b"})
+    assert not lab.past.behind
+    given = {entry["action"].get("question") for entry in lab.log}
+    assert {"early", "late"} <= given
+    assert lab.log[-1]["action"]["verb"] == "suspend"
+    assert [entry["seq"] for entry in lab.log] == list(range(1, len(lab.log) + 1))
+    lab.return_to("branch 1")
+    assert (lab.position, lab.vm("a").state.value) == (end, "shut off")
+    assert lab.answers == {"early": 1, "late": 2}
+
+
+def test_a_refused_action_in_the_past_begins_no_line(recorded: Callable[[], Lab]) -> None:
+    lab = recorded()
+    lab.advance(300_000)
+    lab.apply({"verb": "suspend", "vm": "a"})
+    lab.rewind(100_000)
+    before = lab.state_hash(), lab.line
+    with pytest.raises(LabError):
+        lab.apply({"verb": "resume", "vm": "a"})
+    assert (lab.state_hash(), lab.line) == before
+    assert lab.past.behind
+
+
+def test_undoing_begins_another_line_without_what_came_after(recorded: Callable[[], Lab]) -> None:
+    lab = recorded()
+    lab.advance(300_000)
+    there, before = lab.position, lab.state_hash()
+    lab.apply({"verb": "destroy", "vm": "a"})
+    lab.advance(500_000)
+    lab.undo(there, len(lab.log) - 1)
+    assert (lab.state_hash(), lab.past.behind) == (before, False)
+    lab.advance(600_000)
+    assert lab.vm("a").state.value == "running"
+    lab.return_to("branch 1")
+    assert lab.vm("a").state.value == "shut off"
+
+
 def test_the_past_stays_within_its_memory(recorded: Callable[[], Lab]) -> None:
     lab = recorded()
     lab.past.limit = 2 << 20

@@ -75,7 +75,7 @@ def test_a_recorded_lab_is_taken_back_and_goes_on_by_two_ways() -> None:
     desk.run(10)
     assert desk.see("stray")["state"] == "shut off"
     other = lab.state_hash(), lab.position
-    lab.rewind(exited // 2)
+    lab.undo(exited // 2, 0)
     branch = next(iter(lab.past.branches))
     lab.advance(end)
     assert lab.state_hash() == seen[end]

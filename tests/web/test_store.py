@@ -8,7 +8,7 @@ import pytest
 
 from app.web.store import Database, LabStore, Reply, StoreError, StudentStore, data_directory, open_database
 from app.web.store.labs import Beginning, LabRow
-from app.workers.record import ProgramText
+from app.workers.record import ProgramText, Stand
 from app.workers.stops import StopRecord
 
 # What makes version 1 of a database out of version 2: programs held their images themselves.
@@ -146,9 +146,9 @@ def test_a_restart_empties_the_log_but_for_the_answers(labs: LabStore, row: LabR
 
 
 def test_a_position_from_before_a_restart_is_ignored(labs: LabStore, row: LabRow) -> None:
-    labs.save_positions({(row.id, 1): 44})
+    labs.save_positions({(row.id, 1): Stand(44, 0, 44, 0)})
     labs.restart(row.id, start(), None)
-    labs.save_positions({(row.id, 1): 99})
+    labs.save_positions({(row.id, 1): Stand(99, 0, 99, 0)})
     record = labs.load(row.id)
     assert record is not None
     assert record.position == 0

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any
 
 from app.web.context import Context
 from tests.web.conftest import Student
@@ -13,39 +14,74 @@ def verbs(server: Context, student: Student) -> list[str]:
     return [entry["action"]["verb"] for entry in record.log]
 
 
-def test_going_back_drops_later_actions_and_returning_takes_them_up(
+def state_of(body: dict[str, Any], vm: str) -> str:
+    return next(one["state"] for one in body["vms"] if one["name"] == vm)
+
+
+def test_the_cursor_moves_in_a_history_that_stays_and_an_action_there_begins_another_line(
     student: Student, server: Context
 ) -> None:
     student.done("actions", verb="start", vm="a")
     student.run_to(2_000_000)
     suspended = student.done("actions", verb="suspend", vm="a")
     student.run_to(3_000_000)
-    reply = student.done("control", verb="rewind", position=suspended["position"] - 1000)
-    assert reply["position"] <= suspended["position"]
-    assert verbs(server, student) == ["start"]
+    end = student.done("control", verb="pause")["position"]
+    past = student.done("control", verb="rewind", position=suspended["position"] - 1000)
+    assert past["position"] <= suspended["position"]
+    run = past["state"]["run"]
+    assert (run["behind"], run["present"], run["ahead"]) == (True, end, 1)
+    assert verbs(server, student) == ["start", "suspend"]
     record = server.labs.load(student.lab)
     assert record is not None
-    assert record.position == reply["position"]
+    assert (record.position, record.actions, record.present) == (past["position"], 1, end)
 
-    branch = reply["state"]["run"]["branches"][-1]
-    reply = student.done("control", verb="return", branch=branch)
+    # Forward again: what was done is done again, up to the present.
+    there = student.done("control", verb="seek", position=end)
+    assert (there["position"], there["state"]["run"]["behind"]) == (end, False)
+    assert state_of(there["state"], "a") == "paused"
+
+    student.done("control", verb="seek", position=past["position"])
+    student.done("actions", verb="destroy", vm="a")
+    assert verbs(server, student) == ["start", "destroy"]
+    state = student.done("control", verb="pause")["state"]
+    assert (state["run"]["behind"], state["run"]["ahead"]) == (False, 0)
+    reply = student.done("control", verb="return", branch=state["run"]["branches"][-1])
     assert verbs(server, student) == ["start", "suspend"]
-    assert next(vm for vm in reply["state"]["vms"] if vm["name"] == "a")["state"] == "paused"
+    assert (reply["position"], state_of(reply["state"], "a")) == (end, "paused")
 
 
-def test_a_lab_that_went_back_is_rebuilt_there(student: Student, server: Context) -> None:
+def test_a_lab_that_went_back_comes_back_to_its_cursor_with_what_lies_ahead(
+    student: Student, server: Context
+) -> None:
     student.done("actions", verb="start", vm="a")
     student.run_to(2_000_000)
     student.done("actions", verb="destroy", vm="a")
     reply = student.done("control", verb="back", unit="exit")
+    student.done("answers", question="how-many", value="2")
     pid = server.pool.pid_of(student.lab)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     observation = student.get("state").json
     assert observation is not None
     assert observation["position"] == reply["position"]
-    assert next(vm for vm in observation["vms"] if vm["name"] == "a")["state"] == "running"
+    assert state_of(observation, "a") == "running"
+    run = observation["run"]
+    assert (run["behind"], run["present"], run["ahead"]) == (True, reply["state"]["run"]["present"], 1)
+    assert observation["answers"] == {"how-many": "2"}
+    assert verbs(server, student) == ["start", "destroy", "answer"]
+    beyond = student.done("control", verb="seek", position=run["present"] + 10_000)
+    assert state_of(beyond["state"], "a") == "shut off"
+    assert not beyond["state"]["run"]["behind"]
+
+
+def test_undo_leaves_what_was_undone_behind(student: Student, server: Context) -> None:
+    student.done("actions", verb="start", vm="a")
+    student.run_to(1_000_000)
+    done = student.done("actions", verb="destroy", vm="a")
+    undone = student.done("control", verb="undo", position=done["position"], actions=done["seq"] - 1)
+    assert state_of(undone["state"], "a") == "running"
     assert verbs(server, student) == ["start"]
+    assert undone["state"]["run"]["branches"] == ["branch 1"]
 
 
 def test_what_is_no_instant_of_the_past_is_refused(student: Student) -> None:
@@ -60,6 +96,9 @@ def test_what_is_no_instant_of_the_past_is_refused(student: Student) -> None:
         {"verb": "back"},
         {"verb": "back", "unit": "hour"},
         {"verb": "back", "unit": "fault"},
+        {"verb": "seek"},
+        {"verb": "seek", "ns": "soon"},
+        {"verb": "undo", "position": 0},
         {"verb": "return", "branch": "nowhere"},
     ):
         assert student.post("control", **fields).status_code == 422, fields

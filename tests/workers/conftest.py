@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.workers.pool import Pool
-from app.workers.record import LabRecord, ProgramText
+from app.workers.record import LabRecord, ProgramText, Stand
 
 PROJECT = Path(__file__).resolve().parents[2]
 COUNT = "_start: li t0, 0\nloop: addi t0, t0, 1\n j loop\n"
@@ -32,9 +32,9 @@ class MemoryJournal:
     def load(self, lab: str) -> LabRecord | None:
         return self.records.get(lab)
 
-    def save_positions(self, positions: Mapping[tuple[str, int], int]) -> None:
-        for (lab, _), position in positions.items():
-            self.records[lab] = replace(self.records[lab], position=position)
+    def save_positions(self, positions: Mapping[tuple[str, int], Stand]) -> None:
+        for (lab, _), stand in positions.items():
+            self.records[lab] = replace(self.records[lab], position=stand.position)
 
 
 @pytest.fixture

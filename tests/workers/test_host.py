@@ -184,7 +184,7 @@ def test_positions_are_reported_once_a_second_and_when_the_lab_stops(bench: Benc
     bench.work(1)
     assert len(bench.messages("progress")) == 1
     bench.ask("control", verb="pause")
-    assert bench.messages("progress")[-1].body["position"] == bench.state()["position"]
+    assert bench.messages("progress")[-1].body["stand"][0] == bench.state()["position"]
 
 
 def test_a_lab_is_rebuilt_in_slices_from_its_log(bench: Bench) -> None:

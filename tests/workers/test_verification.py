@@ -79,7 +79,8 @@ def test_an_honest_log_is_verified_and_the_lab_is_kept_for_who_opens_it(bench: B
     asked = record(log=tuple(honest.log), position=honest.position)
     assert finish(bench, asked, honest.state_hash()) == {"verified": True, "share": 1.0}
     bench.open(asked)
-    assert bench.ask("hash").body == {"position": honest.position, "hash": honest.state_hash()}
+    stand = {"position": honest.position, "actions": len(honest.log), "present": honest.position}
+    assert bench.ask("hash").body == {**stand, "hash": honest.state_hash()}
     assert bench.state()["run"]["mode"] == "paused"
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from app.web.store import schema
 from app.web.store.database import Database
-from app.workers.record import PAUSED, LabRecord, Mode, ProgramText
+from app.workers.record import PAUSED, LabRecord, Mode, ProgramText, Stand
 from app.workers.stops import StopRecord
 from emulator.lab import LogEntry
 
@@ -139,22 +139,29 @@ class LabStore:
                 seed=row.seed,
                 log=read_log(connection, lab, row.generation),
                 position=row.position,
+                actions=row.actions,
+                present=row.present,
                 **_wanted(connection, lab, row.stops),
             )
 
-    def save_positions(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """Keep how far labs ran: (lab, generation) -> position.
+    def save_positions(self, positions: Mapping[tuple[str, int], Stand]) -> None:
+        """Keep where labs stand: (lab, generation) -> the place on its line of history.
 
-        A lab that was restarted or lent meanwhile is left alone.
+        A lab that was restarted or lent meanwhile is left alone, and one whose log is another by now: what is
+        committed with an action says where the lab stands.
         """
         columns = schema.lab.c
         lent = select(schema.lease.c.lab).where(schema.lease.c.ended_at.is_(None))
         with self._database.write() as connection:
-            for (lab, generation), position in positions.items():
+            for (lab, generation), stand in positions.items():
+                mine = (columns.id == lab, columns.generation == generation, columns.id.not_in(lent))
+                total = select(func.count()).where(
+                    schema.action_log.c.lab == lab, schema.action_log.c.generation == generation
+                )
                 connection.execute(
                     update(schema.lab)
-                    .where(columns.id == lab, columns.generation == generation, columns.id.not_in(lent))
-                    .values(position=position)
+                    .where(*mine, total.scalar_subquery() == stand.total)
+                    .values(**place(stand))
                 )
 
     def save_stops(self, lab: str, stops: Sequence[StopRecord]) -> None:
@@ -166,9 +173,14 @@ class LabStore:
     # Actions
 
     def append(
-        self, row: LabRow, position: int, action: Mapping[str, Any], make_reply: Callable[[int], Reply | None]
+        self,
+        row: LabRow,
+        position: int,
+        action: Mapping[str, Any],
+        make_reply: Callable[[int], Reply | None],
+        stand: Stand | None = None,
     ) -> int:
-        """Commit an action and the reply to its request; return its seq."""
+        """Commit an action, where the lab stands after it, and the reply to its request; return its seq."""
         log = schema.action_log
         with self._database.write() as connection:
             last = connection.execute(
@@ -185,16 +197,23 @@ class LabStore:
                     at=self._now(),
                 )
             )
+            if stand is not None:
+                self._put(connection, row, stand)
             note_answer(connection, row.id, action, self._now())
             write_reply(connection, row.id, make_reply(seq), self._now())
         return seq
 
-    def replace_log(self, row: LabRow, log: Sequence[LogEntry], position: int) -> None:
-        """Commit that the lab has gone to another instant: what it did until then, and where that is."""
+    def replace_log(
+        self, row: LabRow, log: Sequence[LogEntry], stand: Stand, reply: Reply | None = None
+    ) -> None:
+        """Commit that the lab is on another line of history: its log, where the lab stands, and a reply."""
         with self._database.write() as connection:
             write_log(connection, row.id, row.generation, log, self._now())
-            lab = schema.lab.c
-            connection.execute(update(schema.lab).where(lab.id == row.id).values(position=position))
+            self._put(connection, row, stand)
+            write_reply(connection, row.id, reply, self._now())
+
+    def _put(self, connection: Connection, row: LabRow, stand: Stand) -> None:
+        connection.execute(update(schema.lab).where(schema.lab.c.id == row.id).values(**place(stand)))
 
     def reply_to(self, lab: str, request_id: str) -> Reply | None:
         """Return the reply that was committed for a request."""
@@ -331,7 +350,14 @@ def _beginning(beginning: Beginning) -> dict[str, Any]:
         "seed": beginning.seed,
         "config": json.dumps(beginning.config),
         "position": 0,
+        "actions": None,
+        "present": 0,
     }
+
+
+def place(stand: Stand) -> dict[str, int]:
+    """Return the columns of a lab that say where it stands."""
+    return {"position": stand.position, "actions": stand.actions, "present": stand.present}
 
 
 def _write_programs(connection: Connection, lab: str, programs: Sequence[ProgramText]) -> None:

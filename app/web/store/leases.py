@@ -16,8 +16,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from app.web.store import schema
 from app.web.store.database import Database
-from app.web.store.labs import LabRow, Reply, note_answer, read_log, write_log, write_reply
-from app.workers.record import Mode
+from app.web.store.labs import LabRow, Reply, note_answer, place, read_log, write_log, write_reply
+from app.workers.record import Mode, Stand
 from emulator.lab import LogEntry
 
 
@@ -45,7 +45,7 @@ class Taken:
 
     generation: int
     log: Sequence[LogEntry]
-    position: int
+    stand: Stand
     digest: str
     done: bool
 
@@ -71,8 +71,8 @@ class LeaseStore:
         with self._database.read() as connection:
             return read_log(connection, row.id, row.generation), _position(connection, row.id)
 
-    def lend(self, row: LabRow, position: int, mode: Mode, request_id: str | None) -> Lease:
-        """Give the lab to a browser, as it stands at `position`."""
+    def lend(self, row: LabRow, stand: Stand, mode: Mode, request_id: str | None) -> Lease:
+        """Give the lab to a browser, as it stands."""
         lease = Lease(secrets.token_urlsafe(16), row.id, mode, request_id, self._now(), None, None, None)
         with self._database.write() as connection:
             connection.execute(
@@ -80,7 +80,7 @@ class LeaseStore:
                     id=lease.id, lab=row.id, mode=json.dumps(mode), request_id=request_id, at=lease.at
                 )
             )
-            connection.execute(update(schema.lab).where(schema.lab.c.id == row.id).values(position=position))
+            connection.execute(update(schema.lab).where(schema.lab.c.id == row.id).values(**place(stand)))
         return lease
 
     def end(self, lease: Lease) -> None:
@@ -109,7 +109,7 @@ class LeaseStore:
             connection.execute(
                 update(schema.lab)
                 .where(schema.lab.c.id == row.id)
-                .values(position=taken.position, generation=taken.generation)
+                .values(**place(taken.stand), generation=taken.generation)
             )
             ended_at = self._now() if taken.done else None
             connection.execute(

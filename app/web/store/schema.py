@@ -59,6 +59,9 @@ lab = Table(
     Column("position", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("stops", Text, nullable=False, server_default="[]"),  # of the CPU view; no part of the lab's state
+    # It stands at `position` after the first `actions` of its log (null: all); its line reaches to `present`.
+    Column("actions", Integer),
+    Column("present", Integer, nullable=False, server_default="0"),
     Index("lab_of_student", "student", "lesson", unique=True),
 )
 
@@ -202,10 +205,18 @@ def _add_stops(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE lab ADD COLUMN stops TEXT NOT NULL DEFAULT '[]'")
 
 
+def _add_cursor(connection: Connection) -> None:
+    """Let a lab stand in the past of its line; before, it stood at the end of its log."""
+    if "present" not in {column["name"] for column in inspect(connection).get_columns("lab")}:
+        connection.exec_driver_sql("ALTER TABLE lab ADD COLUMN actions INTEGER")
+        connection.exec_driver_sql("ALTER TABLE lab ADD COLUMN present INTEGER NOT NULL DEFAULT 0")
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _create_tables,
     _share_images,
     _add_leases,
     _add_tournament,
     _add_stops,
+    _add_cursor,
 )

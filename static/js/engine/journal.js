@@ -7,7 +7,7 @@ const LINES = "lines";
 
 /**
  * @typedef {{lab: string, place: "server"|"browser", ready: boolean, version: string, lesson_version: string, lease: string|null,
- *   generation: number, log: any[], position: number, mode: any, sent: number, shift: number,
+ *   generation: number, log: any[], position: number, actions: number|null, present: number, mode: any, sent: number, shift: number,
  *   waiting: {check: boolean, answers: Record<string, any>}}} Line
  */
 
@@ -42,8 +42,8 @@ export const readLine = (lab) => transact("readonly", (store) => store(LINES).ge
 export async function readRecord(lab) {
   const kept = await transact("readonly", (store) => store(BEGINNINGS).get(lab));
   const line = await readLine(lab);
-  const { generation, log, position, mode } = line;
-  return { ...kept.record, generation, log, position, mode };
+  const { generation, log, position, actions = null, present = 0, mode } = line;
+  return { ...kept.record, generation, log, position, actions, present, mode };
 }
 
 /** @param {Line} line */
@@ -51,7 +51,7 @@ export const writeLine = (line) => transact("readwrite", (store) => store(LINES)
 
 /** Keep a lab from its record on. @param {any} record @param {Line} line */
 export function writeLab(record, line) {
-  const beginning = { ...record, log: [], position: 0 };
+  const beginning = { ...record, log: [], position: 0, actions: null, present: 0 };
   return transact("readwrite", (store) => {
     store(BEGINNINGS).put({ lab: line.lab, record: beginning });
     return store(LINES).put(line);
@@ -67,7 +67,7 @@ export function copyLine(line, record = null) {
     const known = store(LINES).get(line.lab);
     known.onsuccess = () => {
       if (known.result?.place === "browser") return;
-      if (record) store(BEGINNINGS).put({ lab: line.lab, record: { ...record, log: [], position: 0 } });
+      if (record) store(BEGINNINGS).put({ lab: line.lab, record: { ...record, log: [], position: 0, actions: null, present: 0 } });
       store(LINES).put(line);
     };
     return known;

@@ -193,10 +193,10 @@ export class Residence extends EventTarget {
   }
 
   lineOf({ record, lesson_version }, lease) {
-    const { generation, log, position, mode } = record;
+    const { generation, log, position, actions = null, present = 0, mode } = record;
     const kept = { lab: this.url, version: "", ready: false, waiting: { check: false, answers: {} }, ...this.line };
     const place = lease ? "browser" : "server";
-    return { ...kept, place, lease, lesson_version, generation, log, position, mode, shift: 0, sent: log.length };
+    return { ...kept, place, lease, lesson_version, generation, log, position, actions, present, mode, shift: 0, sent: log.length };
   }
 
   // Without a connection
@@ -287,10 +287,10 @@ export class Residence extends EventTarget {
 
   /** Keep the line as it is now, before the page sees the answer. */
   async write() {
-    const { generation, log, position, mode } = await this.engine.line(false);
+    const { generation, log, position, actions, present, mode } = await this.engine.line(false);
     if (!this.here) return;
     const sent = generation === this.line.generation ? Math.min(this.line.sent, log.length) : 0;
-    this.line = { ...this.line, generation, log, position, mode, sent };
+    this.line = { ...this.line, generation, log, position, actions, present, mode, sent };
     await writeLine(this.line);
     this.tell();
   }
