@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from emulator.errors import VmLabError
 from emulator.hypervisor import identity, lifecycle
@@ -79,6 +79,7 @@ NS_PER_SECOND = 1_000_000_000
 # Linux numbers its consoles as it finds them: the SBI one first.
 COMMAND_LINES: Mapping[str, str] = {"sbi": "console=hvc0", "virtio": "console=hvc1"}
 Action = Mapping[str, Any]
+T = TypeVar("T")
 Answer = str | int | float | bool | list[str]
 
 
@@ -272,7 +273,7 @@ class Lab:
         """
         return self._in_pieces(lambda goal: stops.run_until_any(self, wanted, goal), limit)
 
-    def _in_pieces[T](self, run: Callable[[int], T], limit: int) -> T:
+    def _in_pieces(self, run: Callable[[int], T], limit: int) -> T:
         return run(limit) if self.recorder is None else self.recorder.in_pieces(run, limit)
 
     def check_stop(self, condition: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from emulator.lab import conditions
 from emulator.lab.checkpoint import Checkpoint
@@ -25,6 +25,7 @@ from emulator.lab.recording import DEFAULT_BYTES, SPACING, Recording, is_on
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab, LogEntry
 
+T = TypeVar("T")
 BRANCHES_KEPT = 8
 FIRST_WINDOW, WINDOW_GROWTH = 64, 16
 REACH = 100_000_000  # how far `back_to` looks
@@ -123,7 +124,7 @@ class Recorder(Recording):
                 break
         lab.go_on(lab.position if self.behind else position)
 
-    def in_pieces[T](self, run: Callable[[int], T], limit: int) -> T:
+    def in_pieces(self, run: Callable[[int], T], limit: int) -> T:
         """Let `run` look for something up to `limit`: from one of the actions that lie ahead to the next."""
         while self.future and not self.paused and (due := self.future[0]["position"]) <= limit:
             if self.lab.position >= due:

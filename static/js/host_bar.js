@@ -58,6 +58,9 @@ function drawRun(run, state, events) {
   setText(toggle.querySelector("span"), moving ? "Pause" : "Run");
   toggle.querySelector("use").setAttribute("href", moving ? "#icon-pause" : "#icon-run");
   for (const button of document.querySelectorAll("#host-bar [data-step]")) button.disabled = !ready || moving;
+  const present = document.getElementById("to-present");
+  present.value = run.present ?? "";
+  present.hidden = !run.behind;
   const back = document.getElementById("return-branch");
   back.value = run.branches?.at(-1) ?? "";
   back.hidden = !back.value;
@@ -70,7 +73,7 @@ function drawNote(run, state, events) {
   const [subject, sentence] = noteOf(run, state, events);
   setText(slot("note"), sentence);
   const bar = document.querySelector("#run-note progress");
-  bar.hidden = run.mode !== "rebuilding";
+  bar.hidden = run.mode !== "rebuilding" && run.mode !== "seeking";
   bar.value = run.rebuilt ?? 0;
   if (subject !== said) announce("run", sentence);
   said = subject;
@@ -82,7 +85,8 @@ function reasonOf(reason, { vms = [] }, events) {
   if (reason === "condition met: exit")
     return `Stopped at a VM exit: ${events.findLast((event) => event.kind !== "action")?.text ?? ""}.`;
   if (reason.startsWith("returned")) return "Where you had left it, with all that you had done.";
-  if (reason.startsWith("went back")) return `${BACK[reason] ?? "At an earlier instant"}. Later actions are undone, and kept.`;
+  if (reason === "undone") return "Undone. Time goes on from here; what was undone is kept as another line.";
+  if (reason.startsWith("went")) return BACK[reason] ? `${BACK[reason]}.` : "At the instant you asked for.";
   if (reason !== "condition met: instruction") return `Time stopped: ${reason.replace(/\.$/, "")}.`;
   const lines = vms.flatMap((vm) =>
     vm.vcpus
@@ -92,7 +96,16 @@ function reasonOf(reason, { vms = [] }, events) {
   return lines.length ? `One instruction later. Next: ${lines.join("; ")}.` : "One instruction later.";
 }
 
+/** What is to be told, with where in the run that is. */
 function noteOf(run, state, events) {
+  const [subject, sentence] = noteNow(run, state, events);
+  if (!run.behind || run.mode !== "paused") return [subject, sentence];
+  const actions = run.ahead ? `, with ${run.ahead} ${run.ahead === 1 ? "action" : "actions"} to come` : "";
+  return [subject, `${sentence} You look at ${numbers.time(state.now_ns)}; the run goes on to ${numbers.time(run.present_ns)}${actions}.`];
+}
+
+function noteNow(run, state, events) {
+  if (run.mode === "seeking") return ["seeking", `On the way to that instant: ${numbers.percent(run.rebuilt ?? 0, 1)}`];
   if (run.mode === "rebuilding")
     return ["rebuilding", `Bringing your lab back to where it was: ${numbers.percent(run.rebuilt ?? 0, 1)}`];
   if (run.mode === "failed")

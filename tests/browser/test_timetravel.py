@@ -28,6 +28,8 @@ def test_stepping_back_by_button_and_by_keys_and_returning(page: Page) -> None:
     bench.wait_state(names[0], "paused")
     page.keyboard.press("Alt+Comma")
     bench.wait_state(names[0], "running")
-    page.get_by_role("button", name="Return to the later actions").click()
+    expect(page.locator('[data-slot="note"]')).to_contain_text("with 1 action to come")
+    page.get_by_role("button", name="Back to the present").click()
     bench.wait_state(names[0], "paused")
     assert bench.position() == near
+    expect(page.get_by_role("button", name="Back to the present")).to_be_hidden()
