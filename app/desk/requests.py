@@ -10,7 +10,7 @@ PAGES = (
     *("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program", "resources"),
     *("snapshots", "series", "cpu", "packets", "packet"),
     *("where", "table", "exit"),
-    "timeline",
+    *("timeline", "trace"),
 )
 NUMBERS = ("vcpus", "pcpus", "vcpu", "ns", "priority")
 

@@ -14,6 +14,7 @@ from app.workers import keeping
 from emulator.errors import VmLabError
 from emulator.lab import Lab
 from emulator.lab.chains import chains_view
+from emulator.lab.instructions import instructions
 from emulator.lab.monitoring.export import to_csv, to_prometheus
 from emulator.lab.monitoring.series import SIGNALS, series
 from emulator.lab.monitoring.timeline import MOST_WIDTH, timeline
@@ -164,6 +165,12 @@ def _timeline(lab: Lab, args: Args) -> Any:
     return timeline(lab, first, last, number(args, "width", 400, MOST_WIDTH))
 
 
+def _trace(lab: Lab, args: Args) -> Any:
+    """Return the instructions from the clock `from` to `to`, at most 500 cycles later."""
+    first = number(args, "from", highest=MOST_CYCLES)
+    return instructions(lab, first, number(args, "to", first + 500, MOST_CYCLES))
+
+
 def _exits(lab: Lab, _args: Args) -> Any:
     return {vm["name"]: vm["exits"] for vm in lab.observe(None)["vms"]}
 
@@ -207,6 +214,7 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "metrics": _metrics,
     "series": _series,
     "timeline": _timeline,
+    "trace": _trace,
     "snapshots": lambda lab, _: keeping.snapshots(lab),
     "export": lambda lab, args: keeping.export(lab, word(args, "vm")),
 }

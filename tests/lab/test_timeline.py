@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from emulator.lab import Lab
+from emulator.lab.instructions import instructions
 from emulator.lab.monitoring.ages import STATES
 from emulator.lab.monitoring.timeline import timeline
 from emulator.lab.timetravel import Recorder
@@ -177,3 +178,27 @@ def test_other_hardware_goes_on_with_the_same_past(busy: Lab) -> None:
     lanes = {one["vm"]: one["lane"] for one in seen["vcpus"]}
     assert spent(lanes["b"])["run"] > 0
     assert pieces(lanes["c"])[-1][1] == seen["host"]["clocks_cycles"][0]
+
+
+def test_a_close_look_tells_every_instruction_and_moves_nothing(busy: Lab) -> None:
+    busy.record()
+    busy.advance(1_000_000)
+    busy.apply({"verb": "console_input", "vm": "a", "text": "x"})
+    busy.advance(2_000_000)
+    hashed, position, cursor = busy.state_hash(), busy.position, busy.observe()["cursor"]
+    seen = instructions(busy, 500_000, 500_400)
+    assert (busy.state_hash(), busy.position) == (hashed, position)
+    assert not busy.observe(cursor)["full"]
+    known = timeline(busy, 500_000, 500_400, 500)
+    for steps, lane in zip(seen["pcpus"], known["pcpus"], strict=True):
+        assert sum(step["end_cycles"] - step["start_cycles"] for step in steps) >= 390
+        for _, _, shares in pieces(lane):
+            assert len(shares) == 1
+    spinning = [s for steps in seen["pcpus"] for s in steps if s["vm"] == "c" and s["kind"] == "instruction"]
+    added = [step for step in spinning if step["text"].split() == ["addi", "s0,s0,1"]]
+    assert len(added) > 100
+    assert all(step["line"] == 1 and step["source"].startswith("1: addi") for step in added)
+    first, second = (int(step["changes"][0]["value"], 16) for step in added[:2])
+    assert (added[0]["changes"][0]["name"], second) == ("s0", first + 1)
+    busy.rewind(added[0]["position"])
+    assert busy.registers("c", 0)["pc"] == added[0]["pc"]
