@@ -4,22 +4,23 @@ For a moment after something was typed at a console, what the guest prints is se
 takes a tenth of a second feels broken.
 
 Every stream has its own cursor into the lab's observations and must say `ready` before it gets the next
-one. So a slow reader gets fewer, larger deltas and no queue can grow anywhere.
+one. So a slow reader gets fewer, larger deltas and no queue can grow anywhere. What differs from what a
+reader has is worked out in `showing.py`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from app.workers.protocol import Message
 from app.workers.session import Session
+from app.workers.showing import PARTS, Shown, show
 
 PERIOD_SECONDS = 0.1
 ECHO_SECONDS, TYPING_SECONDS = 0.01, 0.5
-_PARTS = (("frames", "frames"), ("lanes", "lanes"), ("console", "consoles"), ("events", "events"))
 
 Send = Callable[[Message], None]
 Blobs = tuple[tuple[str, bytes], ...]
@@ -30,11 +31,11 @@ class Stream:
     """One reader of one lab: what it has seen, and whether it can take more."""
 
     id: str
-    cursor: int | None = None
     revision: int = 0
     ready: bool = True
     sent_at: float = float("-inf")
     printed: int = 0
+    shown: Shown = field(default_factory=Shown)
 
 
 class Publisher:
@@ -77,14 +78,16 @@ class Publisher:
         return max(0.0, min(waiting, default=float("inf")))
 
     def publish(self, wall: float, send: Send) -> None:
-        """Send to each reader who is ready, behind and not served a moment ago; equal cursors share."""
-        shared: dict[int | None, tuple[Blobs, int]] = {}
+        """Send to each reader who is ready, behind and not served a moment ago; who saw the same shares."""
+        shared: dict[int, tuple[Blobs, Shown]] = {}
         for stream in self._streams.values():
             if self._behind(stream) and wall - stream.sent_at >= self._period(stream, wall):
-                if stream.cursor not in shared:
-                    shared[stream.cursor] = observe(self._session, stream.cursor)
-                blobs, cursor = shared[stream.cursor]
-                stream.cursor, stream.revision = cursor, self._session.revision
+                seen = id(stream.shown) if stream.shown.cursor is not None else 0
+                if seen not in shared:
+                    events, shown = show(self._session, stream.shown, wall)
+                    shared[seen] = tuple((name, _text(body)) for name, body in events), shown
+                blobs, stream.shown = shared[seen]
+                stream.revision = self._session.revision
                 stream.ready, stream.sent_at = False, wall
                 stream.printed = self._session.printed
                 send(Message("publish", self._session.id, body={"stream": stream.id}, blobs=blobs))
@@ -98,25 +101,11 @@ class Publisher:
         return stream.ready and stream.revision != self._session.revision
 
 
-def observe(session: Session, cursor: int | None) -> tuple[Blobs, int]:
-    """Return the named events since `cursor` as finished JSON texts, `state` last, and the next cursor."""
-    observation = cast("dict[str, Any]", session.lab.observe(cursor))
-    full = bool(observation["full"])
-    parts = {key: observation.pop(key) for _, key in _PARTS}
-    events = [
-        (event, _text({"full": full, key: parts[key]}))
-        for event, key in _PARTS
-        if full or _says_something(parts[key])
-    ]
-    events.append(("state", _text({**observation, "run": session.run_view()})))
-    return tuple(events), int(observation["cursor"])
-
-
 def state_of(session: Session) -> dict[str, Any]:
     """Return the payload of the `state` event now."""
     observation = cast("dict[str, Any]", session.lab.observe(session.state_cursor))
     session.state_cursor = int(observation["cursor"])
-    for _, key in _PARTS:
+    for _, key in PARTS:
         del observation[key]
     return {**observation, "run": session.run_view()}
 
@@ -129,13 +118,6 @@ def whole(session: Session) -> dict[str, Any]:
 def gone(reason: str) -> tuple[str, bytes]:
     """Return the event that ends a page's interest in a lab."""
     return "gone", _text({"reason": reason})
-
-
-def _says_something(part: Any) -> bool:
-    if isinstance(part, dict):
-        frames = cast("dict[str, Any]", part)
-        return bool(frames["delta"] or frames["owners"])
-    return bool(part)
 
 
 def _text(value: object) -> bytes:

@@ -9,6 +9,7 @@ fixed.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -186,7 +187,8 @@ class Partition:
         """Return `(first HFN, count, code)` runs changed since a revision; None if that is too long ago."""
         if revision < self._forgotten:
             return None
-        return [(first, count, code) for number, first, count, code in self._changes if number > revision]
+        newer = itertools.takewhile(lambda change: change[0] > revision, reversed(self._changes))
+        return [change[1:] for change in newer][::-1]
 
     def _own(self, stretches: list[tuple[int, int]], code: int) -> None:
         """Set the owner of frames, and note that it changed."""

@@ -6,6 +6,7 @@ are bounded. `revision` grows with every visible change, so that a reader can as
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -230,6 +231,14 @@ class Trace:
                 count += 1
             for one in list(lane)[len(lane) - count :]:
                 yield Slice(*one)
+
+    def lanes_since(self, revision: int) -> list[list[list[Any]]]:
+        """Return, for each pCPU, the slices that are new or have grown, oldest first: do not change them."""
+        found: list[list[list[Any]]] = []
+        for lane in self._lanes:
+            new = list(itertools.takewhile(lambda one: one[REVISION] > revision, reversed(lane)))
+            found.append(new[::-1])
+        return found
 
     def events_since(self, revision: int, most_exits: int = EXITS_KEPT) -> list[Event]:
         """Return the entries that are newer than a revision, oldest first; `most_exits` of them exits."""

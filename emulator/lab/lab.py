@@ -614,9 +614,12 @@ class Lab:
 
     # Observations
 
-    def observe(self, cursor: int | None = None) -> Observation:
-        """Return what the page shows, as a delta since `cursor` where that is possible."""
-        return observing.observe(self, cursor, self.shown_since)
+    def observe(self, cursor: int | None = None, lanes: bool = True) -> Observation:
+        """Return what the page shows, as a delta since `cursor` where that is possible.
+
+        `lanes` False leaves `lanes` empty in a delta, for who shows them coarsely (`coarse_lanes`).
+        """
+        return observing.observe(self, cursor, self.shown_since, lanes)
 
     def registers(self, vm: str, vcpu: int) -> RegistersView:
         """Return a vCPU's registers. Raises LabError."""

@@ -67,7 +67,7 @@ class Views:
             del marks[:-MARKS_KEPT]
 
 
-def observe(lab: Lab, cursor: int | None, whole_since: int) -> Observation:
+def observe(lab: Lab, cursor: int | None, whole_since: int, lanes: bool = True) -> Observation:
     """Return everything, or what has changed since `cursor`."""
     revision = lab.revision.value
     full = cursor is None or not whole_since <= cursor <= revision
@@ -82,7 +82,7 @@ def observe(lab: Lab, cursor: int | None, whole_since: int) -> Observation:
         "host": _host(lab),
         "vms": [_vm(lab, vm) for vm in lab.hypervisor.vms.values()],
         "frames": _frames(lab, since),
-        "lanes": [_slice(one) for one in lab.hypervisor.trace.slices_since(since, SLICES_SHOWN)],
+        "lanes": lane_slices(lab, since) if lanes or full else [],
         "consoles": _consoles(lab, since),
         "events": [event_view(lab, event) for event in lab.hypervisor.trace.events_since(since, EXITS_SHOWN)],
         "answers": dict(lab.answers),
@@ -268,6 +268,11 @@ def _legend(lab: Lab) -> list[FrameOwner]:
             }
             legend.append(cast("FrameOwner", entry))
     return legend
+
+
+def lane_slices(lab: Lab, since: int) -> list[LaneSlice]:
+    """Return the slices that are new or have grown since a revision, the newest of each pCPU."""
+    return [_slice(one) for one in lab.hypervisor.trace.slices_since(since, SLICES_SHOWN)]
 
 
 def _slice(one: Slice) -> LaneSlice:

@@ -171,8 +171,8 @@ class Host:
     @property
     def store_used_bytes(self) -> int:
         """Backing store behind frames that were written."""
-        slots = array("I", ctypes.string_at(self._arenas["frame_slot"].address, self.frames * 4))
-        return len(set(slots) - {0}) * PAGE_BYTES
+        slots = set(array("I", ctypes.string_at(self._arenas["frame_slot"].address, self.frames * 4)))
+        return (len(slots) - (0 in slots)) * PAGE_BYTES
 
     def run(self, pcpu: int, budget: int) -> int:
         """Run pCPU `pcpu` for at most `budget` instructions; return one of `state.EXIT_*`."""

@@ -44,3 +44,19 @@ export function setAttribute(element, name, value) {
  */
 export const visibleWidth = (canvas, before) =>
   canvas.parentElement.clientWidth || ("mirrored" in canvas.dataset ? (before ?? 0) : 0);
+
+/** Return a function that has `act` done at most every `ms`, the last time asked for included. @param {number} ms @param {() => void} act */
+export function soon(ms, act) {
+  let timer = 0;
+  let last = -Infinity;
+  return () => {
+    timer ||= setTimeout(
+      () => {
+        timer = 0;
+        last = performance.now();
+        act();
+      },
+      Math.max(0, last + ms - performance.now()),
+    );
+  };
+}

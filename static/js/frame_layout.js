@@ -53,6 +53,56 @@ export function runs(owners) {
   return found;
 }
 
+/** How often each code occurs. @param {Uint8Array} codes @returns {Uint32Array} by code */
+export function tally(codes) {
+  const counts = new Uint32Array(256);
+  for (let i = 0; i < codes.length; i++) counts[codes[i]] += 1;
+  return counts;
+}
+
+/** The run that `at` is in, as [first, count]. @param {Uint8Array} codes */
+export function runAt(codes, at) {
+  let first = at;
+  let end = at + 1;
+  while (first > 0 && codes[first - 1] === codes[at]) first -= 1;
+  while (end < codes.length && codes[end] === codes[at]) end += 1;
+  return [first, end - first];
+}
+
+/** The next `most` runs from the one that `at` is in: [[first, count, code], ...]. @param {Uint8Array} codes */
+export function runsFrom(codes, at, most) {
+  const found = [];
+  let [first] = runAt(codes, at);
+  while (first < codes.length && found.length < most) {
+    let end = first + 1;
+    while (end < codes.length && codes[end] === codes[first]) end += 1;
+    found.push([first, end - first, codes[first]]);
+    first = end;
+  }
+  return found;
+}
+
+/** Where a key leads from `at` on a map that shows `shape` from `first` on; null for any other key. */
+export function movedBy(key, at, codes, shape, first) {
+  const last = codes.length - 1;
+  const steps = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+  if (key in steps && shape) {
+    const [column, row] = place(at - first, shape).map((square, axis) => square + steps[key][axis]);
+    if (column < 0 || column >= shape.columns) return at;
+    if (row < 0 || row >= shape.rows) {
+      const beyond = at + Math.sign(row) * shape.columns * shape.side;
+      return beyond < 0 || beyond > last ? at : beyond;
+    }
+    return Math.min(last, first + frameAt(column, row, shape));
+  }
+  if (key === "Home") return 0;
+  if (key === "End") return last;
+  const [start, count] = runAt(codes, at);
+  if (key === "PageDown") return Math.min(last, start + count);
+  if (key === "PageUp") return start > 0 ? runAt(codes, start - 1)[0] : 0;
+  return null;
+}
+
 /** Rectangles of squares with one owner: blocks (or rows of squares) merged to the right, then downwards. */
 export function patches(owners, shape) {
   const step = shape.side;

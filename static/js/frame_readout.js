@@ -1,12 +1,17 @@
 // The frame map's cursor: hover or arrow keys say who owns a frame; the table says it for all of them.
 import { look } from "./ask.js";
-import { h, setAttribute } from "./element.js";
-import { frameAt, place, runs } from "./frame_layout.js";
+import { h, setAttribute, soon } from "./element.js";
+import { movedBy, runsFrom, tally } from "./frame_layout.js";
 import { FrameMap } from "./frame_map.js";
 import * as numbers from "./numbers.js";
+import { ownersOf } from "./owner_paints.js";
 import { onTheme, vmClass, vmLetter } from "./patterns.js";
+import { _ } from "./text.js";
 
 const REST_MS = 140;
+const TABLE_MS = 500;
+const MOST_ROWS = 200;
+const ALL_FRAMES = 32768; // a table of so many begins with the first
 
 export function badge(vmIndex) {
   return h("span", { class: `badge vm-${vmClass(vmIndex)}` }, vmLetter(vmIndex));
@@ -23,7 +28,7 @@ function ownerText(entry) {
 export function startFrameMap(lab) {
   const canvas = document.getElementById("frame-map");
   const readout = document.getElementById("frame-readout");
-  const map = new FrameMap(canvas, lab);
+  const map = new FrameMap(canvas, ownersOf(lab));
   let details = null;
 
   const point = (index) => {
@@ -65,7 +70,7 @@ export function startFrameMap(lab) {
   canvas.addEventListener("pointerleave", () => held || document.activeElement === canvas || point(null));
   canvas.addEventListener("keydown", (event) => {
     if (event.key === "Escape") held = false;
-    const to = moved(event.key, map, lab.owners);
+    const to = movedBy(event.key, map.cursor ?? 0, lab.owners, map.shape, 0);
     if (to === null) return;
     event.preventDefault();
     point(to);
@@ -76,11 +81,13 @@ export function startFrameMap(lab) {
   lab.on("frames", (changed) => {
     setAttribute(canvas, "aria-valuemin", 0);
     setAttribute(canvas, "aria-valuemax", lab.owners.length - 1);
-    map.mark(changed);
-    if (map.cursor === null) describe(null);
-    if (table.closest("details").open) fillTable(table, lab);
+    if (changed) map.mark(changed);
+    else map.repaint();
+    if (map.cursor === null && canvas.clientWidth) describe(null);
+    if (table.closest("details").open && canvas.clientWidth) tableSoon();
   });
-  table.closest("details").addEventListener("toggle", () => fillTable(table, lab));
+  const tableSoon = soon(TABLE_MS, () => fillTable(table, lab, map.cursor ?? 0));
+  table.closest("details").addEventListener("toggle", tableSoon);
   new ResizeObserver(() => map.repaint()).observe(canvas.parentElement);
   onTheme(() => map.repaint());
   document.fonts.ready.then(() => map.repaint());
@@ -90,7 +97,8 @@ export function startFrameMap(lab) {
 /** How much each owner has: the picture's labels, where frames are too scattered to be written on. */
 function summary(lab) {
   const sums = new Map();
-  for (const [, count, code] of runs(lab.owners)) {
+  for (const [code, count] of tally(lab.owners).entries()) {
+    if (!count) continue;
     const { owner, vm, vm_index } = lab.legend.get(code);
     const sum = sums.get(vm ?? owner) ?? { owner, vm_index, frames: 0 };
     sum.frames += count;
@@ -134,25 +142,10 @@ async function fill(lab, readout, hfn, signal) {
     : `, content ${frame.digest.slice(0, 8)}`;
 }
 
-/** Where a key leads from the cursor; PageUp and PageDown go to the previous and next owner. */
-function moved(key, map, owners) {
-  const at = map.cursor ?? 0;
-  const last = owners.length - 1;
-  const steps = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
-  if (key in steps && map.shape) {
-    const [column, row] = place(at, map.shape).map((square, axis) => square + steps[key][axis]);
-    const inside = column >= 0 && row >= 0 && column < map.shape.columns && row < map.shape.rows;
-    return inside ? Math.min(last, frameAt(column, row, map.shape)) : at;
-  }
-  if (key === "Home") return 0;
-  if (key === "End") return last;
-  if (key === "PageDown") return runs(owners).find(([first]) => first > at)?.[0] ?? last;
-  if (key === "PageUp") return runs(owners).findLast(([first]) => first < at)?.[0] ?? 0;
-  return null;
-}
-
-function fillTable(table, lab) {
-  const rows = runs(lab.owners).map(([first, count, code]) => {
+/** The runs of frames with one owner, from the cursor on: a large host has more of them than anybody reads. */
+function fillTable(table, lab, at) {
+  const found = runsFrom(lab.owners, lab.owners.length <= ALL_FRAMES ? 0 : at, MOST_ROWS);
+  const rows = found.map(([first, count, code]) => {
     const entry = lab.legend.get(code);
     return h(
       "tr",
@@ -168,5 +161,10 @@ function fillTable(table, lab) {
       h("td", {}, entry.owner === "vm" ? entry.role : ""),
     );
   });
+  const left = lab.owners.length - (found.length ? found.at(-1)[0] + found.at(-1)[1] : 0);
+  if (left)
+    rows.push(
+      h("tr", {}, h("td", { colspan: 5 }, _("{count} more frames: the table begins at the cursor of the map.", { count: left }))),
+    );
   table.replaceChildren(...rows);
 }
