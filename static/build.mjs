@@ -19,7 +19,7 @@ await build({ ...alone, entryPoints: { worker: "js/engine/worker.js", "policy-wo
 await build({ ...alone, entryPoints: { "service-worker": "js/service_worker.js" }, outdir });
 for (const name of PYODIDE) cpSync(`node_modules/pyodide/${name}`, `${outdir}/engine/pyodide/${name}`);
 await build({
-  entryPoints: ["js/main.js", "css/main.css"],
+  entryPoints: ["js/main.js", "js/author.js", "css/main.css"],
   outbase: ".",
   bundle: true,
   splitting: true,

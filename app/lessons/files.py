@@ -17,6 +17,14 @@ _PROGRAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.(s|elf|c|h)")
 _SCRIPT = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.yaml")
 
 
+def is_text_file(name: str) -> bool:
+    """Return whether a lesson has a text file of this name: "guest/hello.s"."""
+    folder, _, rest = name.rpartition("/")
+    if folder == "guest":
+        return bool(_PROGRAM.fullmatch(rest)) and not rest.endswith(".elf")
+    return name in (LESSON, SOLUTION) or (folder == "wrong" and bool(_SCRIPT.fullmatch(rest)))
+
+
 @dataclass
 class LessonFiles:
     """Name in the lesson's directory -> bytes, and the faults met while reading."""

@@ -1,7 +1,8 @@
 """The page of `vmlab preview`: a lesson as its author writes it, for any seed, read anew at each save.
 
-It is for the author's own machine: it listens on the loopback address only and answers no other name. Labs
-do not run here; `vmlab serve --lessons DIR` opens the course with its workbench.
+At /edit it is written in the browser (authoring.py). It is for the author's own machine: it listens on the
+loopback address only and answers no other name. Labs do not run here; `vmlab serve --lessons DIR` opens the
+course with its workbench.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from app.lessons import Lesson, LessonError, LessonErrors, load_lesson
 from app.lessons.files import LESSON
 from app.lessons.lint import advice
 from app.paths import assets_version, static_dir
+from app.web.authoring import authoring
 from app.web.language import add_languages
 
 NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -62,6 +64,7 @@ def create_preview(directory: Path) -> Flask:
         seen = request.args.get("stamp", "")[:64]
         return Response(_changes(directory, seen), mimetype="text/event-stream")
 
+    app.register_blueprint(authoring(directory, lambda: _view(directory)))
     del show, changes, only_here, no_icon  # the application has them
     return app
 
@@ -124,8 +127,8 @@ def _changes(directory: Path, seen: str) -> Iterator[str]:
     """Yield an event when the lesson is no longer as it was seen, and a sign of life now and then."""
     quiet = 0.0
     while True:
-        if stamp(directory) != seen:
-            yield "event: changed\ndata: now\n\n"
+        if (now := stamp(directory)) != seen:
+            yield f"event: changed\ndata: {now}\n\n"
             return
         if quiet == 0.0:
             yield ": here\n\n"

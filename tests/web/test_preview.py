@@ -63,7 +63,7 @@ def test_a_save_is_noticed(lesson: Path) -> None:
     assert stamp(lesson) != before
     reply = client.get(f"/changes?stamp={before}")
     assert reply.mimetype == "text/event-stream"
-    assert reply.text == "event: changed\ndata: now\n\n"
+    assert reply.text == f"event: changed\ndata: {stamp(lesson)}\n\n"
 
 
 def test_only_this_machine_is_answered(lesson: Path) -> None:
