@@ -10,6 +10,7 @@ from typing import Any
 
 from app.desk.problem import Problem
 from app.desk.requests import Fields
+from app.texts import gettext as _
 from app.workers.protocol import JsonObject
 
 MAX_ARCHIVE_BYTES = 8 << 20
@@ -21,9 +22,9 @@ def import_action(fields: Fields) -> JsonObject:
     """Return the action of a request; raise Problem."""
     archive, name = fields.get("archive"), fields.get("name")
     if not isinstance(archive, str) or set(fields) - {"archive", "name"}:
-        raise Problem(400, "Expected `archive`, a file in base64, and `name`.")
+        raise Problem(400, _("Expected `archive`, a file in base64, and `name`."))
     if len(archive) > 4 * MAX_ARCHIVE_BYTES // 3 + 4:
-        raise Problem(413, f"An archive may have at most {MAX_ARCHIVE_BYTES >> 20} MiB.")
+        raise Problem(413, _("An archive may have at most %(n)s MiB.", n=MAX_ARCHIVE_BYTES >> 20))
     named = {"name": name} if name not in (None, "") else {}
     return {"verb": "import_vm", "archive": archive, **named}
 
@@ -34,6 +35,6 @@ def require_room(log: Iterable[Mapping[str, Any]], action: JsonObject) -> None:
     if sum(sizes) + len(action["archive"]) > MAX_LOGGED_CHARACTERS:
         raise Problem(
             413,
-            "This lab has taken in as many archives as it can keep.",
-            remedy="Clone a VM instead, or start the lab over.",
+            _("This lab has taken in as many archives as it can keep."),
+            remedy=_("Clone a VM instead, or start the lab over."),
         )

@@ -14,13 +14,15 @@ from typing import Any, cast
 from app.desk.config_fields import HOST_FIELDS, VM_FIELDS
 from app.desk.config_form import edited
 from app.desk.problem import Problem
+from app.texts import SOURCE, mark
+from app.texts import gettext as _
 from app.workers.protocol import JsonObject
 from emulator.lab import LabError
 from emulator.lab.config import LabConfig
 from emulator.lab.provisioning import Step, plan
 from emulator.lab.values import ConfigError
 
-TITLE = "This configuration is not valid"
+TITLE = mark("This configuration is not valid")
 _FIELD = re.compile(rf"vms-([0-9]{{1,3}})-({'|'.join(VM_FIELDS)}|delete)")
 
 
@@ -38,9 +40,14 @@ def parse_fields(fields: Mapping[str, Any], current: JsonObject) -> Wanted:
     if unknown:
         raise Problem(
             422,
-            f"{unknown[0][:60]!r} is not a field of the configuration; expected {', '.join(HOST_FIELDS)},"
-            f" vms-<i>-delete, and vms-<i>- with {', '.join(VM_FIELDS)}",
-            TITLE,
+            _(
+                "%(name)r is not a field of the configuration; expected %(host)s, vms-<i>-delete,"
+                " and vms-<i>- with %(vm)s",
+                name=unknown[0][:60],
+                host=", ".join(HOST_FIELDS),
+                vm=", ".join(VM_FIELDS),
+            ),
+            _(TITLE),
             where=unknown[0][:60],
         )
     host = edited(
@@ -50,7 +57,7 @@ def parse_fields(fields: Mapping[str, Any], current: JsonObject) -> Wanted:
     try:
         return Wanted(LabConfig.from_dict({**current, "host": host, "vms": vms}), tuple(origins))
     except ConfigError as error:
-        raise Problem(422, str(error), TITLE, where=error.path) from error
+        raise Problem(422, str(error), _(TITLE), where=error.path, language=SOURCE) from error
 
 
 def changes(current: JsonObject, wanted: Wanted) -> list[Step]:
@@ -58,7 +65,7 @@ def changes(current: JsonObject, wanted: Wanted) -> list[Step]:
     try:
         return plan(LabConfig.from_dict(current), wanted.config, wanted.origins)
     except LabError as error:
-        raise Problem(422, str(error), TITLE, where=error.path) from error
+        raise Problem(422, str(error), _(TITLE), where=error.path, language=SOURCE) from error
 
 
 def config_text(config: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from app.desk.configuration import changes, config_text, parse_fields
 from app.desk.fragments import Fragments
 from app.desk.problem import Problem, from_refusal, from_user_error
 from app.desk.requests import PAGES, Answer, Fields, Request, with_numbers
+from app.texts import gettext as _
 from app.workers.control import TRAVELS
 from app.workers.host import SessionHost
 from app.workers.protocol import JsonObject, Message
@@ -124,7 +125,7 @@ class Desk:
             "import": self._import,
         }
         if request.path not in posts:
-            raise Problem(405, "This needs the server.")
+            raise Problem(405, _("This needs the server."))
         return posts[request.path](request)
 
     def _look(self, request: Request) -> Answer:
@@ -137,7 +138,7 @@ class Desk:
             return self._show(request, "labs/_config.html", "config", self._config())
         if request.path == "state":
             return self._show(request, "labs/_state.html", "observation", self._call("observe"))
-        raise Problem(404, "This is not kept in the browser.")
+        raise Problem(404, _("This is not kept in the browser."))
 
     def _show(self, request: Request, template: str, name: str, value: Any) -> Answer:
         if request.form == "json":
@@ -162,7 +163,7 @@ class Desk:
 
     def _configure(self, request: Request) -> Answer:
         if "text" in request.fields:
-            raise Problem(405, "A configuration as text needs the server; use the fields.")
+            raise Problem(405, _("A configuration as text needs the server; use the fields."))
         current = self._call("config")
         done: list[JsonObject] = []
         for change in changes(current, parse_fields(request.fields, current)):

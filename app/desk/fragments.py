@@ -37,6 +37,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, extensions=["jinja2.ext.i18n"]
     )
+    environment.globals["word"] = texts.gettext  # pyright: ignore[reportUnknownMemberType]
     install = environment.install_gettext_callables  # type: ignore[attr-defined]
     install(texts.gettext, texts.ngettext, newstyle=True)
     return environment

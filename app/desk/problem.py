@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.texts import SOURCE, mark
+from app.texts import gettext as _
 from app.workers.protocol import JsonObject
 from app.workers.submission import SubmissionError
 from emulator.errors import VmLabError
 
 TITLES = {
-    400: "This request cannot be read",
-    403: "This request came from another site",
-    404: "There is nothing here",
-    405: "This cannot be done here",
-    409: "Not now",
-    413: "This is too large",
-    415: "This is neither a form nor JSON",
-    422: "This does not work",
-    429: "Too fast",
-    500: "Something broke, and it was not you",
-    503: "Busy",
+    400: mark("This request cannot be read"),
+    403: mark("This request came from another site"),
+    404: mark("There is nothing here"),
+    405: mark("This cannot be done here"),
+    409: mark("Not now"),
+    413: mark("This is too large"),
+    415: mark("This is neither a form nor JSON"),
+    422: mark("This does not work"),
+    429: mark("Too fast"),
+    500: mark("Something broke, and it was not you"),
+    503: mark("Busy"),
 }
 _FAULTS = {"user": 422, "rebuilding": 409, "failed": 409, "lent": 409, "missing": 503, "bug": 500}
 
@@ -36,17 +38,19 @@ class Problem(Exception):
     remedy: str = ""
     diagnostics: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     retry_after: int | None = None
+    language: str = ""  # of the message, where it is not that of the page
     details: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def as_dict(self) -> dict[str, Any]:
         """Return the `error` object of README.md."""
         return {
             "status": self.status,
-            "title": self.title or TITLES.get(self.status, "Error"),
+            "title": self.title or _(TITLES.get(self.status, mark("Error"))),
             "message": self.message,
             "where": self.where,
             "remedy": self.remedy,
             "diagnostics": self.diagnostics,
+            **({"language": self.language} if self.language else {}),
             **self.details,
         }
 
@@ -54,7 +58,7 @@ class Problem(Exception):
 def from_user_error(error: VmLabError) -> Problem:
     """Return what a student did wrong as a Problem."""
     details = {"entry": error.entry} if isinstance(error, SubmissionError) else {}
-    return Problem(422, str(error), where=str(getattr(error, "path", "")), details=details)
+    return Problem(422, str(error), where=str(getattr(error, "path", "")), language=SOURCE, details=details)
 
 
 def from_refusal(body: JsonObject) -> Problem:
@@ -64,7 +68,8 @@ def from_refusal(body: JsonObject) -> Problem:
     return Problem(
         status,
         str(body.get("message", "")),
-        title="This program does not assemble" if body.get("diagnostics") else "",
+        title=_("This program does not assemble") if body.get("diagnostics") else "",
+        language=SOURCE,
         where=str(body.get("where", "")),
         remedy=str(body.get("remedy", "")),
         diagnostics=list(body.get("diagnostics", [])),

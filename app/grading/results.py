@@ -9,9 +9,11 @@ from app.grading.wording import actual, expected
 from app.lessons.errors import LessonError
 from app.lessons.evaluate import Evaluator, NoValue
 from app.lessons.model import Check, Lesson, Partial
+from app.texts import gettext as _
+from app.texts import mark
 
 Status = Literal["passed", "partial", "failed", "waiting"]
-HIDDEN = "This check keeps to itself what it looks at."
+HIDDEN = mark("This check keeps to itself what it looks at.")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,14 @@ class CheckResult:
         """Return the result without what a hidden check keeps to itself until it has passed."""
         if not self.hidden or self.passed:
             return self.as_dict()
-        return {**self.as_dict(), "expected": HIDDEN, "actual": "not yet", "why": "", "help": "", "note": ""}
+        return {
+            **self.as_dict(),
+            "expected": _(HIDDEN),
+            "actual": _("not yet"),
+            "why": "",
+            "help": "",
+            "note": "",
+        }
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,11 @@ def _holds(part: Partial, facts: Facts) -> bool:
 
 def _waiting(check: Check, missing: list[str]) -> CheckResult:
     first = "; ".join(f'"{title}"' for title in missing)
-    return replace(_result(check), status="waiting", actual=f"not looked at until this has passed: {first}")
+    return replace(
+        _result(check),
+        status="waiting",
+        actual=_("not looked at until this has passed: %(checks)s", checks=first),
+    )
 
 
 def _result(check: Check) -> CheckResult:

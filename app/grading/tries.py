@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from app.grading.results import CheckResult
 from app.lessons.model import Check, Lesson
+from app.texts import gettext as _
 
 Earlier = Sequence[Mapping[str, str]]
 """For each earlier try, oldest first: check id -> status."""
@@ -36,7 +37,7 @@ def _hinted(result: CheckResult, price: int) -> CheckResult:
     if not price or not result.earned:
         return result
     return replace(
-        result, earned=max(0, result.earned - price), note=_also(result, f"a hint has cost {price}")
+        result, earned=max(0, result.earned - price), note=_also(result, _("a hint has cost %(n)s", n=price))
     )
 
 
@@ -55,7 +56,7 @@ def _left(check: Check, result: CheckResult, failures: int) -> CheckResult:
     if not result.earned:
         return result
     if check.tries is not None and failures >= check.tries:
-        note = f"all {check.tries} tries are used: no points any more"
+        note = _("all %(n)s tries are used: no points any more", n=check.tries)
         return replace(result, earned=0, note=_also(result, note))
     if check.declines is None:
         return result
@@ -63,7 +64,9 @@ def _left(check: Check, result: CheckResult, failures: int) -> CheckResult:
     earned = min(result.earned, max(check.declines.least, result.earned - cost))
     if earned == result.earned:
         return result
-    return replace(result, earned=earned, note=_also(result, f"worth less after {failures} failed tries"))
+    return replace(
+        result, earned=earned, note=_also(result, _("worth less after %(n)s failed tries", n=failures))
+    )
 
 
 def _also(result: CheckResult, note: str) -> str:

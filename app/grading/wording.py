@@ -7,23 +7,25 @@ from app.lessons.evaluate import Evaluator, NoValue
 from app.lessons.expression import Binary, Call, Expression, Index, Literal, Member, Name, Node, Unary
 from app.lessons.facts import FUNCTIONS
 from app.lessons.typecheck import bind
+from app.texts import gettext as _
+from app.texts import mark
 
 LONGEST = 160
 MOST_REASONS = 5
 
 _RELATIONS = {
-    "==": "is {}",
-    "!=": "is not {}",
-    "<": "is less than {}",
-    "<=": "is at most {}",
-    ">": "is more than {}",
-    ">=": "is at least {}",
-    "in": "is one of {}",
+    "==": mark("%(left)s is %(right)s"),
+    "!=": mark("%(left)s is not %(right)s"),
+    "<": mark("%(left)s is less than %(right)s"),
+    "<=": mark("%(left)s is at most %(right)s"),
+    ">": mark("%(left)s is more than %(right)s"),
+    ">=": mark("%(left)s is at least %(right)s"),
+    "in": mark("%(left)s is one of %(right)s"),
 }
 _METHODS = {
-    "contains": "contains {}",
-    "startsWith": "begins with {}",
-    "endsWith": "ends with {}",
+    "contains": mark("%(left)s contains %(right)s"),
+    "startsWith": mark("%(left)s begins with %(right)s"),
+    "endsWith": mark("%(left)s ends with %(right)s"),
 }
 
 
@@ -32,20 +34,20 @@ def expected(expression: Expression, node: Node | None = None) -> str:
     node = node or expression.root
     match node:
         case Binary(operator="&&" | "||" as sign, left=left, right=right):
-            word = "and" if sign == "&&" else "or"
-            return f"{expected(expression, left)} {word} {expected(expression, right)}"
+            both = mark("%(left)s and %(right)s") if sign == "&&" else mark("%(left)s or %(right)s")
+            return _(both, left=expected(expression, left), right=expected(expression, right))
         case Unary(operator="!", operand=operand):
-            return f"not: {expected(expression, operand)}"
+            return _("not: %(what)s", what=expected(expression, operand))
         case Binary(operator=sign, left=left, right=right) if sign in _RELATIONS:
-            return f"{named(expression, left)} {_RELATIONS[sign].format(named(expression, right))}"
+            return _(_RELATIONS[sign], left=named(expression, left), right=named(expression, right))
         case Call(target=Node() as target, name=name) if name in _METHODS:
-            return (
-                f"{named(expression, target)} {_METHODS[name].format(named(expression, node.arguments[0]))}"
-            )
+            argument = named(expression, node.arguments[0])
+            return _(_METHODS[name], left=named(expression, target), right=argument)
         case Call(target=Node() as target, name="exists" | "all" as name):
-            word = "one" if name == "exists" else "only such"
+            has = mark("%(list)s has one where %(what)s")
+            only = mark("%(list)s has only such where %(what)s")
             inner = expected(expression, node.arguments[1])
-            return f"{named(expression, target)} has {word} where {inner}"
+            return _(has if name == "exists" else only, list=named(expression, target), what=inner)
         case _:
             return named(expression, node)
 
@@ -56,19 +58,19 @@ def named(expression: Expression, node: Node) -> str:
         case Literal(value=value):
             return shown(value)
         case Name(name=name):
-            return shown(expression.names[name]) if name in expression.names else "it"
+            return shown(expression.names[name]) if name in expression.names else _("it")
         case Member(target=target, name="count") if isinstance(target, Call) and target.name == "exits":
             return named(expression, target)
         case Member(target=Name(), name=name):
-            return name.replace("_", " ")
+            return _(name.replace("_", " "))
         case Member(target=target, name=name):
-            return f"{name.replace('_', ' ')} of {named(expression, target)}"
+            return _("%(what)s of %(whole)s", what=_(name.replace("_", " ")), whole=named(expression, target))
         case Index(target=target, index=Literal(value=int(index))):
-            return f"number {index + 1} in {named(expression, target)}"
+            return _("number %(n)s in %(list)s", n=index + 1, list=named(expression, target))
         case Call(target=Node() as target, name="size"):
-            return f"the length of {named(expression, target)}"
+            return _("the length of %(what)s", what=named(expression, target))
         case Call(target=Node() as target, name="count", arguments=(Literal(value=word),)):
-            return f"the number of {shown(word)} in {named(expression, target)}"
+            return _("the number of %(what)s in %(list)s", what=shown(word), list=named(expression, target))
         case Call(target=None):
             return _phrase(expression, node)
         case _:
@@ -81,9 +83,9 @@ def _phrase(expression: Expression, node: Call) -> str:
     words: dict[str, str] = {parameter.name: "" for parameter in function.parameters}
     for name, argument in given.items():
         words[name] = _said(expression, argument)
-    words[" in the last "] = " in the last " if words.get("last") else ""
-    phrase = " ".join(function.phrase.format_map(words).split())
-    return phrase.removesuffix(" of VM")
+    words[" in the last "] = _(" in the last ") if words.get("last") else ""
+    phrase = " ".join(_(function.phrase).format_map(words).split())
+    return phrase.removesuffix(_(" of VM"))
 
 
 def _said(expression: Expression, node: Node) -> str:
@@ -125,8 +127,8 @@ def _observed(expression: Expression, node: Node, evaluator: Evaluator) -> str:
     if isinstance(value, bool):
         return f"{name}: {shown(value)}"
     if value == "":
-        return f"{name} is empty"
-    return f"{name} is {shown(value)}"
+        return _("%(left)s is empty", left=name)
+    return _("%(left)s is %(right)s", left=name, right=shown(value))
 
 
 def shown(value: object) -> str:
@@ -136,14 +138,14 @@ def shown(value: object) -> str:
         return '"' + text.replace("\n", "\\n") + '"'
     if isinstance(value, list):
         items = [shown(item) for item in cast(list[object], value)[:MOST_REASONS]]
-        return "; ".join(items)[: 2 * LONGEST] if items else "empty"
+        return "; ".join(items)[: 2 * LONGEST] if items else _("empty")
     if isinstance(value, Mapping):
         table = cast(Mapping[str, object], value).items()
         return ", ".join(f"{key.replace('_', ' ')} {shown(item)}" for key, item in table)[:LONGEST]
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, int) and value >= 1 << 20:
         return f"{value:#x}"
     return str(value)

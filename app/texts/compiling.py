@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -42,8 +42,8 @@ def compile_catalogue(text: Path, binary: Path) -> None:
     fresh.replace(binary)
 
 
-def collect() -> Catalog:
-    """Return every message of the sources, with the files that it stands in."""
+def collect(more: Mapping[str, str]) -> Catalog:
+    """Return every message of the sources and `more` (message -> file), with the files they stand in."""
     found = Catalog(domain=DOMAIN, charset="utf-8")
     for place, methods in PLACES.items():
         rows = extract_from_dir(
@@ -55,6 +55,9 @@ def collect() -> Catalog:
         )
         for file, _line, message, comments, context in sorted(rows, key=lambda row: (row[0], row[1])):
             found.add(message, locations=[(f"{place}/{file}", 0)], auto_comments=comments, context=context)
+    for message, file in more.items():
+        if any(map(str.isalpha, message)):
+            found.add(message, locations=[(file, 0)])
     return found
 
 

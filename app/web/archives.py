@@ -10,6 +10,7 @@ from werkzeug.exceptions import BadRequest
 
 from app.desk.archives import MAX_ARCHIVE_BYTES, import_action, require_room
 from app.desk.problem import Problem
+from app.texts import gettext as _
 from app.web.context import context, own_lab
 from app.web.forms import read_fields, reply_form, take_request_id
 
@@ -35,10 +36,10 @@ def take(lab: str) -> ResponseReturnValue:
     row = own_lab(lab)
     context().posts.spend(row.student, 8)
     if not request.is_json:
-        raise BadRequest("Send a JSON object with `archive`, in base64.")
+        raise BadRequest(_("Send a JSON object with `archive`, in base64."))
     request.max_content_length = BODY_BYTES
     if (request.content_length or 0) > BODY_BYTES:
-        raise Problem(413, f"An archive may have at most {MAX_ARCHIVE_BYTES >> 20} MiB.")
+        raise Problem(413, _("An archive may have at most %(n)s MiB.", n=MAX_ARCHIVE_BYTES >> 20))
     fields = read_fields(request)
     request_id = take_request_id(fields)
     action = import_action(fields)

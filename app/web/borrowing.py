@@ -9,6 +9,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
+from app.texts import gettext as _
 from app.web.context import context, own_lab
 from app.web.forms import read_fields, take_request_id
 from app.workers.submission import MAX_BODY_BYTES, read_submission
@@ -65,13 +66,13 @@ def submission(lab: str) -> ResponseReturnValue:
 def read_object() -> dict[str, Any]:
     """Return the JSON object in the body, which may be nested; its parts are checked by who reads them."""
     if not request.is_json:
-        raise UnsupportedMediaType("Send a JSON object (Content-Type: application/json).")
+        raise UnsupportedMediaType(_("Send a JSON object (Content-Type: application/json)."))
     try:
         value = json.loads(request.get_data(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise BadRequest("The body is not valid JSON, or nested too deeply.") from error
+        raise BadRequest(_("The body is not valid JSON, or nested too deeply.")) from error
     if not isinstance(value, dict):
-        raise BadRequest("The body must be a JSON object.")
+        raise BadRequest(_("The body must be a JSON object."))
     return cast("dict[str, Any]", value)
 
 

@@ -10,6 +10,8 @@ from app.desk.problem import Problem
 from app.lessons import LessonError
 from app.lessons.source import TextFile
 from app.lessons.yaml import Document, parse
+from app.texts import SOURCE
+from app.texts import gettext as _
 from app.workers.protocol import JsonObject
 from emulator.lab.config import LabConfig
 from emulator.lab.values import ConfigError
@@ -21,7 +23,9 @@ _NAME = "configuration"
 def parse_text(text: object) -> Wanted:
     """Return the configuration in a YAML text; raise a 422 Problem with line and column."""
     if not isinstance(text, str) or len(text) > MAX_TEXT:
-        raise Problem(422, f"The configuration must be a text of at most {MAX_TEXT // 1024} KiB.", TITLE)
+        raise Problem(
+            422, _("The configuration must be a text of at most %(n)s KiB.", n=MAX_TEXT // 1024), _(TITLE)
+        )
     document = _parse(text)
     value: object = document.value
     if isinstance(value, dict):
@@ -51,4 +55,6 @@ def _located(document: Document, error: ConfigError) -> Problem:
 
 def _problem(message: str, line: int, column: int, where: str) -> Problem:
     diagnostic = {"line": line, "column": column, "length": 1, "message": message, "hint": ""}
-    return Problem(422, f"{_NAME}:{line}: {message}", TITLE, where, diagnostics=[diagnostic])
+    return Problem(
+        422, f"{_NAME}:{line}: {message}", _(TITLE), where, language=SOURCE, diagnostics=[diagnostic]
+    )

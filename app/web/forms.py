@@ -14,6 +14,8 @@ from typing import Any, Literal, NoReturn, cast
 from flask import Request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
+from app.texts import gettext as _
+
 MAX_FIELDS = 400
 MAX_ITEMS = 100
 MAX_DIGITS = 20
@@ -42,12 +44,12 @@ def read_fields(request: Request, most: int = MAX_FIELDS) -> Fields:
         or not request.content_length
     ):
         if request.files:
-            raise BadRequest("Files are not accepted here.")
+            raise BadRequest(_("Files are not accepted here."))
         lists = {key: request.form.getlist(key) for key in request.form}
         return _checked(
             {key: values[0] if len(values) == 1 else values for key, values in lists.items()}, most
         )
-    raise UnsupportedMediaType("Send a form or a JSON object (Content-Type: application/json).")
+    raise UnsupportedMediaType(_("Send a form or a JSON object (Content-Type: application/json)."))
 
 
 def take_request_id(fields: Fields) -> str | None:
@@ -56,7 +58,7 @@ def take_request_id(fields: Fields) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or not _REQUEST_ID.fullmatch(value):
-        raise BadRequest("request_id must be 1 to 64 of A-Z a-z 0-9 _ -.")
+        raise BadRequest(_("request_id must be 1 to 64 of A-Z a-z 0-9 _ -."))
     return value
 
 
@@ -64,7 +66,7 @@ def text_field(fields: Mapping[str, Any], key: str) -> str:
     """Return a text that must be there; raise BadRequest."""
     value = fields.get(key)
     if not isinstance(value, str):
-        raise BadRequest(f"The field {key!r} is missing or not a text.")
+        raise BadRequest(_("The field %(name)r is missing or not a text.", name=key))
     return value
 
 
@@ -72,9 +74,9 @@ def _json_fields(data: bytes, most: int) -> Fields:
     try:
         value = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise BadRequest("The body is not valid JSON, or nested too deeply.") from error
+        raise BadRequest(_("The body is not valid JSON, or nested too deeply.")) from error
     if not isinstance(value, dict):
-        raise BadRequest("The body must be a JSON object.")
+        raise BadRequest(_("The body must be a JSON object."))
     return _checked(cast("Fields", value), most)
 
 
@@ -84,12 +86,12 @@ def _no_constant(name: str) -> NoReturn:
 
 def _checked(fields: Fields, most: int) -> Fields:
     if len(fields) > most:
-        raise BadRequest(f"The body has more than {most} fields.")
+        raise BadRequest(_("The body has more than %(n)s fields.", n=most))
     for key, value in fields.items():
         _check_scalar(key, key)
         values = cast("list[Any]", value) if isinstance(value, list) else [value]
         if len(values) > MAX_ITEMS:
-            raise BadRequest(f"The field {key[:60]!r} has more than {MAX_ITEMS} values.")
+            raise BadRequest(_("The field %(name)r has more than %(n)s values.", name=key[:60], n=MAX_ITEMS))
         for item in values:
             _check_scalar(key, item)
     return fields
@@ -105,5 +107,8 @@ def _check_scalar(key: str, value: Any) -> None:
     if not good:
         shown = key[:60].encode("ascii", "backslashreplace").decode()
         raise BadRequest(
-            f"The field {shown!r} must be a text, a number, true, false or null, or a list of these."
+            _(
+                "The field %(name)r must be a text, a number, true, false or null, or a list of these.",
+                name=shown,
+            )
         )

@@ -10,6 +10,7 @@ from werkzeug.exceptions import BadRequest
 
 from app.desk.config_fields import MOST, form_context
 from app.desk.requests import PAGES, with_numbers
+from app.texts import gettext as _
 from app.web.context import context, own_lab
 from app.web.forms import MAX_FIELDS, Fields, read_fields, reply_form, take_request_id, text_field
 from app.web.store import LabRow
@@ -25,7 +26,7 @@ def act(lab: str) -> ResponseReturnValue:
     row, fields, request_id = _receive(lab)
     text_field(fields, "verb")
     if fields["verb"] == "answer":
-        raise BadRequest("Send answers to /labs/<lab>/answers.")
+        raise BadRequest(_("Send answers to /labs/<lab>/answers."))
     return _done(row, context().work.act(row, with_numbers(fields), request_id))
 
 
@@ -89,7 +90,7 @@ def answer(lab: str) -> ResponseReturnValue:
     row, fields, request_id = _receive(lab)
     question, value = text_field(fields, "question"), fields.get("value")
     if not isinstance(value, str | int | float):
-        raise BadRequest("The field 'value' is missing or not a single answer.")
+        raise BadRequest(_("The field 'value' is missing or not a single answer."))
     if "lease" in fields:  # the answer itself is in the log of the browser
         context().leases.require(row, fields["lease"])
         given = {"question": question, "value": value, "verdict": context().work.judge(row, question, value)}

@@ -25,6 +25,7 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 def add_languages(app: Flask) -> None:
     """Let templates and everything below a request speak the language of the request."""
     Babel(app, locale_selector=texts.language)
+    app.jinja_env.globals["word"] = texts.gettext  # pyright: ignore[reportUnknownMemberType]
     install = app.jinja_env.install_gettext_callables  # type: ignore[attr-defined]
     install(texts.gettext, texts.ngettext, newstyle=True)
     app.before_request(_choose)

@@ -16,6 +16,7 @@ from typing import Any
 from app.desk.browser import lend_record
 from app.desk.problem import Problem
 from app.lessons import Course, Lesson
+from app.texts import gettext as _
 from app.verify import check_answers
 from app.web.store import LabRow, LabStore, Lease, LeaseChanged, LeaseStore, Reply, Taken
 from app.workers.pool import Pool
@@ -53,7 +54,7 @@ class LabLeases:
     def require(self, row: LabRow, lease: object) -> None:
         """Raise a 409 Problem unless this lease is, or was, one of the lab."""
         if not isinstance(lease, str) or self._leases.find(row.id, lease) is None:
-            raise Problem(409, "This lease is not one of this lab. Borrow the lab first.", where="lease")
+            raise Problem(409, _("This lease is not one of this lab. Borrow the lab first."), where="lease")
 
     def outdated(self, row: LabRow) -> bool:
         """Return whether the lesson was edited since the lab began, which keeps the lab as it was."""
@@ -161,7 +162,7 @@ class LabLeases:
     def _unsettled(self, row: LabRow, lease_id: str) -> tuple[LabRow, Lease]:
         lease = self._leases.find(row.id, lease_id)
         if lease is None:
-            raise Problem(422, "This lease is not one of this lab. Borrow the lab first.", where="lease")
+            raise Problem(422, _("This lease is not one of this lab. Borrow the lab first."), where="lease")
         return self._labs.find(row.id, row.student) or row, lease
 
     def _known_reply(
@@ -171,7 +172,7 @@ class LabLeases:
         kept = self._labs.reply_to(row.id, request_id) if request_id else None
         if kept is not None:
             if kept.digest != digest:
-                raise Problem(422, "This request_id was used for another request; use a new one.")
+                raise Problem(422, _("This request_id was used for another request; use a new one."))
             return kept.body
         return lease.reply if lease.digest == digest else None
 
@@ -225,12 +226,17 @@ class LabLeases:
     def _ended(self, row: LabRow, record: LabRecord, lease: Lease, submission: Submission) -> Problem:
         return Problem(
             409,
-            f"This lab was taken back. Here it stands at position {record.position} after {len(record.log)}"
-            f" actions, in the browser at {submission.position} after"
-            f" {submission.base_seq + len(submission.log)}.",
-            title="Two lines of work",
+            _(
+                "This lab was taken back. Here it stands at position %(here)s after %(n)s actions,"
+                " in the browser at %(there)s after %(m)s.",
+                here=record.position,
+                n=len(record.log),
+                there=submission.position,
+                m=submission.base_seq + len(submission.log),
+            ),
+            title=_("Two lines of work"),
             where="lease",
-            remedy="Send it again with replace: true to go on with the browser's line; this one is kept.",
+            remedy=_("Send it again with replace: true to go on with the browser's line; this one is kept."),
             details={
                 "positions": {"server": record.position, "submitted": submission.position},
                 "generation": row.generation,
@@ -283,10 +289,13 @@ def lent(lease: Lease) -> Problem:
     since = datetime.fromtimestamp(lease.at, UTC)
     return Problem(
         409,
-        f"This lab runs in a browser (since {since:%Y-%m-%d %H:%M} UTC); take it back to go on here.",
-        title="This lab runs in a browser",
+        _(
+            "This lab runs in a browser (since %(when)s); take it back to go on here.",
+            when=f"{since:%Y-%m-%d %H:%M} UTC",
+        ),
+        title=_("This lab runs in a browser"),
         where="lease",
-        remedy="Go on in that browser, or take the lab back. What is done there can be handed in later.",
+        remedy=_("Go on in that browser, or take the lab back. What is done there can be handed in later."),
         details={"since": lease.at},
     )
 
@@ -295,7 +304,7 @@ def _refused(refusal: JsonObject) -> Problem:
     return Problem(
         422,
         str(refusal["message"]),
-        title="This work could not be repeated",
+        title=_("This work could not be repeated"),
         where=str(refusal["where"]),
         details={"entry": refusal["entry"]},
     )

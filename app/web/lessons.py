@@ -9,9 +9,12 @@ from typing import Any
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
+from flask_babel import format_datetime  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from app.desk.problem import Problem
 from app.lessons import Lesson, LessonError
+from app.texts import gettext as _
+from app.texts import mark
 from app.web.context import context, current_student, student_or_guest
 from app.web.engine import engine_text
 from app.web.errors import not_found
@@ -24,14 +27,20 @@ blueprint = Blueprint("lessons", __name__)
 
 # What one second of wall time shows, and the same in words.
 _SPEED_LABELS = {
-    "1e-7": ("100 ns/s", "100 ns of virtual time per second: about ten instructions at 100 MHz"),
-    "1e-6": ("1 µs/s", "1 µs of virtual time per second: about a hundred instructions at 100 MHz"),
-    "1e-5": ("10 µs/s", "10 µs of virtual time per second: about a thousand instructions at 100 MHz"),
-    "0.001": ("1 ms/s", "1 ms of virtual time per second"),
-    "0.01": ("10 ms/s", "10 ms of virtual time per second"),
-    "0.1": ("100 ms/s", "100 ms of virtual time per second"),
-    "1": ("real time", "one second of virtual time per second, if this server is fast enough"),
-    "max": ("maximum", "as fast as this server can"),
+    "1e-7": (mark("100 ns/s"), mark("100 ns of virtual time per second: about ten instructions at 100 MHz")),
+    "1e-6": (
+        mark("1 µs/s"),
+        mark("1 µs of virtual time per second: about a hundred instructions at 100 MHz"),
+    ),
+    "1e-5": (
+        mark("10 µs/s"),
+        mark("10 µs of virtual time per second: about a thousand instructions at 100 MHz"),
+    ),
+    "0.001": (mark("1 ms/s"), mark("1 ms of virtual time per second")),
+    "0.01": (mark("10 ms/s"), mark("10 ms of virtual time per second")),
+    "0.1": (mark("100 ms/s"), mark("100 ms of virtual time per second")),
+    "1": (mark("real time"), mark("one second of virtual time per second, if this server is fast enough")),
+    "max": (mark("maximum"), mark("as fast as this server can")),
 }
 
 
@@ -99,12 +108,14 @@ def _require_open(lesson: Lesson) -> None:
     """Raise a 403 Problem before the course opens a lesson."""
     place = context().course.entry(lesson)
     if not place.is_open(datetime.now(UTC)):
-        raise Problem(403, f"This lesson opens on {moment(place.opens)}.")
+        raise Problem(403, _("This lesson opens on %(when)s.", when=moment(place.opens)))
 
 
 def moment(when: datetime | None) -> str:
     """Return a date and time as people read it, like "1 September 2026, 08:00 UTC+02:00"."""
-    return f"{when.day} {when:%B %Y, %H:%M %Z}" if when else ""
+    if when is None:
+        return ""
+    return f"{format_datetime(when, 'd MMMM yyyy, HH:mm', rebase=False)} {when:%Z}"
 
 
 def choices() -> dict[str, object]:

@@ -18,6 +18,7 @@ from flask.typing import ResponseReturnValue
 
 from app.desk.policies import catalog
 from app.desk.problem import Problem
+from app.texts import gettext as _
 from app.web.borrowing import read_object
 from app.web.context import context, current_student
 from app.web.store import NameTaken
@@ -78,10 +79,10 @@ def go_on(digest: str) -> ResponseReturnValue:
 
 def _told(student: str, digest: str, answer: JsonObject) -> ResponseReturnValue:
     if answer.get("unknown"):
-        raise Problem(409, "The server has stopped looking at this run.", remedy="Enter it again.")
+        raise Problem(409, _("The server has stopped looking at this run."), remedy=_("Enter it again."))
     if "refused" in answer:
         refused = answer["refused"]
-        raise Problem(422, refused["message"], "This run is refused", refused["where"])
+        raise Problem(422, refused["message"], _("This run is refused"), refused["where"])
     if not answer["verified"]:
         return jsonify(digest=digest, entered=False, share=answer["share"]), 202
     entry = answer["entry"]
@@ -97,7 +98,7 @@ def _told(student: str, digest: str, answer: JsonObject) -> ResponseReturnValue:
 def _student() -> str:
     student = current_student()
     if student is None:
-        raise Problem(403, "Only who has opened a lesson can enter a run.", "Open a lesson first")
+        raise Problem(403, _("Only who has opened a lesson can enter a run."), _("Open a lesson first"))
     return student
 
 
@@ -115,8 +116,10 @@ def _name(value: object) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise Problem(
             422,
-            "The name on the board has 1 to 30 letters, digits, spaces or . ' - _, and begins with a letter"
-            " or digit.",
+            _(
+                "The name on the board has 1 to 30 letters, digits, spaces or . ' - _, and begins"
+                " with a letter or digit."
+            ),
             where="name",
         )
     return value
@@ -130,4 +133,9 @@ def _require_free(student: str, scenario: str, name: str) -> None:
 
 
 def _taken(name: str) -> Problem:
-    return Problem(409, f"A class-mate is on this board as {name}.", "Choose another name", where="name")
+    return Problem(
+        409,
+        _("A class-mate is on this board as %(name)s.", name=name),
+        _("Choose another name"),
+        where="name",
+    )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request
 
 from app.desk.problem import Problem
+from app.texts import gettext as _
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 POLICY = (
@@ -51,7 +52,7 @@ def refuse_cross_site() -> None:
     else:
         allowed = urlsplit(request.headers.get("Origin", "")).netloc == request.host
     if not allowed:
-        raise Problem(403, "Only VM Lab's own pages may do this. Open the lesson and try it there.")
+        raise Problem(403, _("Only VM Lab's own pages may do this. Open the lesson and try it there."))
 
 
 def set_headers(response: Response) -> Response:
@@ -97,7 +98,7 @@ class Limiter:
             self._forget_full(now)
         if not enough:
             wait = max(1, round((cost - tokens) / self._rate))
-            raise Problem(429, f"That was too fast; wait {wait} s and go on.", retry_after=wait)
+            raise Problem(429, _("That was too fast; wait %(n)s s and go on.", n=wait), retry_after=wait)
 
     def _forget_full(self, now: float) -> None:
         """Drop the buckets that have filled up again, when there are many."""

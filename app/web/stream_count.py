@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 
 from app.desk.problem import Problem
+from app.texts import gettext as _
 
 
 class StreamCount:
@@ -22,9 +23,11 @@ class StreamCount:
         """Count one more stream; raise a 429 or 503 Problem when there are enough."""
         with self._guard:
             if self._open[student] >= self._most_per_student:
-                raise Problem(429, "Too many tabs of VM Lab are open; close some.", retry_after=10)
+                raise Problem(429, _("Too many tabs of VM Lab are open; close some."), retry_after=10)
             if self._open.total() >= self._most:
-                raise Problem(503, "All live views of this server are taken; try again soon.", retry_after=10)
+                raise Problem(
+                    503, _("All live views of this server are taken; try again soon."), retry_after=10
+                )
             self._open[student] += 1
 
     def leave(self, student: str) -> None:

@@ -22,6 +22,7 @@ from app.desk.problem import Problem
 from app.lessons import Course, Lesson
 from app.lessons.editions import Editions
 from app.lessons.seeds import student_seed
+from app.texts import gettext as _
 from app.texts import language
 from app.web.configuration import parse_text
 from app.web.errors import busy
@@ -78,7 +79,7 @@ class LabWork:
         except KeyError:
             if kept is None:
                 raise Problem(
-                    409, f"The lesson {row.lesson!r} is not part of this course any more."
+                    409, _("The lesson %(name)r is not part of this course any more.", name=row.lesson)
                 ) from None
             return kept.drawn(row.seed)
         return (now if kept is None or now.version == row.lesson_version else kept).drawn(row.seed)
@@ -96,7 +97,7 @@ class LabWork:
         try:
             self._editions.keep(lesson)
         except OSError as error:
-            raise busy("The lesson could not be kept for this lab.") from error
+            raise busy(_("The lesson could not be kept for this lab.")) from error
         return beginning(lesson.drawn(seed))
 
     def first_look(self, row: LabRow) -> JsonObject | None:
@@ -223,7 +224,7 @@ class LabWork:
                 return work(now, key)
             if known.digest != key.digest:
                 raise Problem(
-                    422, "This request_id was used for another request; use a new one for each click."
+                    422, _("This request_id was used for another request; use a new one for each click.")
                 )
             return {**known.body, "state": self._state(row)}
 
@@ -266,7 +267,7 @@ class LabWork:
             write()
         except DBAPIError as error:
             self._pool.discard(row.id)
-            raise busy("The change could not be saved and was undone.") from error
+            raise busy(_("The change could not be saved and was undone.")) from error
 
     def _restart(self, row: LabRow, key: Key | None) -> JsonObject:
         reply: JsonObject = {"seq": 0, "position": 0, "result": {}}
@@ -327,7 +328,9 @@ class LabWork:
         try:
             return self._course.lesson(row.lesson)
         except KeyError:
-            raise Problem(409, f"The lesson {row.lesson!r} is not part of this course any more.") from None
+            raise Problem(
+                409, _("The lesson %(name)r is not part of this course any more.", name=row.lesson)
+            ) from None
 
 
 class Key:

@@ -2,6 +2,7 @@
 // action is applied once even if its answer was lost.
 import { h, sentence } from "./element.js";
 import { reach } from "./transport.js";
+import { _ } from "./text.js";
 
 const TRIES = 6;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -50,14 +51,14 @@ export async function ask(url, fields) {
 }
 
 const unreachable = () => ({
-  title: "The server did not answer",
-  message: "Nothing was lost: what you did before this is saved.",
-  remedy: "Try again in a moment.",
+  title: _("The server did not answer"),
+  message: _("Nothing was lost: what you did before this is saved."),
+  remedy: _("Try again in a moment."),
 });
 const unreadable = (status) => ({
-  title: `The server answered with status ${status}`,
+  title: _("The server answered with status {status}", { status }),
   message: "",
-  remedy: "Reload the page.",
+  remedy: _("Reload the page."),
 });
 
 /** GET JSON, or null when there is no such thing (or no connection). */
@@ -85,14 +86,14 @@ export function showMessage(error) {
   const close = h(
     "button",
     { class: "plain small", type: "button", onclick: () => region.replaceChildren() },
-    "Dismiss",
+    _("Dismiss"),
   );
   region.replaceChildren(
     h(
       "div",
       { class: "message fade" },
-      h("h2", {}, error.title || "That did not work"),
-      error.message ? h("p", {}, ...sentence(error.message)) : null,
+      h("h2", {}, error.title || _("That did not work")),
+      error.message ? h("p", { lang: error.language }, ...sentence(error.message)) : null,
       error.remedy ? h("p", {}, ...sentence(error.remedy)) : null,
       close,
     ),

@@ -1,5 +1,6 @@
 // Ask before something is lost: a modal dialog that says what will happen, with the verb on its button.
 import { h } from "./element.js";
+import { _ } from "./text.js";
 
 /** Return whether the student wants it. @param {string} title @param {string} text @param {string} verb */
 export function confirmed(title, text, verb) {
@@ -11,7 +12,7 @@ export function confirmed(title, text, verb) {
     h(
       "form",
       { method: "dialog" },
-      h("button", { value: "no", autofocus: true }, "Leave it"),
+      h("button", { value: "no", autofocus: true }, _("Leave it")),
       h("button", { value: "yes", class: "primary" }, verb),
     ),
   );

@@ -6,6 +6,7 @@ import { h, setText } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { vmClass } from "./patterns.js";
+import { _, n_ } from "./text.js";
 
 const SHOWN = 200;
 
@@ -63,10 +64,10 @@ function fillTable(body, vms, hz) {
         "tr",
         { class: `vm-${vmClass(vm.index)}${other ? " quiet" : ""}` },
         h("td", {}, badge(vm.index), " ", vm.name),
-        h("th", { scope: "row" }, reason),
+        h("th", { scope: "row", lang: "en" }, reason),
         h("td", { class: "number", title: numbers.exact(count) }, numbers.count(count)),
-        h("td", { class: "number", title: `${numbers.exact(cycles)} cycles` }, time(cycles)),
-        h("td", { class: "number", title: `${numbers.three(cycles / count)} cycles` }, time(cycles / count)),
+        h("td", { class: "number", title: _("{n} cycles", { n: numbers.exact(cycles) }) }, time(cycles)),
+        h("td", { class: "number", title: _("{n} cycles", { n: numbers.three(cycles / count) }) }, time(cycles / count)),
         h(
           "td",
           { class: "wide" },
@@ -123,14 +124,14 @@ function line(event, lab) {
   const vm = event.vm === null ? null : lab.vm(event.vm);
   const explain =
     event.kind === "fault"
-      ? h("button", { type: "button", class: "small", dataset: { explain: event.id } }, "Explain")
+      ? h("button", { type: "button", class: "small", dataset: { explain: event.id } }, _("Explain"))
       : null;
   return h(
     "li",
     { class: event.kind },
-    h("time", { title: `position ${numbers.exact(event.position)}` }, numbers.time(event.at_ns)),
+    h("time", { title: _("position {n}", { n: numbers.exact(event.position) }) }, numbers.time(event.at_ns)),
     vm ? badge(vm.index) : h("span"),
-    h("span", {}, event.text, explain ? " " : null, explain),
+    h("span", {}, h("span", { lang: "en" }, event.text), explain ? " " : null, explain),
   );
 }
 
@@ -140,9 +141,10 @@ function showFaults(vms) {
   alarm.hidden = faults.length === 0;
   setText(
     alarm,
-    numbers.plural(
+    n_(
+      "{count} fault",
+      "{count} faults",
       faults.reduce((sum, vm) => sum + vm.faults, 0),
-      "fault",
     ),
   );
   const place = document.getElementById("fault");

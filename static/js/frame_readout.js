@@ -19,9 +19,9 @@ export function badge(vmIndex) {
 
 /** "VM b, guest RAM"; "free". @param {any} entry FrameOwner */
 function ownerText(entry) {
-  if (entry.owner === "vm") return `VM ${entry.vm}, ${entry.role}`;
-  if (entry.owner === "shared") return "shared by VMs";
-  return entry.owner === "free" ? "free, owned by nobody" : "the hypervisor";
+  if (entry.owner === "vm") return _("VM {vm}, {role}", { vm: entry.vm, role: _(entry.role) });
+  if (entry.owner === "shared") return _("shared by VMs");
+  return entry.owner === "free" ? _("free, owned by nobody") : _("the hypervisor");
 }
 
 /** @param {import("./lab.js").Lab} lab */
@@ -43,7 +43,7 @@ export function startFrameMap(lab) {
       readout.replaceChildren(
         ...summary(lab),
         h("br"),
-        h("span", { class: "quiet" }, "Point at a square or use the arrow keys; a click holds it."),
+        h("span", { class: "quiet" }, _("Point at a square or use the arrow keys; a click holds it.")),
       );
       return;
     }
@@ -54,7 +54,7 @@ export function startFrameMap(lab) {
       h("span", { class: "quiet more-facts" }, "\u00a0"),
     );
     setAttribute(canvas, "aria-valuenow", hfn);
-    setAttribute(canvas, "aria-valuetext", `Frame ${numbers.frameNumber(hfn)}: ${ownerText(entry)}`);
+    setAttribute(canvas, "aria-valuetext", _("Frame {hfn}: {owner}", { hfn: numbers.frameNumber(hfn), owner: ownerText(entry) }));
     const asked = (details = new AbortController());
     setTimeout(() => asked.signal.aborted || fill(lab, readout, hfn, asked.signal), REST_MS);
   };
@@ -108,17 +108,17 @@ function summary(lab) {
     (a, b) => (a.vm_index ?? 1e3) - (b.vm_index ?? 1e3) || a.owner.localeCompare(b.owner) * -1,
   );
   return order.map(({ owner, vm_index, frames }) =>
-    h("span", { class: "share" }, owner === "vm" ? badge(vm_index) : owner, " ", numbers.size(frames * 4096)),
+    h("span", { class: "share" }, owner === "vm" ? badge(vm_index) : _(owner), " ", numbers.size(frames * 4096)),
   );
 }
 
 function sentence(entry, hfn) {
   const who =
     entry.owner === "vm"
-      ? [badge(entry.vm_index), ` VM ${entry.vm}: ${entry.role}`]
-      : [entry.owner];
+      ? [badge(entry.vm_index), ` VM ${entry.vm}: ${_(entry.role)}`]
+      : [_(entry.owner)];
   return [
-    h("b", {}, "Frame ", h("span", { class: "mono" }, numbers.frameNumber(hfn))),
+    h("b", {}, `${_("Frame")} `, h("span", { class: "mono" }, numbers.frameNumber(hfn))),
     " ",
     ...who,
     h("span", { class: "quiet content" }),
@@ -130,16 +130,16 @@ async function fill(lab, readout, hfn, signal) {
   const facts = readout.querySelector(".more-facts");
   if (!frame || signal.aborted || !facts) return;
   const parts = [`HPA ${numbers.address(frame.hpa)}`];
-  if (frame.gpa) parts.push(`GPA ${numbers.address(frame.gpa)}`, `permissions ${frame.permissions}`);
+  if (frame.gpa) parts.push(`GPA ${numbers.address(frame.gpa)}`, _("permissions {permissions}", { permissions: frame.permissions }));
   else if (frame.owner === "shared") {
     for (const { vm, gpa } of frame.sharers.slice(0, 4)) parts.push(`VM ${vm}, GPA ${numbers.address(gpa)}`);
-    if (frame.sharers.length > 4) parts.push(`${frame.sharers.length - 4} more`);
-    parts.push("read-only");
-  } else if (frame.owner !== "free") parts.push("no guest can reach it");
+    if (frame.sharers.length > 4) parts.push(_("{n} more", { n: frame.sharers.length - 4 }));
+    parts.push(_("read-only"));
+  } else if (frame.owner !== "free") parts.push(_("no guest can reach it"));
   facts.textContent = parts.join(" \u00b7 ");
   readout.querySelector(".content").textContent = frame.zero
-    ? ", all zero"
-    : `, content ${frame.digest.slice(0, 8)}`;
+    ? `, ${_("all zero")}`
+    : `, ${_("content {digest}", { digest: frame.digest.slice(0, 8) })}`;
 }
 
 /** The runs of frames with one owner, from the cursor on: a large host has more of them than anybody reads. */
@@ -157,8 +157,8 @@ function fillTable(table, lab, at) {
       ),
       h("td", { class: "number" }, String(count)),
       h("td", { class: "number" }, numbers.size(count * 4096)),
-      h("td", {}, ...(entry.owner === "vm" ? [badge(entry.vm_index), ` VM ${entry.vm}`] : [entry.owner])),
-      h("td", {}, entry.owner === "vm" ? entry.role : ""),
+      h("td", {}, ...(entry.owner === "vm" ? [badge(entry.vm_index), ` VM ${entry.vm}`] : [_(entry.owner)])),
+      h("td", {}, entry.owner === "vm" ? _(entry.role) : ""),
     );
   });
   const left = lab.owners.length - (found.length ? found.at(-1)[0] + found.at(-1)[1] : 0);

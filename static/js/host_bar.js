@@ -3,18 +3,19 @@
 import { announce } from "./announcer.js";
 import { setText } from "./element.js";
 import * as numbers from "./numbers.js";
+import { _ } from "./text.js";
 
 const CONNECTION = {
-  connecting: "connecting",
-  live: "live",
-  lost: "connection lost, retrying",
-  gone: "over",
+  connecting: _("connecting"),
+  live: _("live"),
+  lost: _("connection lost, retrying"),
+  gone: _("over"),
 };
 
 const BACK = {
-  "went back: instruction": "One instruction back",
-  "went back: exit": "Back at the previous VM exit",
-  "went back: timeslice": "Back at the end of the previous timeslice",
+  "went back: instruction": _("One instruction back"),
+  "went back: exit": _("Back at the previous VM exit"),
+  "went back: timeslice": _("Back at the end of the previous timeslice"),
 };
 
 const slot = (name) => document.querySelector(`#host-bar [data-slot="${name}"]`);
@@ -41,8 +42,8 @@ function drawClock({ now_ns, position }) {
 function drawHost({ host }) {
   const used = host.frames_total - host.frames_free;
   setText(slot("pcpus"), String(host.pcpus.length));
-  setText(slot("used"), `${numbers.size(used * 4096)} of ${numbers.size(host.memory_bytes)}`);
-  slot("used").title = `${numbers.exact(used)} of ${numbers.exact(host.frames_total)} frames of 4 KiB`;
+  setText(slot("used"), _("{part} of {whole}", { part: numbers.size(used * 4096), whole: numbers.size(host.memory_bytes) }));
+  slot("used").title = _("{part} of {whole} frames of 4 KiB", { part: numbers.exact(used), whole: numbers.exact(host.frames_total) });
 }
 
 let said = "";
@@ -55,7 +56,7 @@ function drawRun(run, state, events) {
   toggle.value = moving ? "pause" : "run";
   toggle.disabled = !ready;
   toggle.classList.toggle("primary", !moving);
-  setText(toggle.querySelector("span"), moving ? "Pause" : "Run");
+  setText(toggle.querySelector("span"), moving ? _("Pause") : _("Run"));
   toggle.querySelector("use").setAttribute("href", moving ? "#icon-pause" : "#icon-run");
   for (const button of document.querySelectorAll("#host-bar [data-step]")) button.disabled = !ready || moving;
   const present = document.getElementById("to-present");
@@ -81,19 +82,19 @@ function drawNote(run, state, events) {
 
 /** Why time stopped by itself, in words: after a step it says where the step led. */
 function reasonOf(reason, { vms = [] }, events) {
-  if (reason === "condition met: time") return "The time you asked for has passed.";
+  if (reason === "condition met: time") return _("The time you asked for has passed.");
   if (reason === "condition met: exit")
-    return `Stopped at a VM exit: ${events.findLast((event) => event.kind !== "action")?.text ?? ""}.`;
-  if (reason.startsWith("returned")) return "Where you had left it, with all that you had done.";
-  if (reason === "undone") return "Undone. Time goes on from here; what was undone is kept as another line.";
-  if (reason.startsWith("went")) return BACK[reason] ? `${BACK[reason]}.` : "At the instant you asked for.";
-  if (reason !== "condition met: instruction") return `Time stopped: ${reason.replace(/\.$/, "")}.`;
+    return _("Stopped at a VM exit: {event}.", { event: events.findLast((event) => event.kind !== "action")?.text ?? "" });
+  if (reason.startsWith("returned")) return _("Where you had left it, with all that you had done.");
+  if (reason === "undone") return _("Undone. Time goes on from here; what was undone is kept as another line.");
+  if (reason.startsWith("went")) return BACK[reason] ? `${BACK[reason]}.` : _("At the instant you asked for.");
+  if (reason !== "condition met: instruction") return _("Time stopped: {reason}.", { reason: reason.replace(/\.$/, "") });
   const lines = vms.flatMap((vm) =>
     vm.vcpus
       .filter((vcpu) => vcpu.state === "running" && vcpu.line)
-      .map((vcpu) => `VM ${vm.name}, ${vm.program} line ${vcpu.line}`),
+      .map((vcpu) => _("VM {name}, {program} line {line}", { name: vm.name, program: vm.program, line: vcpu.line })),
   );
-  return lines.length ? `One instruction later. Next: ${lines.join("; ")}.` : "One instruction later.";
+  return lines.length ? _("One instruction later. Next: {lines}.", { lines: lines.join("; ") }) : _("One instruction later.");
 }
 
 /** What is to be told, with where in the run that is. */
@@ -107,39 +108,39 @@ function noteOf(run, state, events) {
 function noteNow(run, state, events) {
   if (run.mode === "seeking") return ["seeking", `On the way to that instant: ${numbers.percent(run.rebuilt ?? 0, 1)}`];
   if (run.mode === "rebuilding")
-    return ["rebuilding", `Bringing your lab back to where it was: ${numbers.percent(run.rebuilt ?? 0, 1)}`];
+    return ["rebuilding", _("Bringing your lab back to where it was: {percent}", { percent: numbers.percent(run.rebuilt ?? 0, 1) })];
   if (run.mode === "failed")
     return [
       "failed",
-      `This lab cannot go on: ${run.reason}. Start it again with \u201cStart the lab over\u201d under Configuration.`,
+      _("This lab cannot go on: {reason}. Start it again with \u201cStart the lab over\u201d under Configuration.", { reason: run.reason }),
     ];
-  if (run.mode === "until") return ["until", "Running until it happens \u2026 press Pause to stop earlier."];
+  if (run.mode === "until") return ["until", _("Running until it happens \u2026 press Pause to stop earlier.")];
   const on = state.vms?.some((vm) => vm.state !== "shut off" && vm.state !== "crashed");
   if (run.mode === "paused" && run.reason)
     return [`${run.reason} ${state.position}`, reasonOf(run.reason, state, events)];
   if (run.mode === "running" && state.vms && !on)
-    return ["none", "Nothing is left to run: no VM is on. Press Run on a VM."];
+    return ["none", _("Nothing is left to run: no VM is on. Press Run on a VM.")];
   if (run.mode === "running" && run.waiting)
     return [
       "waiting",
-      "Nothing is left to run: every vCPU is off, paused, or waits for something that will not come by itself.",
+      _("Nothing is left to run: every vCPU is off, paused, or waits for something that will not come by itself."),
     ];
   if (run.mode === "running")
     return [
       "running",
-      run.achieved ? `Running: ${numbers.time(run.achieved * 1e9)} of virtual time per second.` : "Running.",
+      run.achieved ? _("Running: {time} of virtual time per second.", { time: numbers.time(run.achieved * 1e9) }) : _("Running."),
     ];
-  if (on) return ["paused", "Time stands still. Press Run here to let it pass, or step."];
-  return ["off", "No VM is on. Press Run on a VM, then Run here."];
+  if (on) return ["paused", _("Time stands still. Press Run here to let it pass, or step.")];
+  return ["off", _("No VM is on. Press Run on a VM, then Run here.")];
 }
 
 function drawConnection(connection, reason) {
   const lamp = slot("connection");
   lamp.parentElement.dataset.connection = connection;
   setText(lamp, CONNECTION[connection]);
-  if (connection === "lost") announce("connection", "Connection lost, retrying.");
+  if (connection === "lost") announce("connection", _("Connection lost, retrying."));
   if (connection === "gone") {
     document.getElementById("gone").hidden = false;
-    setText(document.querySelector("#gone span"), reason || "it was started over in another window");
+    setText(document.querySelector("#gone span"), reason || _("it was started over in another window"));
   }
 }

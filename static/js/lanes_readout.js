@@ -4,6 +4,7 @@ import { badge } from "./frame_readout.js";
 import { Lanes, shares } from "./lanes.js";
 import * as numbers from "./numbers.js";
 import { onTheme, vmClass } from "./patterns.js";
+import { _ } from "./text.js";
 
 /** @param {import("./lab.js").Lab} lab */
 export function startLanes(lab) {
@@ -90,12 +91,14 @@ function changeBefore(lanes, at) {
 }
 
 function doing(slice, hz) {
-  if (!slice) return "nothing yet";
+  if (!slice) return _("nothing yet");
   const length = numbers.time(numbers.nanoseconds(slice.end_cycles - slice.start_cycles, hz));
-  if (slice.kind === "run") return `VM ${slice.vm} vCPU ${slice.vcpu} for ${length}`;
+  if (slice.kind === "run") return _("VM {vm} vCPU {vcpu} for {length}", { vm: slice.vm, vcpu: slice.vcpu, length });
   return slice.kind === "idle"
-    ? `idle for ${length}`
-    : `hypervisor for ${length}${slice.vm ? `, on behalf of VM ${slice.vm}` : ""}`;
+    ? _("idle for {length}", { length })
+    : slice.vm
+      ? _("hypervisor for {length}, on behalf of VM {vm}", { length, vm: slice.vm })
+      : _("hypervisor for {length}", { length });
 }
 
 function describe(readout, canvas, lanes, lab) {
@@ -110,9 +113,9 @@ function describe(readout, canvas, lanes, lab) {
   }
   const when = numbers.time(numbers.nanoseconds(lanes.cursor, lanes.hz));
   const lines = lanes.slicesAt(lanes.cursor).map((slice, pcpu) => `pCPU ${pcpu}: ${doing(slice, lanes.hz)}`);
-  readout.replaceChildren(h("b", {}, `At ${when} `), lines.join(" \u00b7 "));
+  readout.replaceChildren(h("b", {}, `${_("At {when}", { when })} `), lines.join(" \u00b7 "));
   setAttribute(canvas, "aria-valuenow", Math.round(lanes.cursor));
-  setAttribute(canvas, "aria-valuetext", `At ${when}: ${lines.join("; ")}`);
+  setAttribute(canvas, "aria-valuetext", `${_("At {when}", { when })}: ${lines.join("; ")}`);
 }
 
 /** One sentence over the window that is shown: who had how much of the pCPUs. */
@@ -120,16 +123,16 @@ function summary(lanes, lab) {
   const [from, to] = lanes.window();
   const end = Math.min(to, lanes.now);
   const total = (end - from) * (lab.state?.host?.pcpus.length ?? 1);
-  if (total <= 0) return "Nothing has run yet.";
+  if (total <= 0) return _("Nothing has run yet.");
   const sums = new Map();
   for (const share of shares(lab.slices.values(), from, end)) {
-    const key = share.vm ? `VM ${share.vm}` : share.kind;
+    const key = share.vm ? `VM ${share.vm}` : _(share.kind);
     sums.set(key, (sums.get(key) ?? 0) + share.cycles);
   }
   const parts = [...sums]
     .sort((a, b) => b[1] - a[1])
     .map(([key, cycles]) => `${key} ${numbers.percent(cycles, total)}`);
-  return `Shown: ${numbers.time(numbers.nanoseconds(end - from, lanes.hz))}. ${parts.join(", ")}.`;
+  return `${_("Shown: {time}.", { time: numbers.time(numbers.nanoseconds(end - from, lanes.hz)) })} ${parts.join(", ")}.`;
 }
 
 function fillTable(table, lanes, lab) {
@@ -142,7 +145,7 @@ function fillTable(table, lanes, lab) {
       "tr",
       {},
       h("td", {}, `pCPU ${share.pcpu}`),
-      h("td", {}, ...(index === null ? [share.kind] : [badge(index), ` VM ${share.vm}`])),
+      h("td", {}, ...(index === null ? [_(share.kind)] : [badge(index), ` VM ${share.vm}`])),
       h("td", { class: "number" }, numbers.time(numbers.nanoseconds(share.cycles, lanes.hz))),
       h("td", { class: "number" }, numbers.percent(part, 1)),
       h(
@@ -160,6 +163,6 @@ function fillTable(table, lanes, lab) {
   table.replaceChildren(...rows);
   setText(
     document.getElementById("lanes-table-caption"),
-    `From ${numbers.time(numbers.nanoseconds(from, lanes.hz))} to ${numbers.time(numbers.nanoseconds(end, lanes.hz))} of virtual time`,
+    _("From {start} to {end} of virtual time", { start: numbers.time(numbers.nanoseconds(from, lanes.hz)), end: numbers.time(numbers.nanoseconds(end, lanes.hz)) }),
   );
 }

@@ -4,6 +4,7 @@ import { h, setText } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { vmClass } from "./patterns.js";
+import { _, n_ } from "./text.js";
 
 const PAGE = 4096;
 const OFF = ["shut off", "crashed"];
@@ -16,11 +17,11 @@ function parts({ pages, resident, shared, swapped, balloon }) {
 }
 
 const MEANINGS = {
-  resident: ["resident", "pages with a host frame of their own"],
-  shared: ["shared", "pages that share a host frame with equal pages (KSM)"],
-  swapped: ["swapped", "pages in the host's swap area"],
-  balloon: ["ballooned", "pages that the guest has given back"],
-  untouched: ["untouched", "pages that have no frame yet: the first touch is a demand fault"],
+  resident: [_("resident"), _("pages with a host frame of their own")],
+  shared: [_("shared"), _("pages that share a host frame with equal pages (KSM)")],
+  swapped: [_("swapped"), _("pages in the host's swap area")],
+  balloon: [_("ballooned"), _("pages that the guest has given back")],
+  untouched: [_("untouched"), _("pages that have no frame yet: the first touch is a demand fault")],
 };
 
 /** @param {import("./lab.js").Lab} lab */
@@ -53,13 +54,13 @@ function drawHost(place, host, vms) {
   const assigned = on.reduce((sum, vm) => sum + vm.memory.pages, 0);
   const used = memory.swap_pages - memory.swap_free;
   const facts = [
-    [numbers.size(host.memory_bytes), "host memory"],
-    [size(host.frames_free), "free"],
-    [size(assigned), "assigned to VMs that are on"],
-    memory.overcommit ? [`${memory.overcommit} %`, "overcommit"] : ["no", "overcommit: a static partition"],
-    memory.swap_pages ? [size(used), `of ${size(memory.swap_pages)} swap (${memory.swap_policy})`] : ["no", "swap"],
-    memory.ksm ? [size(memory.pages_sharing), `saved by KSM, ${ksm(memory)}`] : ["no", "KSM"],
-    [memory.balloon_policy, "balloons"],
+    [numbers.size(host.memory_bytes), _("host memory")],
+    [size(host.frames_free), _("free")],
+    [size(assigned), _("assigned to VMs that are on")],
+    memory.overcommit ? [`${memory.overcommit} %`, _("overcommit")] : [_("no"), _("overcommit: a static partition")],
+    memory.swap_pages ? [size(used), _("of {size} swap ({policy})", { size: size(memory.swap_pages), policy: memory.swap_policy })] : [_("no"), _("swap")],
+    memory.ksm ? [size(memory.pages_sharing), _("saved by KSM, {ksm}", { ksm: ksm(memory) })] : [_("no"), "KSM"],
+    [memory.balloon_policy, _("balloons")],
   ];
   const key = JSON.stringify(facts);
   if (place.dataset.key === key) return;
@@ -68,7 +69,7 @@ function drawHost(place, host, vms) {
 }
 
 const ksm = ({ pages_shared, breaks }) =>
-  `${numbers.plural(pages_shared, "shared frame")}, broken by ${numbers.plural(breaks, "write")}`;
+  `${n_("{count} shared frame", "{count} shared frames", pages_shared)}, ${n_("broken by {count} write", "broken by {count} writes", breaks)}`;
 
 /** The empty entry of a VM; the balloon form is sent by `startAsking` like every form with data-ask. */
 function fresh(vm) {
@@ -86,9 +87,9 @@ function fresh(vm) {
       { method: "post", action: `${url}/actions`, dataset: { ask: "" }, hidden: true },
       h("input", { type: "hidden", name: "verb", value: "set_balloon" }),
       h("input", { type: "hidden", name: "vm", value: vm.name }),
-      h("label", { for: id }, "Ask for a balloon of", h("span", { class: "unseen" }, ` (VM ${vm.name})`)),
+      h("label", { for: id }, _("Ask for a balloon of"), h("span", { class: "unseen" }, ` (VM ${vm.name})`)),
       h("input", { id, name: "target", type: "text", placeholder: "256 KiB", required: true, size: 9 }),
-      h("button", { type: "submit", class: "small" }, "Ask the guest"),
+      h("button", { type: "submit", class: "small" }, _("Ask the guest")),
       slot("asked", "quiet"),
     ),
   );
@@ -105,7 +106,7 @@ function drawVm(item, vm) {
   item.dataset.key = key;
   item.className = `vm-${vmClass(vm.index)}`;
   part("badge").replaceChildren(badge(vm.index));
-  setText(part("state"), vm.state);
+  setText(part("state"), _(vm.state));
   const counts = parts(memory);
   drawBar(part("bar"), counts, memory.pages, off);
   const words = Object.entries(counts).filter(([, pages]) => pages > 0);
@@ -126,20 +127,20 @@ function drawVm(item, vm) {
   form.hidden = off || !memory.has_balloon;
   setText(
     part("asked"),
-    `now ${size(memory.balloon)}, asked for ${size(memory.balloon_target)}`,
+    _("now {size}, asked for {target}", { size: size(memory.balloon), target: size(memory.balloon_target) }),
   );
 }
 
 function more({ memory, exits }) {
   const said = [
-    memory.given && numbers.plural(memory.given, "demand fault"),
-    exits["copy on write"] && numbers.plural(exits["copy on write"], "copy on write", "copies on write"),
+    memory.given && n_("{count} demand fault", "{count} demand faults", memory.given),
+    exits["copy on write"] && n_("{count} copy on write", "{count} copies on write", exits["copy on write"]),
     (memory.swapped_in || memory.swapped_out) &&
-      `${numbers.plural(memory.swapped_out, "page")} swapped out, ${numbers.count(memory.swapped_in)} back in`,
-    memory.working_set && `${size(memory.working_set)} used in the last interval`,
-    memory.huge && `${size(memory.huge)} in leaves of 2 MiB`,
-    memory.limit && `limit ${size(memory.limit)}`,
-    memory.reservation && `reservation ${size(memory.reservation)}`,
+      n_("{count} page swapped out, {back} back in", "{count} pages swapped out, {back} back in", memory.swapped_out, { back: numbers.count(memory.swapped_in) }),
+    memory.working_set && _("{size} used in the last interval", { size: size(memory.working_set) }),
+    memory.huge && _("{size} in leaves of 2 MiB", { size: size(memory.huge) }),
+    memory.limit && _("limit {size}", { size: size(memory.limit) }),
+    memory.reservation && _("reservation {size}", { size: size(memory.reservation) }),
     memory.out_of_memory && `paused: ${memory.out_of_memory}`,
   ];
   return said.filter(Boolean).join("; ");
@@ -149,7 +150,7 @@ function drawBar(bar, counts, pages, off) {
   const shown = Object.entries(counts).filter(([name, count]) => count && name !== "untouched");
   const said = shown.map(([name, count]) => `${MEANINGS[name][0]} ${numbers.percent(count, pages)}`);
   bar.setAttribute("role", "img");
-  bar.setAttribute("aria-label", off ? "It is off and has no memory." : said.join(", ") || "nothing touched");
+  bar.setAttribute("aria-label", off ? _("It is off and has no memory.") : said.join(", ") || _("nothing touched"));
   bar.replaceChildren(
     ...(off ? [] : shown).map(([name, count]) =>
       h("span", { class: name, style: `width: ${((100 * count) / pages).toFixed(2)}%` }),

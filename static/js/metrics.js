@@ -5,6 +5,7 @@ import { h, setText } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { onTheme } from "./patterns.js";
+import { _, n_ } from "./text.js";
 
 const KEPT = 1000; // as many samples as the lab keeps
 const EVERY_MS = 1000;
@@ -17,19 +18,19 @@ const byteRate = (value) => `${numbers.size(value)}/s`;
 
 /** @type {{signal: string, question: string, label: string, write: (value: number) => string, most?: number, binary?: boolean}[]} */
 const PLOTS = [
-  { signal: "pcpu", question: "How busy are the pCPUs?", label: "utilisation", write: percent, most: 100 },
-  { signal: "cpu", question: "Who holds the pCPUs?", label: "pCPU time", write: percent },
-  { signal: "ready", question: "Who waits for a pCPU?", label: "ready (steal) time", write: percent },
-  { signal: "exits", question: "How often do they exit?", label: "exits", write: rate },
-  { signal: "overhead", question: "How much time do exits take?", label: "time of exits", write: percent },
-  { signal: "instructions", question: "How fast do they run?", label: "instructions", write: rate },
-  { signal: "resident", question: "How much memory has frames?", label: "resident memory", write: bytes, binary: true },
-  { signal: "working-set", question: "How much memory do they use?", label: "working set", write: bytes, binary: true },
-  { signal: "balloon", question: "How much have they given back?", label: "balloons", write: bytes, binary: true },
-  { signal: "host-free", question: "How much host memory is free?", label: "free memory", write: bytes, binary: true },
-  { signal: "read", question: "What do they read from disk?", label: "disk reads", write: byteRate, binary: true },
-  { signal: "written", question: "What do they write to disk?", label: "disk writes", write: byteRate, binary: true },
-  { signal: "frames", question: "How many frames cross the network?", label: "network frames", write: rate },
+  { signal: "pcpu", question: _("How busy are the pCPUs?"), label: _("utilisation"), write: percent, most: 100 },
+  { signal: "cpu", question: _("Who holds the pCPUs?"), label: _("pCPU time"), write: percent },
+  { signal: "ready", question: _("Who waits for a pCPU?"), label: _("ready (steal) time"), write: percent },
+  { signal: "exits", question: _("How often do they exit?"), label: _("exits"), write: rate },
+  { signal: "overhead", question: _("How much time do exits take?"), label: _("time of exits"), write: percent },
+  { signal: "instructions", question: _("How fast do they run?"), label: _("instructions"), write: rate },
+  { signal: "resident", question: _("How much memory has frames?"), label: _("resident memory"), write: bytes, binary: true },
+  { signal: "working-set", question: _("How much memory do they use?"), label: _("working set"), write: bytes, binary: true },
+  { signal: "balloon", question: _("How much have they given back?"), label: _("balloons"), write: bytes, binary: true },
+  { signal: "host-free", question: _("How much host memory is free?"), label: _("free memory"), write: bytes, binary: true },
+  { signal: "read", question: _("What do they read from disk?"), label: _("disk reads"), write: byteRate, binary: true },
+  { signal: "written", question: _("What do they write to disk?"), label: _("disk writes"), write: byteRate, binary: true },
+  { signal: "frames", question: _("How many frames cross the network?"), label: _("network frames"), write: rate },
 ];
 const AT_FIRST = ["pcpu", "ready", "exits", "resident"];
 
@@ -151,7 +152,7 @@ class Metrics {
   lines(signal) {
     return [...(this.series.get(signal) ?? [])].map(([who, values]) => {
       const vm = signal === "pcpu" || who === "host" ? undefined : this.lab.vm(who);
-      const name = signal === "pcpu" ? `pCPU ${who}` : who === "host" ? "host" : `VM ${who}`;
+      const name = signal === "pcpu" ? `pCPU ${who}` : who === "host" ? _("host") : `VM ${who}`;
       return { who, name, index: vm?.index ?? null, place: Number(who) || 0, values };
     });
   }
@@ -169,18 +170,18 @@ class Metrics {
 }
 
 function drawAlarms(lab, { alarms, rules }, events) {
-  setText(document.getElementById("alarm-count"), alarms.length ? `${alarms.length} up` : "");
+  setText(document.getElementById("alarm-count"), alarms.length ? _("{n} up", { n: alarms.length }) : "");
   const up = rules
     .map(({ name, when }) => ({ name, when, vms: alarms.filter(([rule]) => rule === name).map(([, vm]) => vm) }))
     .filter(({ vms }) => vms.length)
-    .map(({ name, when, vms }) => h("li", {}, h("b", {}, `Alarm ${name}`), ` (${when}) is up for `, ...who(lab, vms)));
+    .map(({ name, when, vms }) => h("li", {}, h("b", {}, _("Alarm {name}", { name })), ` (${when}) ${_("is up for")} `, ...who(lab, vms)));
   const past = events
     .slice(-3)
     .reverse()
-    .map((event) => h("li", { class: "quiet" }, h("time", {}, numbers.time(event.at_ns)), " ", event.reason, ": ", event.text));
+    .map((event) => h("li", { class: "quiet" }, h("time", {}, numbers.time(event.at_ns)), " ", _(event.reason), ": ", h("span", { lang: "en" }, event.text)));
   const none = rules.length
-    ? `No alarm is up; ${rules.map((rule) => `${rule.name} (${rule.when})`).join(", ")} ${rules.length === 1 ? "is" : "are"} watched.`
-    : 'No rule watches. Write some under rules: in the text of the configuration, like {name: starved, when: "ready > 10 %", for: 100 ms}.';
+    ? n_("No alarm is up; {rules} is watched.", "No alarm is up; {rules} are watched.", rules.length, { rules: rules.map((rule) => `${rule.name} (${rule.when})`).join(", ") })
+    : `${_("No rule watches. Write some under rules: in the text of the configuration, like")} {name: starved, when: "ready > 10 %", for: 100 ms}.`;
   document
     .getElementById("metrics-alarms")
     .replaceChildren(

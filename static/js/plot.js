@@ -5,6 +5,7 @@ import { h } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { palette, vmLetter } from "./patterns.js";
+import { _ } from "./text.js";
 
 const HEIGHT = 132;
 const ROWS = 20;
@@ -20,10 +21,10 @@ export class Plot {
     const id = `plot-${kind.signal}`;
     this.canvas = h("div", {
       ...{ class: "plot-canvas", id, tabindex: 0, role: "slider", "aria-labelledby": `${id}-title` },
-      ...{ "aria-valuemin": 0, "aria-valuemax": 0, "aria-valuenow": 0, "aria-valuetext": "nothing yet" },
+      ...{ "aria-valuemin": 0, "aria-valuemax": 0, "aria-valuenow": 0, "aria-valuetext": _("nothing yet") },
     });
     this.readout = h("p", { class: "readout" });
-    this.twin = h("details", { class: "twin" }, h("summary", {}, "As a table"), h("div"));
+    this.twin = h("details", { class: "twin" }, h("summary", {}, _("As a table")), h("div"));
     this.element = h(
       "section",
       { class: "plot", "aria-labelledby": `${id}-title` },
@@ -73,10 +74,10 @@ export class Plot {
       legend: { show: false },
       padding: [6, 20, 0, 0],
       cursor: { drag: { x: false, y: false }, points: { size: 6 }, y: false, sync: { key: "metrics" } },
-      scales: { x: { time: false }, y: { range: (_, _low, high) => [0, most ?? (high > 0 ? 1.08 * high : 1)] } },
+      scales: { x: { time: false }, y: { range: (_chart, _low, high) => [0, most ?? (high > 0 ? 1.08 * high : 1)] } },
       axes: [
-        { ...axis, grid, space: 80, size: 24, values: (_, ticks) => ticks.map((ns) => numbers.time(ns)) },
-        { ...axis, grid, space: 28, size: 76, ...(binary && { incrs: BINARY }), values: (_, ticks) => ticks.map(write) },
+        { ...axis, grid, space: 80, size: 24, values: (_chart, ticks) => ticks.map((ns) => numbers.time(ns)) },
+        { ...axis, grid, space: 28, size: 76, ...(binary && { incrs: BINARY }), values: (_chart, ticks) => ticks.map(write) },
       ],
       series: [{}, ...this.lines.map((line) => this.line(line))],
       hooks: {
@@ -170,7 +171,7 @@ export class Plot {
     const values = this.lines.map((line) => ({ ...line, value: line.values[place] })).filter(({ value }) => value !== null);
     const when = numbers.time(this.at[place]);
     const said = values.map(({ name, value }) => `${name} ${write(value)}`).join(", ");
-    const slider = { "aria-valuemax": this.at.length - 1, "aria-valuenow": place, "aria-valuetext": `At ${when}: ${said}` };
+    const slider = { "aria-valuemax": this.at.length - 1, "aria-valuenow": place, "aria-valuetext": `${_("At {when}", { when })}: ${said}` };
     for (const [name, value] of Object.entries(slider)) this.canvas.setAttribute(name, String(value));
     this.readout.replaceChildren(
       h("span", { class: "share quiet" }, when),
@@ -195,16 +196,16 @@ export class Plot {
         }),
       ),
     );
-    const heads = ["Virtual time", ...this.lines.map(({ name }) => name)];
+    const heads = [_("Virtual time"), ...this.lines.map(({ name }) => name)];
     const table = h(
       "table",
       {},
-      h("caption", {}, `Newest ${rows.length} samples`),
+      h("caption", {}, _("Newest {n} samples", { n: rows.length })),
       h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col", class: "number" }, head)))),
       h("tbody", {}, ...rows.reverse()),
     );
     const box = this.twin.lastElementChild;
-    Object.entries({ tabindex: "0", role: "region", "aria-label": `${this.kind.label} as a table` }).forEach(([name, value]) =>
+    Object.entries({ tabindex: "0", role: "region", "aria-label": _("{label} as a table", { label: this.kind.label }) }).forEach(([name, value]) =>
       box.setAttribute(name, value),
     );
     box.replaceChildren(table);

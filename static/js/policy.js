@@ -4,11 +4,12 @@ import { announce } from "./announcer.js";
 import { ask, clearMessage, look, Refused } from "./ask.js";
 import { h, sentence, setText } from "./element.js";
 import { three } from "./numbers.js";
+import { _ } from "./text.js";
 
 const SILENT_MS = 20_000; // without a word from the worker, which a step is never, it is ended
 const POLL_MS = 700;
 const NAME_KEY = "vmlab-name";
-const ELSEWHERE = "Used when there are several hosts: a lab has one, so there is no scenario to try it on, and only its reference here.";
+const ELSEWHERE = _("Used when there are several hosts: a lab has one, so there is no scenario to try it on, and only its reference here.");
 const ROW = 20;
 const SVG = "http://www.w3.org/2000/svg";
 const get = (id) => document.getElementById(id);
@@ -26,7 +27,7 @@ class Tool {
   static async open(lab, bench) {
     const catalog = await look("/policies/catalog");
     if (!catalog) {
-      setText(get("policy-said"), "The reference could not be fetched. Open this tool again to retry.");
+      setText(get("policy-said"), _("The reference could not be fetched. Open this tool again to retry."));
       return null;
     }
     return new Tool(lab, bench, catalog);
@@ -52,7 +53,7 @@ class Tool {
     get("policy-scenario").addEventListener("change", () => this.tellQuestion());
     get("policy-starter").addEventListener("click", () => this.fill(this.chosen.starter));
     get("policy-use").addEventListener("click", () => this.use());
-    get("policy-stop").addEventListener("click", () => this.end("Stopped."));
+    get("policy-stop").addEventListener("click", () => this.end(_("Stopped.")));
     get("policy-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.run();
@@ -101,7 +102,7 @@ class Tool {
   // Trying
 
   async run() {
-    if (!this.parts) return this.said("The engine is not part of this installation; run `make assets`.");
+    if (!this.parts) return this.said(_("The engine is not part of this installation; run `make assets`."));
     const asked = {
       scenario: get("policy-scenario").value,
       entrants: [
@@ -114,11 +115,11 @@ class Tool {
     get("policy-results").replaceChildren();
     get("policy-running").hidden = false;
     this.said("");
-    this.show("Starting", 0);
+    this.show(_("Starting"), 0);
     try {
       await this.load();
     } catch (error) {
-      return this.end(`The engine could not be started: ${error.message}`);
+      return this.end(_("The engine could not be started: {message}", { message: error.message }));
     }
     this.worker?.postMessage({ kind: "begin", asked });
     return this.watch();
@@ -129,9 +130,9 @@ class Tool {
     this.worker = new Worker(this.parts.worker.replace("/worker.js", "/policy-worker.js"), { type: "module" });
     const { base, stamp, archives, image, engine_bytes: bytes } = this.parts;
     return new Promise((done, refuse) => {
-      this.worker.onerror = (event) => refuse(new Error(event.message || "its script did not load"));
+      this.worker.onerror = (event) => refuse(new Error(event.message || _("its script did not load")));
       this.worker.onmessage = ({ data }) => {
-        if (data.kind === "progress") this.show(data.text, data.share);
+        if (data.kind === "progress") this.show(_(data.text), data.share);
         else if (data.kind === "loaded") done();
         else if (data.kind === "step") this.take(data);
         else refuse(new Error(data.message)), this.end(data.message);
@@ -157,7 +158,7 @@ class Tool {
   watch() {
     clearTimeout(this.timer);
     this.timer = setTimeout(
-      () => this.end(`Ended: one call took more than ${SILENT_MS / 1000} s without a loop that could be counted.`),
+      () => this.end(_("Ended: one call took more than {seconds} s without a loop that could be counted.", { seconds: SILENT_MS / 1000 })),
       SILENT_MS,
     );
   }
@@ -168,7 +169,7 @@ class Tool {
     const entries = board?.entries ?? [];
     const place = get("policy-board");
     if (!entries.length) return place.replaceChildren();
-    const head = h("h3", {}, "Best of the class");
+    const head = h("h3", {}, _("Best of the class"));
     return place.replaceChildren(head, table(this.chosen.metrics, entries, "policy-board-table"), ...shared(entries));
   }
 
@@ -177,7 +178,7 @@ class Tool {
     get("policy-running").hidden = true;
     this.said(text);
     const own = this.trials.find((one) => one.own);
-    announce("policy", own?.error || "The tournament is over; the results are below.");
+    announce("policy", own?.error || _("The tournament is over; the results are below."));
   }
 
   /** The last resort: the worker is ended, and a new one is started for the next run. */
@@ -197,7 +198,7 @@ class Tool {
     if (own?.error) this.mark([{ line: own.line, message: own.error }]);
     const done = this.trials.filter((one) => !one.error);
     get("policy-results").replaceChildren(
-      ...(own?.printed.length ? [h("h3", {}, "What it printed"), printed(own)] : []),
+      ...(own?.printed.length ? [h("h3", {}, _("What it printed")), printed(own)] : []),
       ...(done.length ? [plots(this.chosen.metrics, done), table(this.chosen.metrics, done)] : []),
       ...(own?.run ? [this.saving(own)] : []),
     );
@@ -208,23 +209,23 @@ class Tool {
     const share = h("input", { type: "checkbox", id: "policy-share", autocomplete: "off" });
     const name = h("input", { id: "policy-name", maxlength: 30, required: true, autocomplete: "nickname", value: keptName() });
     const run = () => ({ ...(share.checked ? own.run : own.run_without_text), title: this.title() });
-    const link = h("a", { href: "#", download: `${own.run.scenario}-run.json` }, "Save this run");
+    const link = h("a", { href: "#", download: `${own.run.scenario}-run.json` }, _("Save this run"));
     link.addEventListener("click", () => {
       link.href = URL.createObjectURL(new Blob([JSON.stringify(run())], { type: "application/json" }));
     });
     const form = h(
       "form",
       { id: "policy-entry", class: "program-head" },
-      h("label", {}, "Your name on the board ", name),
-      h("label", {}, share, " share the text too"),
-      h("button", { type: "submit" }, "Enter the class tournament"),
+      h("label", {}, `${_("Your name on the board")} `, name),
+      h("label", {}, share, ` ${_("share the text too")}`),
+      h("button", { type: "submit" }, _("Enter the class tournament")),
       h("span", { id: "policy-entered", role: "status" }),
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.enter(run(), name.value.trim(), form.querySelector("button"));
     });
-    const rest = ": anybody can repeat it without running your text (`vmlab tournament --runs`).";
+    const rest = `: ${_("anybody can repeat it without running your text (`vmlab tournament --runs`).")}`;
     return h("div", {}, form, h("p", { class: "note" }, link, ...sentence(rest)));
   }
 
@@ -233,20 +234,21 @@ class Tool {
     const said = get("policy-entered");
     const tell = (text) => said.replaceChildren(...sentence(text));
     button.disabled = true;
-    tell("The server repeats the run…");
+    tell(_("The server repeats the run…"));
     try {
       let answer = await ask("/policies/entries", { run, name });
       while (!answer.entered) {
-        tell(`The server repeats the run: ${Math.round(answer.share * 100)} %`);
+        tell(_("The server repeats the run: {share} %", { share: Math.round(answer.share * 100) }));
         await new Promise((done) => setTimeout(done, POLL_MS));
         answer = await ask(`/policies/entries/${answer.digest}`, {});
       }
       localStorage.setItem(NAME_KEY, name);
-      tell(`Entered as ${name}.${answer.shown ? "" : " The board is not open yet."} Another run takes its place.`);
+      const entered = _("Entered as {name}. Another run takes its place.", { name });
+      tell(answer.shown ? entered : `${entered} ${_("The board is not open yet.")}`);
       this.drawBoard();
     } catch (failure) {
       if (!(failure instanceof Refused)) throw failure;
-      tell(`Not entered: ${failure.error.message} ${failure.error.remedy}`);
+      tell(_("Not entered: {message} {remedy}", { message: failure.error.message, remedy: failure.error.remedy }));
     } finally {
       button.disabled = false;
     }
@@ -264,11 +266,11 @@ class Tool {
       h(
         "div",
         { class: "message" },
-        h("h3", {}, "This policy made a mistake"),
+        h("h3", {}, _("This policy made a mistake")),
         h("p", {}, ...sentence(one.message)),
-        h("p", { class: "quiet" }, "The lab is as it was before the call."),
+        h("p", { class: "quiet" }, _("The lab is as it was before the call.")),
         one.line
-          ? h("button", { type: "button", class: "small", onclick: () => this.view?.goto(one.line, 1) }, `Go to line ${one.line}`)
+          ? h("button", { type: "button", class: "small", onclick: () => this.view?.goto(one.line, 1) }, _("Go to line {line}", { line: one.line }))
           : null,
       ),
     );
@@ -283,7 +285,7 @@ class Tool {
       const fields = { verb: "set_policy", interface: this.chosen.name, text: this.text };
       this.lab.takeState((await ask(`${this.lab.url}/actions`, fields)).state);
       clearMessage();
-      this.said(`Used in this lab from now on, for ${this.chosen.title}.`);
+      this.said(_("Used in this lab from now on, for {title}.", { title: this.chosen.title }));
     } catch (failure) {
       if (!(failure instanceof Refused)) throw failure;
       const [first] = failure.error.diagnostics ?? [];
@@ -298,7 +300,7 @@ const keptName = () => localStorage.getItem(NAME_KEY) ?? "";
 /** The policies whose authors share them. */
 function shared(entries) {
   const open = entries.filter((one) => one.text);
-  return open.map((one) => h("details", {}, h("summary", {}, `The policy of ${one.name}`), h("pre", { class: "policy-printed", tabindex: 0 }, one.text)));
+  return open.map((one) => h("details", {}, h("summary", {}, _("The policy of {name}", { name: one.name })), h("pre", { class: "policy-printed", tabindex: 0 }, one.text)));
 }
 
 const printed = (own) => h("pre", { class: "policy-printed", tabindex: 0 }, own.printed.join("\n"));
@@ -313,8 +315,8 @@ function docs(one) {
   };
   return [
     ...text(one.base.text),
-    ...group("You are asked", "answer"),
-    ...group("You are told", "notice"),
+    ...group(_("You are asked"), "answer"),
+    ...group(_("You are told"), "notice"),
     ...one.classes.flatMap((item) => [
       h("h3", {}, item.name),
       ...text(item.text),
@@ -342,7 +344,8 @@ function plot(metric, trials) {
       svg("text", { x: 100 + width, y: 14 }, three(value)),
     );
   });
-  const better = `${metric.better} is better${metric.unit ? `, ${metric.unit}` : ""}`;
+  const best = metric.better === "more" ? _("more is better") : _("less is better");
+  const better = metric.unit ? `${best}, ${metric.unit}` : best;
   return h(
     "div",
     {},
@@ -374,12 +377,12 @@ function table(metrics, trials, id = "policy-table") {
   const head = metrics.map((one) => h("th", { scope: "col", class: "number" }, one.unit ? `${one.title} [${one.unit}]` : one.title));
   return h(
     "div",
-    { class: "wide", tabindex: 0, role: "region", "aria-label": id === "policy-table" ? "Results of the tournament" : "Best of the class" },
+    { class: "wide", tabindex: 0, role: "region", "aria-label": id === "policy-table" ? _("Results of the tournament") : _("Best of the class") },
     h(
       "table",
       { id },
-      h("caption", { class: "unseen" }, "Results; the best of each column is bold"),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Policy"), ...head)),
+      h("caption", { class: "unseen" }, _("Results; the best of each column is bold")),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, _("Policy")), ...head)),
       h(
         "tbody",
         {},

@@ -3,6 +3,7 @@
 import { ask, clearMessage, look, Refused } from "./ask.js";
 import { h, sentence, setText } from "./element.js";
 import { vmLetter } from "./patterns.js";
+import { _ } from "./text.js";
 
 /** States in which a new program does not start by itself. */
 const OFF = new Set(["shut off", "crashed"]);
@@ -35,7 +36,7 @@ export function startProgram(lab) {
     const text = draft ?? (await fetchSource(lab, name));
     if (loaded !== name) return;
     if (text === null)
-      return setText(done, "The program could not be fetched. Choose the VM again to retry.");
+      return setText(done, _("The program could not be fetched. Choose the VM again to retry."));
     editor.text = text;
     submit.disabled = false;
   };
@@ -84,7 +85,7 @@ async function assemble(lab, form, editor, name) {
       lab.takeState((await ask(`${lab.url}/actions`, { verb: "start", vm: name })).state);
     clearMessage();
     showDiagnostics(editor, []);
-    setText(done, `Assembled; VM ${name} started with it.`);
+    setText(done, _("Assembled; VM {name} started with it.", { name }));
   } catch (failure) {
     if (!(failure instanceof Refused)) throw failure;
     showDiagnostics(editor, failure.error.diagnostics ?? [], failure.error);
@@ -105,17 +106,17 @@ function showDiagnostics(editor, diagnostics, error = null) {
       h(
         "button",
         { type: "button", onclick: () => editor.goto(diagnostic.line, diagnostic.column) },
-        `line ${diagnostic.line}, column ${diagnostic.column}`,
+        _("line {line}, column {column}", { line: diagnostic.line, column: diagnostic.column }),
       ),
-      h("span", {}, ...sentence(diagnostic.message)),
-      diagnostic.hint ? h("span", { class: "hint" }, diagnostic.hint) : null,
+      h("span", { lang: "en" }, ...sentence(diagnostic.message)),
+      diagnostic.hint ? h("span", { class: "hint", lang: "en" }, diagnostic.hint) : null,
     ),
   );
   place.replaceChildren(
     h(
       "div",
       { class: "message" },
-      h("h3", {}, error.title || "This program does not assemble"),
+      h("h3", {}, error.title || _("This program does not assemble")),
       items.length ? null : h("p", {}, ...sentence(error.message)),
       error.remedy ? h("p", {}, error.remedy) : null,
       items.length ? h("ul", { class: "diagnostics" }, ...items) : null,

@@ -6,6 +6,7 @@ import { h } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { vmClass } from "./patterns.js";
+import { _ } from "./text.js";
 
 const MOST_BYTES = 8 << 20; // app/desk/archives.py
 const WAIT_MS = 300;
@@ -55,7 +56,7 @@ class Snapshots {
     const focused = document.activeElement?.id;
     const parts = found.vms.map((vm) => drawVm(vm, found.vms));
     this.place.replaceChildren(
-      ...(parts.length ? parts : [h("p", { class: "empty" }, "No VM is defined. Add one under Configuration.")]),
+      ...(parts.length ? parts : [h("p", { class: "empty" }, _("No VM is defined. Add one under Configuration."))]),
     );
     for (const [id, value] of typed) {
       const input = document.getElementById(id);
@@ -83,23 +84,23 @@ class Snapshots {
     const [vm, name] = [field("vm"), field("name")];
     switch (verb) {
       case "snapshot_create":
-        await this.act({ verb, vm, name }, `Snapshot ${name} of VM ${vm} was taken.`);
+        await this.act({ verb, vm, name }, _("Snapshot {name} of VM {vm} was taken.", { name, vm }));
         break;
       case "clone":
-        await this.act({ verb, vm, name, linked: field("kind") === "linked" }, `VM ${name} is a clone of VM ${vm}.`);
+        await this.act({ verb, vm, name, linked: field("kind") === "linked" }, _("VM {name} is a clone of VM {vm}.", { name, vm }));
         break;
       case "set_template": {
         const template = form.dataset.template !== "yes";
-        await this.act({ verb, vm, template }, `VM ${vm} is ${template ? "a template" : "an ordinary VM"} now.`);
+        await this.act({ verb, vm, template }, template ? _("VM {vm} is a template now.", { vm }) : _("VM {vm} is an ordinary VM now.", { vm }));
         break;
       }
       case "snapshot_revert":
-        if (await wanted(`Take VM ${vm} back to ${name}?`, `What VM ${vm} has done since will be gone.`, "Revert"))
-          await this.act({ verb, vm, name }, `VM ${vm} is as in snapshot ${name}.`, true);
+        if (await wanted(_("Take VM {vm} back to {name}?", { vm, name }), _("What VM {vm} has done since will be gone.", { vm }), _("Revert")))
+          await this.act({ verb, vm, name }, _("VM {vm} is as in snapshot {name}.", { vm, name }), true);
         break;
       case "snapshot_delete":
-        if (await wanted(`Delete snapshot ${name} of VM ${vm}?`, "Snapshots that came of it are kept.", "Delete"))
-          await this.act({ verb, vm, name }, `Snapshot ${name} of VM ${vm} was deleted.`, true);
+        if (await wanted(_("Delete snapshot {name} of VM {vm}?", { name, vm }), _("Snapshots that came of it are kept."), _("Delete")))
+          await this.act({ verb, vm, name }, _("Snapshot {name} of VM {vm} was deleted.", { name, vm }), true);
         break;
       case "export":
         await this.export(vm);
@@ -122,7 +123,7 @@ class Snapshots {
   async undo({ position, seq }) {
     const answer = await ask(`${this.lab.url}/control`, { verb: "undo", position, actions: seq - 1 });
     if (answer.state) this.lab.takeState(answer.state);
-    this.say("The lab is back at the instant before.");
+    this.say(_("The lab is back at the instant before."));
     await this.refresh();
   }
 
@@ -132,23 +133,23 @@ class Snapshots {
     const url = URL.createObjectURL(new Blob([bytes], { type: "application/zip" }));
     h("a", { href: url, download: file }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
-    this.say(`VM ${vm} was exported as ${file}, ${numbers.size(bytes.length)}.`);
+    this.say(_("VM {vm} was exported as {file}, {size}.", { vm, file, size: numbers.size(bytes.length) }));
   }
 
   async import(form, name) {
     const file = form.elements.file.files[0];
     if (file.size > MOST_BYTES) {
-      const message = `${file.name} has ${numbers.size(file.size)}; at most ${numbers.size(MOST_BYTES)} can be imported.`;
-      throw new Refused({ title: "This archive is too large", message });
+      const message = _("{name} has {size}; at most {most} can be imported.", { name: file.name, size: numbers.size(file.size), most: numbers.size(MOST_BYTES) });
+      throw new Refused({ title: _("This archive is too large"), message });
     }
     const fields = { archive: await base64(file), ...(name ? { name } : {}) };
-    await this.act(fields, `A VM was imported from ${file.name}.`, false, "import");
+    await this.act(fields, _("A VM was imported from {name}.", { name: file.name }), false, "import");
     form.reset();
   }
 
   say(text, undo = null) {
     document.getElementById("snapshots-wrong").replaceChildren();
-    const button = undo && h("button", { type: "button", class: "small", onclick: () => this.tried(undo) }, "Undo");
+    const button = undo && h("button", { type: "button", class: "small", onclick: () => this.tried(undo) }, _("Undo"));
     document.getElementById("snapshots-said").replaceChildren(...(!text ? [] : button ? [text, " ", button] : [text]));
   }
 
@@ -168,14 +169,14 @@ class Snapshots {
   }
 }
 
-const wanted = (title, text, verb) => confirmed(title, `${text} Undo brings it back, as does going back in time.`, verb);
+const wanted = (title, text, verb) => confirmed(title, `${text} ${_("Undo brings it back, as does going back in time.")}`, verb);
 
 async function base64(file) {
   const reader = new FileReader();
   await new Promise((resolve, reject) => {
     reader.onload = resolve;
     reader.onerror = () =>
-      reject(new Refused({ title: "This file cannot be read", message: reader.error?.message ?? "" }));
+      reject(new Refused({ title: _("This file cannot be read"), message: reader.error?.message ?? "" }));
     reader.readAsDataURL(file);
   });
   return reader.result.slice(reader.result.indexOf(",") + 1);
@@ -198,38 +199,38 @@ function drawVm(vm, vms) {
       "form",
       { class: "keep-head", dataset: { template: template ? "yes" : "no" } },
       hidden("vm", name),
-      h("h3", { id: heading }, badge(index), ` VM ${name} `, h("span", { class: "quiet" }, template ? "template" : state)),
+      h("h3", { id: heading }, badge(index), ` VM ${name} `, h("span", { class: "quiet" }, template ? _("template") : _(state))),
       h(
         "span",
         { class: "end" },
-        verbButton("set_template", template ? "Make it an ordinary VM" : "Make it a template", {
-          title: "A template does not start; it is there to be cloned",
+        verbButton("set_template", template ? _("Make it an ordinary VM") : _("Make it a template"), {
+          title: _("A template does not start; it is there to be cloned"),
         }),
-        verbButton("export", "Export", { title: "Download the whole VM as one archive" }),
+        verbButton("export", _("Export"), { title: _("Download the whole VM as one archive") }),
       ),
     ),
     snapshots.length
       ? drawTree(vm, "")
-      : h("p", { class: "empty" }, "No snapshot yet: there is nothing to go back to."),
+      : h("p", { class: "empty" }, _("No snapshot yet: there is nothing to go back to.")),
     h(
       "form",
       { class: "keep-new" },
       hidden("vm", name),
-      nameField(`snapshot-of-${name}`, `Name of the new snapshot of VM ${name}`, unused("s", snapshots)),
-      verbButton("snapshot_create", "Take a snapshot"),
+      nameField(`snapshot-of-${name}`, _("Name of the new snapshot of VM {name}", { name }), unused("s", snapshots)),
+      verbButton("snapshot_create", _("Take a snapshot")),
     ),
     h(
       "form",
       { class: "keep-new" },
       hidden("vm", name),
-      nameField(`clone-of-${name}`, `Name of the clone of VM ${name}`, unused(`${name}-`, vms, 2)),
+      nameField(`clone-of-${name}`, _("Name of the clone of VM {name}", { name }), unused(`${name}-`, vms, 2)),
       h(
         "select",
-        { name: "kind", "aria-label": `Kind of clone of VM ${name}` },
-        h("option", { value: "linked" }, "linked: shares memory and disk until either writes"),
-        h("option", { value: "full" }, "full: has everything for itself"),
+        { name: "kind", "aria-label": _("Kind of clone of VM {name}", { name }) },
+        h("option", { value: "linked" }, _("linked: shares memory and disk until either writes")),
+        h("option", { value: "full" }, _("full: has everything for itself")),
       ),
-      verbButton("clone", "Clone"),
+      verbButton("clone", _("Clone")),
     ),
   );
 }
@@ -258,11 +259,11 @@ function drawTree(vm, parent) {
 }
 
 function drawSnapshot(vm, one) {
-  const disk = one.disk_bytes ? `, disk ${numbers.size(one.disk_bytes)}` : "";
+  const disk = one.disk_bytes ? `, ${_("disk {size}", { size: numbers.size(one.disk_bytes) })}` : "";
   const memory = one.own_bytes + one.shared_bytes;
   const kept = memory
-    ? `memory ${numbers.size(memory)}, of which ${numbers.size(one.own_bytes)} only here`
-    : "no memory";
+    ? _("memory {size}, of which {own} only here", { size: numbers.size(memory), own: numbers.size(one.own_bytes) })
+    : _("no memory");
   const more = vm.snapshots.some((other) => other.parent === one.name);
   return h(
     "li",
@@ -273,13 +274,13 @@ function drawSnapshot(vm, one) {
       hidden("vm", vm.name),
       hidden("name", one.name),
       h("b", {}, one.name),
-      one.current ? h("span", { class: "here" }, "it goes on from here") : null,
-      h("span", { class: "quiet" }, `${one.state} at ${numbers.time(one.at_ns)}; ${kept}${disk}`),
+      one.current ? h("span", { class: "here" }, _("it goes on from here")) : null,
+      h("span", { class: "quiet" }, _("{state} at {time}; {kept}{disk}", { state: _(one.state), time: numbers.time(one.at_ns), kept, disk })),
       h(
         "span",
         { class: "end" },
-        verbButton("snapshot_revert", "Revert", { "aria-label": `Revert VM ${vm.name} to ${one.name}` }),
-        verbButton("snapshot_delete", "Delete", { "aria-label": `Delete snapshot ${one.name} of VM ${vm.name}` }),
+        verbButton("snapshot_revert", _("Revert"), { "aria-label": _("Revert VM {vm} to {name}", { vm: vm.name, name: one.name }) }),
+        verbButton("snapshot_delete", _("Delete"), { "aria-label": _("Delete snapshot {name} of VM {vm}", { name: one.name, vm: vm.name }) }),
       ),
     ),
     more ? drawTree(vm, one.name) : null,

@@ -2,6 +2,8 @@
 // -> [one, many] where a number decides (app/texts). <html data-texts> says where they are; without it the page is English.
 // Every module that says something imports this one, so nothing runs before the texts are there.
 
+import { count as short } from "./numbers.js";
+
 const page = globalThis.document?.documentElement;
 
 /** The language of the page. */
@@ -32,7 +34,7 @@ export const _ = (message, values = {}) => filled(texts[message] ?? message, val
  */
 export function n_(one, many, count, values = {}) {
   const forms = texts[one] ?? [one, many];
-  return filled(count === 1 ? forms[0] : forms[1], { count, ...values });
+  return filled(count === 1 ? forms[0] : forms[1], { count: short(count), ...values });
 }
 
 /** Name a message that is translated later, with `_(variable)`. @param {string} message */

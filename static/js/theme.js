@@ -1,5 +1,6 @@
 // Dark, light, or as the system has it. The choice is a cookie, so that the server renders it without a flash.
 import { themeChanged } from "./patterns.js";
+import { _ } from "./text.js";
 
 const YEAR = 365 * 24 * 3600;
 
@@ -10,9 +11,9 @@ function shown() {
 }
 
 function label(button) {
-  const other = shown() === "dark" ? "light" : "dark";
-  button.setAttribute("aria-label", `Use the ${other} theme`);
-  button.title = `Use the ${other} theme`;
+  const text = shown() === "dark" ? _("Use the light theme") : _("Use the dark theme");
+  button.setAttribute("aria-label", text);
+  button.title = text;
 }
 
 /** Wire the theme button of the top bar. */

@@ -5,6 +5,7 @@ import { h, setText } from "./element.js";
 import * as numbers from "./numbers.js";
 import { vmClass, vmLetter } from "./patterns.js";
 import { show } from "./tabs.js";
+import { _, n_ } from "./text.js";
 
 /** Which verbs a state offers, the two most likely first; the others stand under "More". */
 const VERBS = {
@@ -30,7 +31,7 @@ export function startVmCards(lab) {
       if (list.children[place] !== element) list.insertBefore(element, list.children[place]);
       draw(element, vm, state.host);
       if (states.has(vm.name) && states.get(vm.name) !== vm.state)
-        announce(`vm ${vm.name}`, `VM ${vm.name} is ${vm.state}.`);
+        announce(`vm ${vm.name}`, _("VM {name} is {state}.", { name: vm.name, state: _(vm.state) }));
       states.set(vm.name, vm.state);
     }
     document.getElementById("no-vms").hidden = state.vms.length > 0;
@@ -71,14 +72,14 @@ function draw(element, vm, host) {
   element.dataset.state = vm.state;
   setText(slot("letter"), vmLetter(vm.index));
   setText(slot("name"), vm.name);
-  setText(slot("state"), vm.state);
+  setText(slot("state"), _(vm.state));
   setText(slot("program"), vm.program);
   setText(slot("memory"), numbers.size(vm.memory_bytes));
   const retired = vm.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0);
   setText(slot("retired"), numbers.count(retired));
-  slot("retired").title = `${numbers.exact(retired)} instructions`;
+  slot("retired").title = _("{n} instructions", { n: numbers.exact(retired) });
   setText(slot("exits"), numbers.count(vm.exits_total));
-  slot("exits").title = `${numbers.exact(vm.exits_total)} exits`;
+  slot("exits").title = _("{n} exits", { n: numbers.exact(vm.exits_total) });
   setText(slot("uuid"), `UUID ${vm.uuid}`);
   drawVerbs(element, vm);
   drawVcpus(slot("vcpus"), vm, host.clock_hz);
@@ -93,19 +94,19 @@ function drawVerbs(element, vm) {
     button.hidden = rank < 0 || inMenu !== rank >= SHOWN;
     if (button.value === "undefine") button.hidden = vm.state !== "shut off" || !inMenu;
     if (button.value === "start")
-      setText(button.querySelector("span"), vm.state === "crashed" ? "Run again" : "Run");
+      setText(button.querySelector("span"), vm.state === "crashed" ? _("Run again") : _("Run"));
   }
   const menu = element.querySelector("details.more");
   menu.hidden = ![...menu.querySelectorAll("button")].some((button) => !button.hidden);
 }
 
 function vcpuSentence(vcpu, hz) {
-  const where = vcpu.state === "running" ? `on pCPU ${vcpu.pcpu ?? vcpu.last_pcpu}` : "";
-  const ran = vcpu.run_cycles ? `ran ${numbers.time(numbers.nanoseconds(vcpu.run_cycles, hz))}` : "";
+  const where = vcpu.state === "running" ? _("on pCPU {n}", { n: vcpu.pcpu ?? vcpu.last_pcpu }) : "";
+  const ran = vcpu.run_cycles ? _("ran {time}", { time: numbers.time(numbers.nanoseconds(vcpu.run_cycles, hz)) }) : "";
   const waited = vcpu.ready_cycles
-    ? `waited ${numbers.time(numbers.nanoseconds(vcpu.ready_cycles, hz))}`
+    ? _("waited {time}", { time: numbers.time(numbers.nanoseconds(vcpu.ready_cycles, hz)) })
     : "";
-  return [[vcpu.state, where].filter(Boolean).join(" "), ran, waited].filter(Boolean).join(", ");
+  return [[_(vcpu.state), where].filter(Boolean).join(" "), ran, waited].filter(Boolean).join(", ");
 }
 
 function drawVcpus(list, vm, hz) {
@@ -115,7 +116,8 @@ function drawVcpus(list, vm, hz) {
       list.children[vcpu.index] ??
       list.appendChild(h("li", {}, h("b", {}, `vCPU ${vcpu.index}`), " ", h("span")));
     setText(item.querySelector("span"), vcpuSentence(vcpu, hz));
-    item.title = `pc ${numbers.address(vcpu.pc)}${vcpu.line ? `, line ${vcpu.line}` : ""}, ${vcpu.mode}-mode`;
+    const line = vcpu.line ? `, ${_("line {line}", { line: vcpu.line })}` : "";
+    item.title = `pc ${numbers.address(vcpu.pc)}${line}, ${_("{mode}-mode", { mode: vcpu.mode })}`;
   }
 }
 
@@ -125,8 +127,8 @@ function drawCrash(element, vm) {
   setText(
     element.querySelector("span"),
     vm.state === "crashed"
-      ? "It reached outside its memory"
-      : numbers.plural(vm.faults, "access") + " outside its memory",
+      ? _("It reached outside its memory")
+      : n_("{count} access outside its memory", "{count} accesses outside its memory", vm.faults),
   );
   element.querySelector("button").dataset.why = vm.fault;
 }

@@ -1,5 +1,7 @@
 // The engine as the page sees it: a Web Worker with one lab, asked by messages (worker.js).
 
+import { _ } from "../text.js";
+
 const LISTEN_MS = 1000;
 const SILENT_TIMES = 15; // looked at so often without a word: no slice of work takes so long
 
@@ -8,7 +10,7 @@ let streams = 0;
 /** A policy's call that never ends has kept the engine from answering; `line` is the last that is known. */
 export class Silent extends Error {
   constructor(line) {
-    super(`The policy was called and did not come back; the last line that is known is line ${line}.`);
+    super(_("The policy was called and did not come back; the last line that is known is line {line}.", { line }));
     this.line = line;
   }
 }
@@ -27,12 +29,12 @@ export class Engine extends EventTarget {
 
   /** Start the worker; throws Error when it cannot. */
   async load() {
-    if (!globalThis.WebAssembly) throw new Error("this browser has no WebAssembly");
+    if (!globalThis.WebAssembly) throw new Error(_("this browser has no WebAssembly"));
     performance.mark("engine-asked");
     this.worker = new Worker(this.parts.worker, { type: "module" });
     this.worker.onmessage = ({ data }) => this.take(data);
     const { base, stamp, archives, image, bytes } = this.parts;
-    const failed = new Promise((_, refuse) => (this.worker.onerror = (event) => refuse(new Error(event.message || "its script did not load"))));
+    const failed = new Promise((_done, refuse) => (this.worker.onerror = (event) => refuse(new Error(event.message || _("its script did not load")))));
     await Promise.race([this.once("loaded", { kind: "load", parts: { base, stamp, archives, image, bytes } }), failed]);
   }
 
@@ -60,7 +62,7 @@ export class Engine extends EventTarget {
     return this.tell("silent", error);
   }
 
-  stop(error = new Error("the engine was stopped")) {
+  stop(error = new Error(_("the engine was stopped"))) {
     clearInterval(this.listening);
     this.worker?.terminate();
     for (const { refuse } of this.calls.values()) refuse(error);

@@ -2,6 +2,7 @@
 import { clearMessage } from "../ask.js";
 import { readRecord, writeLine } from "./journal.js";
 import { borrow, submit, Unreachable } from "./server.js";
+import { _ } from "../text.js";
 
 const REBUILDING_MS = 200;
 
@@ -20,7 +21,7 @@ export async function handIn(residence, { done = false, mode = null, replace = f
   const where = { lease, lesson_version, seed, generation: line.generation + shift };
   const submission = { ...line, ...where, mode: mode ?? line.mode, done, replace };
   const answer = await submit(residence.url, submission, (share) => {
-    residence.progress = { text: "The server repeats your work", share };
+    residence.progress = { text: _("The server repeats your work"), share };
     residence.tell();
   });
   if (residence.refused) clearMessage();

@@ -1,11 +1,12 @@
 // Keep a lesson in this browser: its page, the engine, what it runs. The service worker serves it when there is no server.
+import { _ } from "../text.js";
 
 const KEPT = "vmlab-kept";
 
 /** Why a lesson cannot be kept here, or "". */
 export function obstacle() {
-  if (!isSecureContext) return "A lesson can be taken offline only where the page has https, or on this computer itself (localhost).";
-  if (!("serviceWorker" in navigator)) return "This browser cannot keep pages (it has no service workers).";
+  if (!isSecureContext) return _("A lesson can be taken offline only where the page has https, or on this computer itself (localhost).");
+  if (!("serviceWorker" in navigator)) return _("This browser cannot keep pages (it has no service workers).");
   return "";
 }
 

@@ -1,7 +1,7 @@
 // Where a lab lives: on the server, or in this browser; moving it, keeping what was done here, and handing that in.
 // It is a place in the sense of transport.js. "change" tells that something about it is different.
 import { Refused, showMessage } from "../ask.js";
-import { language } from "../text.js";
+import { _, language } from "../text.js";
 import { use } from "../transport.js";
 import { Engine, Silent } from "./engine.js";
 import { asked, handIn, patiently } from "./handing_in.js";
@@ -16,7 +16,7 @@ const PATIENCE_MS = 60000;
 /** The lab runs in another tab of this browser. */
 export class InAnotherTab extends Error {
   constructor() {
-    super("It runs in another tab of this browser.");
+    super(_("It runs in another tab of this browser."));
   }
 }
 
@@ -174,8 +174,8 @@ export class Residence extends EventTarget {
   /** The engine cannot go on: start another, and let it repeat what was kept. */
   broke(error) {
     const again = performance.now() - (this.brokeAt ?? -Infinity) > PATIENCE_MS;
-    const remedy = again ? "The lab is brought back to where it was." : "Reload the page, or go on on the server.";
-    showMessage({ title: "The engine stopped", message: `Your work is kept. (${error.message})`, remedy });
+    const remedy = again ? _("The lab is brought back to where it was.") : _("Reload the page, or go on on the server.");
+    showMessage({ title: _("The engine stopped"), message: _("Your work is kept. ({message})", { message: error.message }), remedy });
     this.brokeAt = performance.now();
     this.engine.stop();
     return again ? this.start() : undefined;
@@ -187,8 +187,8 @@ export class Residence extends EventTarget {
     const mode = { ...this.line.mode, mode: "paused", condition: null, reason: message };
     await writeLine((this.line = { ...this.line, mode }));
     this.halted = line;
-    const remedy = "The lab is brought back to where it was, with the policy off: mend it and use it again, or choose a built-in one.";
-    showMessage({ title: "The policy did not come back", message, remedy });
+    const remedy = _("The lab is brought back to where it was, with the policy off: mend it and use it again, or choose a built-in one.");
+    showMessage({ title: _("The policy did not come back"), message, remedy });
     await this.start();
   }
 
@@ -328,7 +328,7 @@ export class Residence extends EventTarget {
 const ask = (method, path, fields) => ({ method, path, query: {}, fields, form: "json" });
 
 const onItsWay = () => {
-  const error = { title: "Not now", message: "The lab is on its way to the server.", remedy: "Try again in a moment." };
+  const error = { title: _("Not now"), message: _("The lab is on its way to the server."), remedy: _("Try again in a moment.") };
   return new Response(JSON.stringify({ error }), { status: 409, headers: { "Content-Type": "application/json" } });
 };
 
@@ -340,7 +340,7 @@ function unlessSilent(error) {
 function refusedBySilence(error) {
   unlessSilent(error);
   const { message, line } = error;
-  const told = { title: "The policy did not come back", message, remedy: "", diagnostics: [{ line, column: 1, message }] };
+  const told = { title: _("The policy did not come back"), message, remedy: "", diagnostics: [{ line, column: 1, message }] };
   return { status: 422, kind: "application/json", text: JSON.stringify({ error: told }) };
 }
 

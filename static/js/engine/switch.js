@@ -5,6 +5,7 @@ import { h, setText } from "../element.js";
 import { isKept, keepFiles, obstacle } from "./keeping.js";
 import { Residence } from "./residence.js";
 import { Unreachable } from "./server.js";
+import { _, language, n_ } from "../text.js";
 
 const RETRY_MS = 15000;
 
@@ -16,7 +17,7 @@ export async function startEngine(lab, bench) {
   const bar = element("engine-bar");
   if (!bar) return;
   bar.hidden = false;
-  if (!bench.dataset.engine) return void setText(element("engine-note"), "The engine for this browser is not built (make assets).");
+  if (!bench.dataset.engine) return void setText(element("engine-note"), _("The engine for this browser is not built (make assets)."));
   const parts = JSON.parse(bench.dataset.engine);
   const residence = new Residence(lab.url, { ...parts, bytes: parts.engine_bytes });
   const view = new Switch(residence, lab, parts, bar.dataset.lentSince);
@@ -95,7 +96,7 @@ class Switch {
           this.draw();
         });
         await this.residence.keep();
-        announce("offline", "This lesson is ready offline.");
+        announce("offline", _("This lesson is ready offline."));
       } finally {
         this.keeping = null;
       }
@@ -113,7 +114,7 @@ class Switch {
     const bar = element("engine-progress");
     bar.hidden = !busy;
     bar.value = progress.share;
-    this.drawNote(busy ? `${progress.text}: ${percent(progress.share)}` : this.sentence());
+    this.drawNote(busy ? `${_(progress.text)}: ${percent(progress.share)}` : this.sentence());
     this.drawOffers(this.offers());
     this.drawOffline();
     document.documentElement.dataset.residence = phase;
@@ -131,12 +132,12 @@ class Switch {
 
   sentence() {
     const { here, unsent, refused, line } = this.residence;
-    if (refused) return "The server did not take your work over. It is kept in this browser.";
-    if (here && unsent) return `${unsent} ${unsent === 1 ? "action" : "actions"} not yet sent.`;
-    if (here) return line.waiting.check ? "Will be graded when connected." : "Everything you did is on the server too.";
-    if (this.residence.inAnotherTab) return "This lab runs in another tab of this browser.";
-    if (this.lentSince) return `This lab runs in another browser, since ${new Date(this.lentSince * 1000).toLocaleString()}.`;
-    if (this.lost && line?.ready) return "The server cannot be reached. You can go on here from what it last knew.";
+    if (refused) return _("The server did not take your work over. It is kept in this browser.");
+    if (here && unsent) return n_("{count} action not yet sent.", "{count} actions not yet sent.", unsent);
+    if (here) return line.waiting.check ? _("Will be graded when connected.") : _("Everything you did is on the server too.");
+    if (this.residence.inAnotherTab) return _("This lab runs in another tab of this browser.");
+    if (this.lentSince) return _("This lab runs in another browser, since {when}.", { when: new Date(this.lentSince * 1000).toLocaleString(language) });
+    if (this.lost && line?.ready) return _("The server cannot be reached. You can go on here from what it last knew.");
     return "";
   }
 
@@ -145,9 +146,9 @@ class Switch {
     const offer = (label, work) => h("button", { type: "button", onclick: () => this.attempt(work) }, label);
     if (phase === "loading" || (phase === "sending" && this.residence.progress.text)) return [];
     if (refused) return this.wayOut(offer);
-    if (here && unsent) return [offer("Send now", () => this.residence.send())];
-    if (!here && this.lentSince && !this.residence.inAnotherTab) return [offer("Take it back", () => this.takeBack())];
-    if (!here && this.lost && line?.ready) return [offer("Go on in this browser", () => this.residence.goOn())];
+    if (here && unsent) return [offer(_("Send now"), () => this.residence.send())];
+    if (!here && this.lentSince && !this.residence.inAnotherTab) return [offer(_("Take it back"), () => this.takeBack())];
+    if (!here && this.lost && line?.ready) return [offer(_("Go on in this browser"), () => this.residence.goOn())];
     return [];
   }
 
@@ -159,8 +160,8 @@ class Switch {
       await residence.sendHome(true);
     };
     return [
-      residence.refused.where === "lease" ? offer("Hand it in as a new attempt", replace) : null,
-      offer("Go on with the server’s", () => residence.abandon()),
+      residence.refused.where === "lease" ? offer(_("Hand it in as a new attempt"), replace) : null,
+      offer(_("Go on with the server’s"), () => residence.abandon()),
     ].filter(Boolean);
   }
 
@@ -175,16 +176,16 @@ class Switch {
     const stale = line?.ready && line.version !== this.parts.version;
     const ready = line?.ready && !stale;
     const why = obstacle();
-    const note = why || (this.keeping !== null ? `Keeping ${percent(this.keeping)}` : "") || (ready && "Ready offline") || (stale && "Out of date") || "";
+    const note = why || (this.keeping !== null ? _("Keeping {percent}", { percent: percent(this.keeping) }) : "") || (ready && _("Ready offline")) || (stale && _("Out of date")) || "";
     setText(element("offline-note"), note);
     button.hidden = Boolean(why) || ready;
     button.setAttribute("aria-disabled", String(this.keeping !== null));
-    setText(button, stale ? "Bring it up to date" : "Take this lesson offline");
+    setText(button, stale ? _("Bring it up to date") : _("Take this lesson offline"));
   }
 }
 
 function sorry(error) {
   if (error instanceof Unreachable)
-    return { title: "The server cannot be reached", message: "Nothing was lost.", remedy: "Try again when you are connected." };
-  return { title: "The lab cannot run in this browser", message: error.message, remedy: "Go on where it is; nothing was lost." };
+    return { title: _("The server cannot be reached"), message: _("Nothing was lost."), remedy: _("Try again when you are connected.") };
+  return { title: _("The lab cannot run in this browser"), message: error.message, remedy: _("Go on where it is; nothing was lost.") };
 }
