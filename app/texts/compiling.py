@@ -23,12 +23,9 @@ PLACES = {
     "app": [("**.py", "python"), ("web/templates/**.html", "jinja2")],
     "static/js": [("**.js", "javascript")],
 }
-KEYWORDS: dict[str, Any] = {
-    "_": None,
-    "gettext": None,
-    "mark": None,
-    "ngettext": (1, 2),
-    "n_": (1, 2),
+KEYWORDS: dict[str, dict[str, Any]] = {
+    "app": {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)},
+    "static/js": {"_": None, "toSay": None, "n_": (1, 2)},
 }
 SCRIPTS = "static/js/"
 WIDTH = 110
@@ -49,7 +46,7 @@ def collect(more: Mapping[str, str]) -> Catalog:
         rows = extract_from_dir(
             ROOT / place,
             method_map=methods,
-            keywords=KEYWORDS,
+            keywords=KEYWORDS[place],
             comment_tags=("Translators:",),
             options_map={"**.html": {"newstyle_gettext": "true", "trimmed": "true"}},
         )

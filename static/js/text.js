@@ -38,4 +38,4 @@ export function n_(one, many, count, values = {}) {
 }
 
 /** Name a message that is translated later, with `_(variable)`. @param {string} message */
-export const mark = (message) => message;
+export const toSay = (message) => message;

@@ -1,32 +1,32 @@
 // Words that the lab sends as data and the page shows in its own language, with `_(word)`. Not a module of its own at run
 // time: it only names them for `vmlab texts`.
-import { mark } from "./text.js";
+import { toSay } from "./text.js";
 
 export const WORDS = [
   // States of a VM and of a vCPU (emulator/hypervisor).
-  mark("shut off"),
-  mark("running"),
-  mark("idle"),
-  mark("blocked"),
-  mark("ready"),
-  mark("paused"),
-  mark("shutting down"),
-  mark("crashed"),
-  mark("off"),
-  mark("waiting"),
+  toSay("shut off"),
+  toSay("running"),
+  toSay("idle"),
+  toSay("blocked"),
+  toSay("ready"),
+  toSay("paused"),
+  toSay("shutting down"),
+  toSay("crashed"),
+  toSay("off"),
+  toSay("waiting"),
   // Who owns a frame, and what for (emulator/hypervisor/partition).
-  mark("free"),
-  mark("hypervisor"),
-  mark("shared"),
-  mark("guest RAM"),
-  mark("G-stage table"),
+  toSay("free"),
+  toSay("hypervisor"),
+  toSay("shared"),
+  toSay("guest RAM"),
+  toSay("G-stage table"),
   // What became of an alarm.
-  mark("raised"),
-  mark("cleared"),
+  toSay("raised"),
+  toSay("cleared"),
   // How far the engine is (engine/python.js).
-  mark("Fetching the engine"),
-  mark("Starting Python"),
-  mark("Unpacking the lab"),
-  mark("Loading the lab"),
-  mark("Ready"),
+  toSay("Fetching the engine"),
+  toSay("Starting Python"),
+  toSay("Unpacking the lab"),
+  toSay("Loading the lab"),
+  toSay("Ready"),
 ];
