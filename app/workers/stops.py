@@ -163,4 +163,7 @@ def _where(condition: Mapping[str, Any]) -> str:
 
 
 def _hex(value: object) -> str:
-    return hex(value) if isinstance(value, int) else str(value)
+    try:
+        return hex(int(str(value), 0))
+    except ValueError:
+        return str(value)

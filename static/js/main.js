@@ -3,6 +3,7 @@ import "htmx.org";
 import { startAsking } from "./ask.js";
 import { startConfiguration } from "./configuration.js";
 import { startConsoles } from "./consoles.js";
+import { startCpu } from "./cpu.js";
 import { startEngine } from "./engine/switch.js";
 import { startExits } from "./exits.js";
 import { startFigures } from "./figures.js";
@@ -31,6 +32,7 @@ function startWorkbench(bench) {
   startFrameMap(lab);
   startLanes(lab);
   startConsoles(lab);
+  startCpu(lab);
   startExits(lab);
   startProgram(lab);
   startPolicy(lab, bench);
