@@ -9,7 +9,7 @@ from typing import Any, Literal
 PAGES = (
     *("registers", "memory", "walk", "frame", "fault", "listing", "exits", "program", "resources"),
     *("snapshots", "series", "cpu", "packets", "packet"),
-    *("where", "table", "exit"),
+    *("where", "table", "exit", "why"),
     *("timeline", "trace"),
 )
 NUMBERS = ("vcpus", "pcpus", "vcpu", "ns", "priority")

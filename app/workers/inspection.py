@@ -171,6 +171,10 @@ def _trace(lab: Lab, args: Args) -> Any:
     return instructions(lab, first, number(args, "to", first + 500, MOST_CYCLES))
 
 
+def _why(lab: Lab, args: Args) -> Any:
+    return lab.why(number(args, "event", highest=(1 << 53) - 1))
+
+
 def _exits(lab: Lab, _args: Args) -> Any:
     return {vm["name"]: vm["exits"] for vm in lab.observe(None)["vms"]}
 
@@ -204,6 +208,7 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "fault": _fault,
     "listing": _listing,
     "exits": _exits,
+    "why": _why,
     "program": _program,
     "programs": _programs,
     "virsh": _virsh,

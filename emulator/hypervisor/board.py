@@ -212,8 +212,12 @@ class VmBoard:
         first = min((one for one in due if one is not None), default=None)
         if first is None:
             self.deadline = NEVER
-        else:
-            self.deadline = min(NEVER, -(-first * self._hypervisor.host.clock_hz // NS_PER_SECOND))
+            return
+        before = self.deadline
+        self.deadline = min(NEVER, -(-first * self._hypervisor.host.clock_hz // NS_PER_SECOND))
+        causes = self._hypervisor.trace.causes
+        if causes.now and self.deadline != before:
+            causes.devices[self._vm.serial] = causes.now
 
     # What the host does
 

@@ -75,6 +75,15 @@ class Console:
             self._compact()
         return self._parts[0] if self._parts else ""
 
+    def tail(self, characters: int) -> str:
+        """Return the end of the output since the start."""
+        last = ""
+        for part in reversed(self._parts):
+            last = part + last
+            if len(last) >= characters:
+                break
+        return last[-characters:]
+
     def history(self) -> str:
         """Return the output of all starts, as far as it is kept."""
         return self.earlier + self.text()

@@ -30,6 +30,8 @@ from emulator.hypervisor.vm import ON, Vm, VmSettings, VmState
 from emulator.machine.host import Host
 from emulator.state import EXIT_STORE_FULL, EXIT_TRAP, EXIT_WFI, PAGE_BYTES, RAM_BASE
 
+LINE_CHARACTERS = 80
+
 
 class Hypervisor(RunLoop):
     """Runs VMs on a host. `vms` is in order of definition."""
@@ -64,7 +66,6 @@ class Hypervisor(RunLoop):
         self.pager = Pager(self, memory_settings or MemorySettings())
         self.daemon = MemoryDaemon(self, clock)
         self.chores_due = self.daemon.due
-        self.revision = revision
         self.faults: dict[int, Fault] = {}
         self.next_serial = 1
         self.seed = seed
@@ -72,6 +73,11 @@ class Hypervisor(RunLoop):
         self.storage = Storage()
         self.storage.on_full = self._pool_is_full
         self.seat_policies()
+
+    @property
+    def revision(self) -> Revision:
+        """The number of visible changes."""
+        return self.trace.revision
 
     def handle_exit(self, vcpu: Vcpu, hart: Any, code: int) -> str:
         """Handle why a hart came back, charge for it, and return the exit reason."""
@@ -86,7 +92,7 @@ class Hypervisor(RunLoop):
         self.begin_exit(vcpu, "wfi")
         self.unload(vcpu)
         vcpu.state = VcpuState.IDLE
-        self.fall_asleep(vcpu)
+        self.fall_asleep(vcpu, "it waits for an interrupt")
         self.end_exit(vcpu, "wfi", "the guest waits for an interrupt", pc)
         return "wfi"
 
@@ -157,8 +163,21 @@ class Hypervisor(RunLoop):
 
     def print(self, vm: Vm, data: bytes) -> None:
         """Write to a VM's console."""
-        self.trace.printed(vm.name, vm.console.write(data), self.now)
+        text = vm.console.write(data)
+        self.trace.printed(vm.name, text, self.now)
+        if "\n" in text:
+            self.note_line(vm)
         self.revision.advance()
+
+    def note_line(self, vm: Vm) -> None:
+        """Note that a VM has printed a line, with the last that has something on it."""
+        lines = vm.console.tail(LINE_CHARACTERS).rstrip().rsplit("\n", 1)
+        if lines[-1]:
+            trace = self.trace
+            said = f"{vm.name} prints: {lines[-1]}"
+            trace.note(
+                "console", "line", self.position, self.now, vm.name, None, None, trace.causes.now, said
+            )
 
     def type(self, vm: Vm, text: str) -> int:
         """Give a VM's console input; return how many bytes were dropped because the guest does not read."""
@@ -189,6 +208,7 @@ class Hypervisor(RunLoop):
             {**detail, "action": fault.action},
         )
         assert event.id == fault.id
+        self.trace.causes.now = event.id
         fault.vm.faults.append(fault.id)
         self.faults[fault.id] = fault
         if len(self.faults) > STORIES_KEPT:
@@ -342,10 +362,7 @@ class Hypervisor(RunLoop):
         self.networks.now_ns = self._now_ns
         self.storage = old.storage
         self.storage.on_full = self._pool_is_full
-        self.trace.exits = old.trace.exits
-        self.trace.events = old.trace.events
-        self.trace.together = old.trace.together
-        self.trace.prints = old.trace.prints
+        self.trace.continue_from(old.trace)
 
     def define(self, settings: VmSettings) -> Vm:
         """Add a VM that is shut off; the name is new."""

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from emulator.core.csr_bits import VSTI
+from emulator.core.csr_bits import VSEI, VSSI, VSTI
 from emulator.hypervisor import vcpu as virtual_cpu
 from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.host_scheduler import HostScheduler
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from emulator.hypervisor.board import VmBoard
 
 QUANTUM_CYCLES = 10_000
+INTERRUPTS = {VSSI: "software", VSTI: "timer", VSEI: "external"}
 STEAL_TIME = struct.Struct("<IIQB")  # sequence, flags, nanoseconds, preempted
 WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
 ASLEEP = (*WAITING, VcpuState.BLOCKED)
@@ -263,6 +264,7 @@ class RunLoop(ABC):
             self._leave(pcpu, vcpu)
             self.scheduler.put_back(vcpu)
             self._tell_steal(vcpu, preempted=True)
+            self._note_schedule(vcpu, "preempted", pcpu.index)
             self.end_exit(vcpu, "budget", "the host has work of its own", pc)
             self._watch(vcpu, "budget")
             return
@@ -284,6 +286,11 @@ class RunLoop(ABC):
         virtual_cpu.enter(vcpu, pcpu.index, self.host, flush=not self.vmids)
         pcpu.current = vcpu
         pcpu.loaded_at = start
+        trace, name = self.trace, vcpu.vm.settings.name
+        cause = trace.causes.ready.get(vcpu.info.id, 0)
+        trace.causes.runs[pcpu.index] = trace.note(
+            "schedule", "picked", self._others + start, start, name, vcpu.index, pcpu.index, cause
+        )
         cycles = self.costs.world_switch if self.vmids else self.costs.longest_switch
         vcpu.counters.switch(cycles)
         self._charge(pcpu, vcpu, cycles)
@@ -298,6 +305,7 @@ class RunLoop(ABC):
         Where a vCPU that wakes may cut it short, it ends when a timer that somebody sleeps for is due.
         """
         now = pcpu.hart.clock
+        self.trace.causes.cut[pcpu.index] = 0
         pcpu.slice_end = self.scheduler.turn_end(vcpu, pcpu, now)
         if self.scheduler.policy.preemptive:
             pcpu.slice_end = max(now + 1, min(pcpu.slice_end, self._next_deadline()))
@@ -348,9 +356,11 @@ class RunLoop(ABC):
         """Raise the timer interrupts that are due for waiting vCPUs, and let devices do what is due."""
         if self._next_deadline() > now:
             return
+        causes = self.trace.causes
         for vm in self.vms.values():
             if vm.board and vm.board.deadline <= now and vm.lifecycle in ACTIVE:
-                vm.board.elapse()
+                with causes.of(causes.devices.get(vm.serial, 0)):
+                    vm.board.elapse()
         due = [
             vcpu
             for vm in self.vms.values()
@@ -359,33 +369,59 @@ class RunLoop(ABC):
             if vcpu.state in ASLEEP and vcpu.wakes_at <= now
         ]
         for vcpu in sorted(due, key=lambda one: one.wakes_at):
+            number = vcpu.info.id
             if vcpu.wakes_at == vcpu.alarm:
-                self.wake(vcpu, vcpu.alarm)
+                with causes.of(causes.sleeps.get(number, 0)):
+                    self.wake(vcpu, vcpu.alarm, "its own timer is due, or the disk is ready")
                 continue
             deadline, vcpu.deadline = vcpu.deadline, NEVER
-            self.interrupt(vcpu, VSTI, deadline)
+            with causes.of(causes.timers.pop(number, 0)):
+                self.interrupt(vcpu, VSTI, deadline)
 
     def interrupt(self, vcpu: Vcpu, bits: int, at: int) -> None:
         """Make interrupts pending in a vCPU at time `at`, and wake it if it waits for one of them.
 
         A vCPU of a paused VM hears of it when its VM is resumed.
         """
-        self.registers(vcpu).hvip |= bits
+        registers, causes = self.registers(vcpu), self.trace.causes
+        before, pending = causes.now, registers.hvip
+        if bits & ~pending:
+            causes.now = self._note_interrupt(vcpu, bits, before)
+            registers.hvip = pending | bits
         if vcpu.pcpu is None and self.is_called(vcpu) and vcpu.vm.lifecycle in ACTIVE:
-            self.wake(vcpu, at)
+            self.wake(vcpu, at, "an interrupt is pending")
+        causes.now = before
+
+    def _note_interrupt(self, vcpu: Vcpu, bits: int, cause: int) -> int:
+        """Note that a vCPU gets interrupts that were not pending; return the note's number."""
+        name = vcpu.vm.settings.name
+        reason = INTERRUPTS[bits]
+        return self.trace.note(
+            "interrupt", reason, self.position, self.now, name, vcpu.index, vcpu.pcpu, cause
+        )
+
+    def _note_schedule(self, vcpu: Vcpu, reason: str, pcpu: int | None = None, said: str = "") -> int:
+        """Note what became of a vCPU's turn, as a consequence of what is going on now; return its number."""
+        trace, name = self.trace, vcpu.vm.settings.name
+        return trace.note(
+            "schedule", reason, self.position, self.now, name, vcpu.index, pcpu, trace.causes.now, said
+        )
 
     def is_called(self, vcpu: Vcpu) -> bool:
         """Return whether an interrupt is pending that a vCPU waits for."""
         return vcpu.state in WAITING and vcpu.has_interrupt()
 
-    def wake(self, vcpu: Vcpu, at: int) -> None:
+    def wake(self, vcpu: Vcpu, at: int, why: str = "it was started") -> None:
         """Let a vCPU want a pCPU from time `at` on, but not before the time that it has already seen."""
+        number = self._note_schedule(vcpu, "woke", None, why)
+        self.trace.causes.ready[vcpu.info.id] = number
         self._account(vcpu, at)
         vcpu.state = VcpuState.READY
         self.scheduler.wake(vcpu)
         if self.scheduler.policy.preemptive:
             pcpu = self.scheduler.place_to_preempt(vcpu)
             if pcpu is not None:
+                self.trace.causes.cut[pcpu.index] = number
                 self.interrupt_pcpu(pcpu, vcpu.since)
 
     def _account(self, vcpu: Vcpu, at: int) -> None:
@@ -424,19 +460,25 @@ class RunLoop(ABC):
         """Let a vCPU sleep at its own wish (SBI HSM) until an interrupt is pending."""
         self.unload(vcpu)
         vcpu.state = VcpuState.SUSPENDED
-        self.fall_asleep(vcpu)
+        self.fall_asleep(vcpu, "it asked for that (SBI HSM)")
 
     def block_vcpu(self, vcpu: Vcpu, until: int) -> None:
         """Let a vCPU wait for the host's disk; no interrupt wakes it."""
         self.unload(vcpu)
         vcpu.state = VcpuState.BLOCKED
         vcpu.alarm = until
+        self._note_sleep(vcpu, "the host reads a page from its swap area")
 
-    def fall_asleep(self, vcpu: Vcpu) -> None:
+    def fall_asleep(self, vcpu: Vcpu, why: str) -> None:
         """Begin a sleep that ends at the next interrupt, at once if one is pending."""
         vcpu.set_alarm(self.host.record.cycles_per_tick)
         if vcpu.has_interrupt():
-            self.wake(vcpu, vcpu.since)
+            self.wake(vcpu, vcpu.since, "an interrupt is pending already")
+        else:
+            self._note_sleep(vcpu, why)
+
+    def _note_sleep(self, vcpu: Vcpu, why: str) -> None:
+        self.trace.causes.sleeps[vcpu.info.id] = self._note_schedule(vcpu, "blocked", None, why)
 
     # Leaving the guest
 
@@ -445,6 +487,10 @@ class RunLoop(ABC):
         assert vcpu.pcpu is not None
         if self.before_exit is not None:
             self.before_exit(vcpu, reason)
+        trace = self.trace
+        causes = trace.causes
+        causes.now = causes.exit = number = trace.next_event
+        trace.next_event = number + 1
         vcpu.exits += 1
         exits = vcpu.vm.exits
         exits[reason] = exits.get(reason, 0) + 1
@@ -452,12 +498,13 @@ class RunLoop(ABC):
         vcpu.counters.exit(reason, cycles)
         self._charge(self.pcpus[vcpu.pcpu], vcpu, cycles)
 
-    def end_exit(self, vcpu: Vcpu, reason: str, text: str, pc: int) -> None:
-        """Log an exit that has been handled."""
+    def end_exit(self, vcpu: Vcpu, reason: str, text: str, pc: int, cause: int = 0) -> None:
+        """Log an exit that has been handled; without a `cause`, the guest itself did it while it ran."""
         turn, name = self.turn, vcpu.vm.settings.name
+        cause = cause or self.trace.causes.runs[turn]
         now = self.pcpus[turn].hart.clock
         cycles = vcpu.counters.last_cycles
-        self.trace.log_exit(reason, text, self._others + now, now, name, vcpu.index, turn, pc, cycles)
+        self.trace.log_exit(reason, text, self._others + now, now, name, vcpu.index, turn, pc, cycles, cause)
 
     def charge_extra(self, vcpu: Vcpu, cycles: int) -> None:
         """Charge the pCPU of a loaded vCPU for work beyond the exit itself."""
@@ -477,20 +524,24 @@ class RunLoop(ABC):
     def _timer_exit(self, vcpu: Vcpu, hart: Any) -> None:
         vcpu.deadline = NEVER
         self.begin_exit(vcpu, "timer")
+        causes = self.trace.causes
         hart.hvip |= VSTI
-        self.end_exit(vcpu, "timer", "the guest's timer is due: interrupt injected", hart.pc)
+        self._note_interrupt(vcpu, VSTI, causes.now)
+        cause = causes.timers.pop(vcpu.info.id, 0)
+        self.end_exit(vcpu, "timer", "the guest's timer is due: interrupt injected", hart.pc, cause)
         self._watch(vcpu, "timer")
 
     def _device_exit(self, vcpu: Vcpu, board: VmBoard, hart: Any) -> None:
         self.begin_exit(vcpu, "timer")
+        cause = self.trace.causes.devices.get(vcpu.vm.serial, 0)
         board.elapse()
-        self.end_exit(vcpu, "timer", "a device's alarm is due", hart.pc)
+        self.end_exit(vcpu, "timer", "a device's alarm is due", hart.pc, cause)
         self._watch(vcpu, "timer")
 
     def _timeslice_exit(self, pcpu: Pcpu, vcpu: Vcpu, hart: Any) -> None:
         """The host's timer ends the timeslice: go on, or make room for a vCPU that waits."""
         self.begin_exit(vcpu, "budget")
-        now, pc = hart.clock, hart.pc
+        now, pc, cause = hart.clock, hart.pc, self.trace.causes.cut[pcpu.index]
         self.scheduler.turn_over(vcpu, pcpu, now)
         self._wake_due(now)
         others = self.scheduler.waiting(pcpu, now)
@@ -498,11 +549,12 @@ class RunLoop(ABC):
             self._leave(pcpu, vcpu)
             self.scheduler.put_back(vcpu)
             self._tell_steal(vcpu, preempted=True)
+            self._note_schedule(vcpu, "preempted", pcpu.index)
             text = f"timeslice used up: {'another vCPU is waiting' if others else 'it has to wait'}"
         else:
             self._begin_turn(pcpu, vcpu)
             text = "timeslice used up: nobody is waiting, it goes on"
-        self.end_exit(vcpu, "budget", text, pc)
+        self.end_exit(vcpu, "budget", text, pc, cause)
         self._watch(vcpu, "budget")
 
     def _watch(self, vcpu: Vcpu, reason: str) -> None:

@@ -122,6 +122,8 @@ def _set_timer(hypervisor: Hypervisor, vcpu: Vcpu, ticks: int) -> None:
     vcpu.pmu.count(sbi_pmu.SET_TIMER)
     hart = hypervisor.host.harts[vcpu.pcpu]
     hart.hvip &= ~VSTI & ALL_ONES
+    causes = hypervisor.trace.causes
+    causes.timers[vcpu.info.id] = causes.now
     if ticks == ALL_ONES:
         vcpu.deadline = NEVER
     else:

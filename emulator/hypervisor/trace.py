@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from emulator.hypervisor.causes import Causes
+
 SliceKind = Literal["run", "hypervisor", "idle"]
-EventKind = Literal["action", "state", "exit", "fault", "console", "device", "alarm"]
-# event id, revision, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles charged
-ExitRecord = tuple[int, int, int, int, str, str, str, int, int, int, int]
+EventKind = Literal["action", "state", "exit", "fault", "console", "device", "alarm", "schedule", "interrupt"]
+# event id, revision, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles charged, cause
+ExitRecord = tuple[int, int, int, int, str, str, str, int, int, int, int, int]
+# event id, revision, position, clock, kind, reason, vm, vcpu, pcpu, cause, what else is said
+NoteRecord = tuple[int, int, int, int, EventKind, str, str, "int | None", "int | None", int, str]
 # VM, vCPU, state (of VcpuState, or "paused"), start, end
 Wait = tuple[str, int, str, int, int]
 # VM, clocks at which its first and last character came, text
@@ -24,11 +28,21 @@ Print = tuple[str, int, int, str]
 SLICES_KEPT = 4_000  # per pCPU
 EXITS_KEPT = 500
 EVENTS_KEPT = 2_000
+NOTES_KEPT = 2_000
 WAITS_KEPT = 4_000  # for each pCPU, of all vCPUs together
 PRINTS_KEPT = 1_000
 PRINT_CHARACTERS = 80
 PRINT_CYCLES = 100_000  # what a VM prints within this time is one piece
 OVERLAP_LOOK_BACK = 8
+NOTE_TEXTS: dict[tuple[str, str], str] = {
+    ("schedule", "picked"): "vCPU {vcpu} of {vm} gets pCPU {pcpu}",
+    ("schedule", "preempted"): "vCPU {vcpu} of {vm} has to leave pCPU {pcpu} and waits",
+    ("schedule", "blocked"): "vCPU {vcpu} of {vm} sleeps: {said}",
+    ("schedule", "woke"): "vCPU {vcpu} of {vm} wants a pCPU: {said}",
+    ("interrupt", "timer"): "vCPU {vcpu} of {vm} gets its timer interrupt",
+    ("interrupt", "software"): "vCPU {vcpu} of {vm} gets an interrupt from another vCPU",
+    ("interrupt", "external"): "vCPU {vcpu} of {vm} gets the interrupt of a device",
+}
 
 
 # Places of a Slice's values.
@@ -78,6 +92,7 @@ class Event:
     reason: str
     text: str
     detail: dict[str, str | int] = field(default_factory=dict[str, "str | int"])
+    cause: int = 0  # the event that led to it, 0 for none
 
 
 class Trace:
@@ -91,6 +106,9 @@ class Trace:
         self._lanes: list[deque[list[Any]]] = [deque(maxlen=SLICES_KEPT) for _ in range(pcpus)]
         self.exits: deque[ExitRecord] = deque(maxlen=EXITS_KEPT)
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self.notes: deque[NoteRecord] = deque(maxlen=NOTES_KEPT)  # who got a pCPU, interrupts, lines printed
+        self.causes = Causes(pcpus)
+        self._action = 0  # the number that the next entry for an action has
         self.waits: deque[Wait] = deque(maxlen=WAITS_KEPT * pcpus)
         self.waits_made = 0
         self.prints: deque[Print] = deque(maxlen=PRINTS_KEPT)
@@ -110,7 +128,7 @@ class Trace:
 
     def settled(self) -> list[deque[Any]]:
         """Return what holds entries that never change, except the last slice of each pCPU."""
-        return [*self._lanes, self.exits, self.events, self.waits, self.prints]
+        return [*self._lanes, self.exits, self.events, self.notes, self.waits, self.prints]
 
     @property
     def next_slice(self) -> int:
@@ -184,12 +202,57 @@ class Trace:
         pcpu: int,
         pc: int,
         cycles: int,
+        cause: int,
     ) -> None:
-        """Add an exit to the log. Exits are many: what is known is put aside and told when somebody asks."""
+        """Add the exit that was begun to the log.
+
+        Exits are many: what is known is put aside and told when somebody asks.
+        """
+        revision, causes = self.revision, self.causes
+        revision.value = value = revision.value + 1
+        causes.now = 0
+        self.exits.append(
+            (causes.exit, value, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles, cause)
+        )
+
+    def note(
+        self,
+        kind: EventKind,
+        reason: str,
+        position: int,
+        clock: int,
+        vm: str,
+        vcpu: int | None,
+        pcpu: int | None,
+        cause: int,
+        text: str = "",
+    ) -> int:
+        """Note something that happens as often as exits do; return its number."""
         revision, number = self.revision, self.next_event
         revision.value = value = revision.value + 1
         self.next_event = number + 1
-        self.exits.append((number, value, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles))
+        self.notes.append((number, value, position, clock, kind, reason, vm, vcpu, pcpu, cause, text))
+        return number
+
+    def reserve(self) -> int:
+        """Return the number of an entry that will be made when what follows from it is known."""
+        self.next_event += 1
+        return self.next_event - 1
+
+    def begin_action(self) -> int:
+        """Reserve the number of an action that is about to be applied; all that happens follows from it."""
+        self._action = self.causes.now = self.reserve()
+        return self._action
+
+    def end_action(self, refused: bool) -> bool:
+        """End what follows from an action; return whether it has no entry of its own yet."""
+        missing = self._action != 0
+        if refused and missing and self.next_event == self._action + 1:
+            self.next_event = self._action
+        self.causes.now = 0
+        if refused:
+            self._action = 0
+        return missing
 
     def log(
         self,
@@ -202,10 +265,14 @@ class Trace:
         vcpu: int | None = None,
         pcpu: int | None = None,
         detail: dict[str, str | int] | None = None,
+        number: int = 0,
     ) -> Event:
-        """Add an entry to the log and return it."""
+        """Add an entry to the log, under a `number` that was reserved or the next one, and return it."""
+        number, cause = number or self.next_event, self.causes.now
+        if kind == "action" and self._action:
+            number, cause, self._action = self._action, 0, 0
         event = Event(
-            self.next_event,
+            number,
             self.revision.advance(),
             position,
             clock,
@@ -216,8 +283,9 @@ class Trace:
             reason,
             text,
             detail or {},
+            cause,
         )
-        self.next_event += 1
+        self.next_event = max(self.next_event, number + 1)
         self.events.append(event)
         return event
 
@@ -240,14 +308,45 @@ class Trace:
             found.append(new[::-1])
         return found
 
-    def events_since(self, revision: int, most_exits: int = EXITS_KEPT) -> list[Event]:
-        """Return the entries that are newer than a revision, oldest first; `most_exits` of them exits."""
+    def events_since(self, revision: int, most_exits: int = EXITS_KEPT, most_notes: int = 0) -> list[Event]:
+        """Return the entries that are newer than a revision, oldest first.
+
+        `most_exits` of them are exits, and `most_notes` about who got a pCPU, interrupts and lines printed.
+        """
         exits = [_exit_event(one) for one in list(self.exits)[-most_exits:] if one[1] > revision]
         others = [event for event in self.events if event.revision > revision]
-        return sorted(exits + others, key=lambda event: event.id)
+        notes = list(self.notes)[-most_notes:] if most_notes else []
+        found = exits + others + [_note_event(one) for one in notes if one[1] > revision]
+        return sorted(found, key=lambda event: event.id)
+
+    def event(self, number: int) -> Event | None:
+        """Return the entry with a number, if it is still kept."""
+        for event in self.events:
+            if event.id == number:
+                return event
+        exits = (_exit_event(one) for one in self.exits if one[0] == number)
+        notes = (_note_event(one) for one in self.notes if one[0] == number)
+        return next(itertools.chain(exits, notes), None)
+
+    def by_number(self) -> dict[int, Event]:
+        """Return all entries that are kept by their numbers."""
+        return {event.id: event for event in self.events_since(-1, EXITS_KEPT, NOTES_KEPT)}
+
+    def continue_from(self, old: Trace) -> None:
+        """Take over what is kept of a host that is replaced."""
+        self.exits, self.events, self.notes = old.exits, old.events, old.notes
+        self.together, self.prints = old.together, old.prints
+        self.causes.now = old.causes.now
+        self._action, old._action = old._action, 0
 
 
 def _exit_event(one: ExitRecord) -> Event:
-    number, revision, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles = one
+    number, revision, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles, cause = one
     detail: dict[str, str | int] = {"pc": f"{pc:#018x}", "cycles": cycles}
-    return Event(number, revision, position, clock, "exit", vm, vcpu, pcpu, reason, text, detail)
+    return Event(number, revision, position, clock, "exit", vm, vcpu, pcpu, reason, text, detail, cause)
+
+
+def _note_event(one: NoteRecord) -> Event:
+    number, revision, position, clock, kind, reason, vm, vcpu, pcpu, cause, said = one
+    text = NOTE_TEXTS.get((kind, reason), "{said}").format(vm=vm, vcpu=vcpu, pcpu=pcpu, said=said)
+    return Event(number, revision, position, clock, kind, vm, vcpu, pcpu, reason, text, {}, cause)

@@ -82,7 +82,7 @@ def story(lab: Lab, event: int) -> ExitView:
     Raises LabError if there is no such exit in the log.
     """
     record = _record(lab, event)
-    number, _, position, clock, reason, text, vm, vcpu, pcpu, _, cycles = record
+    number, _, position, clock, reason, text, vm, vcpu, pcpu, _, cycles, _ = record
     instant, missing = None, ""
     try:
         instant = _view(_visit(lab, record), reason)
@@ -107,23 +107,19 @@ def story(lab: Lab, event: int) -> ExitView:
 
 
 def _record(lab: Lab, event: int) -> ExitRecord:
-    """Return the log's entry of an exit; a fault is told just before the exit that it was."""
+    """Return the log's entry of an exit; a fault is told just after the exit that it was."""
     exits = lab.hypervisor.trace.exits
     fault = lab.hypervisor.faults.get(event)
     for one in exits:
-        if one[0] == event or (fault and one[0] > event and one[6:8] == (fault.vm_name, fault.vcpu)):
+        if one[0] == (event if fault is None else event - 1):
             return one
     first = f"; the log goes back to event {exits[0][0]}" if exits else "; there was none yet"
     raise LabError(f"event {event} is no exit that the log still has{first}", "event")
 
 
 def _fault_of(lab: Lab, record: ExitRecord) -> int | None:
-    found = [
-        fault.id
-        for fault in lab.hypervisor.faults.values()
-        if fault.id < record[0] and (fault.vm_name, fault.vcpu, fault.pc) == (record[6], record[7], record[9])
-    ]
-    return found[-1] if found and record[4] == "guest page fault" else None
+    number = record[0] + 1
+    return number if number in lab.hypervisor.faults else None
 
 
 # Going there
@@ -131,7 +127,7 @@ def _fault_of(lab: Lab, record: ExitRecord) -> int | None:
 
 def _visit(lab: Lab, record: ExitRecord) -> _Instant:
     """Return what is found at an exit. Raises LabError."""
-    number, _, position, _, reason, _, name, index, _, _, cycles = record
+    number, _, position, _, reason, _, name, index, _, _, cycles, _ = record
     seen: list[_Instant] = []
 
     def look(vcpu: Vcpu, why: str) -> None:

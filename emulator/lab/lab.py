@@ -29,6 +29,7 @@ from emulator.hypervisor.vm import HOLDS_MEMORY, CpuSettings, DiskSettings, Vm, 
 from emulator.lab import (
     actions,
     archive,
+    causes,
     conditions,
     cpu_view,
     exit_stories,
@@ -432,7 +433,7 @@ class Lab:
         """
         position = self.position
         plain = self.policies.completed(copy.deepcopy(dict(action)))
-        with self.policies.during_action(plain):
+        with self.policies.during_action(plain), causes.of_action(self, plain):
             result = actions.apply(self, plain)
         if self.recorder is None:
             self.log.append({"seq": len(self.log) + 1, "position": position, "action": plain})
@@ -620,6 +621,10 @@ class Lab:
         `lanes` False leaves `lanes` empty in a delta, for who shows them coarsely (`coarse_lanes`).
         """
         return observing.observe(self, cursor, self.shown_since, lanes)
+
+    def why(self, event: int) -> causes.WhyView:
+        """Return an event of the log with the chain of what led to it. Raises LabError."""
+        return causes.why(self, event)
 
     def registers(self, vm: str, vcpu: int) -> RegistersView:
         """Return a vCPU's registers. Raises LabError."""

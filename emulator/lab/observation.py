@@ -23,7 +23,7 @@ from emulator.lab.memory_observed import HostMemoryView, VmMemoryView
 VmState = Literal["running", "idle", "blocked", "paused", "shutting down", "shut off", "crashed"]
 VcpuState = Literal["running", "ready", "idle", "blocked", "paused", "stopped", "suspended", "off"]
 SliceKind = Literal["run", "hypervisor", "idle"]
-EventKind = Literal["action", "state", "exit", "fault", "console", "device", "alarm"]
+EventKind = Literal["action", "state", "exit", "fault", "console", "device", "alarm", "schedule", "interrupt"]
 AccessKind = Literal["fetch", "load", "store"]
 AddressSpace = Literal["gva", "gpa", "hpa"]
 
@@ -187,7 +187,8 @@ class EventView(TypedDict):
 
     `reason` depends on `kind`: "state": the new VM state; "exit": the exit reason; "fault": the cause;
     "action": the verb; "device": what a disk, a pool or a network met with, e.g. "pool full"; "alarm": what a
-    rule did: raised, cleared, acted or failed.
+    rule did: raised, cleared, acted or failed; "schedule": picked, preempted, blocked or woke; "interrupt":
+    timer, software or external; "console": line. `Lab.why` tells the last three, and observations do not.
     `detail` holds what else is known, e.g. {"from": "running"} or {"cycles": 400, "pc": "0x..."}.
     """
 
@@ -201,6 +202,7 @@ class EventView(TypedDict):
     reason: str
     text: str  # one sentence
     detail: dict[str, str | int]
+    cause: int | None  # the event that led to it; it may not be kept any more
 
 
 class Observation(TypedDict):

@@ -313,4 +313,5 @@ def event_view(lab: Lab, event: Event) -> EventView:
         "reason": event.reason,
         "text": event.text,
         "detail": event.detail,
+        "cause": event.cause or None,
     }

@@ -269,7 +269,11 @@ def test_new_host_keeps_time_vms_and_history(make_lab: MakeLab) -> None:
     act(lab, "start", "b")
     lab.advance(lab.position + 1_000_000)
     assert lab.vm("b").vcpus[0].retired > 200_000
-    assert [event["reason"] for event in lab.observe()["events"] if event["kind"] == "action"] == ["set_host"]
+    assert [event["reason"] for event in lab.observe()["events"] if event["kind"] == "action"] == [
+        "start",
+        "set_host",
+        "start",
+    ]
 
 
 def test_typed_text_reaches_the_guest(make_lab: MakeLab) -> None:

@@ -18,6 +18,14 @@ def state_of(body: dict[str, Any], vm: str) -> str:
     return next(one["state"] for one in body["vms"] if one["name"] == vm)
 
 
+def go(student: Student, **fields: Any) -> dict[str, Any]:
+    """Ask for another instant, and wait until the lab is there."""
+    reply = student.done("control", **fields)
+    while reply["state"]["run"]["mode"] in ("seeking", "rebuilding"):
+        reply = student.done("control", verb="speed", speed="max")
+    return reply
+
+
 def test_the_cursor_moves_in_a_history_that_stays_and_an_action_there_begins_another_line(
     student: Student, server: Context
 ) -> None:
@@ -26,7 +34,7 @@ def test_the_cursor_moves_in_a_history_that_stays_and_an_action_there_begins_ano
     suspended = student.done("actions", verb="suspend", vm="a")
     student.run_to(3_000_000)
     end = student.done("control", verb="pause")["position"]
-    past = student.done("control", verb="rewind", position=suspended["position"] - 1000)
+    past = go(student, verb="rewind", position=suspended["position"] - 1000)
     assert past["position"] <= suspended["position"]
     run = past["state"]["run"]
     assert (run["behind"], run["present"], run["ahead"]) == (True, end, 1)
@@ -36,16 +44,16 @@ def test_the_cursor_moves_in_a_history_that_stays_and_an_action_there_begins_ano
     assert (record.position, record.actions, record.present) == (past["position"], 1, end)
 
     # Forward again: what was done is done again, up to the present.
-    there = student.done("control", verb="seek", position=end)
+    there = go(student, verb="seek", position=end)
     assert (there["position"], there["state"]["run"]["behind"]) == (end, False)
     assert state_of(there["state"], "a") == "paused"
 
-    student.done("control", verb="seek", position=past["position"])
+    go(student, verb="seek", position=past["position"])
     student.done("actions", verb="destroy", vm="a")
     assert verbs(server, student) == ["start", "destroy"]
     state = student.done("control", verb="pause")["state"]
     assert (state["run"]["behind"], state["run"]["ahead"]) == (False, 0)
-    reply = student.done("control", verb="return", branch=state["run"]["branches"][-1])
+    reply = go(student, verb="return", branch=state["run"]["branches"][-1])
     assert verbs(server, student) == ["start", "suspend"]
     assert (reply["position"], state_of(reply["state"], "a")) == (end, "paused")
 
@@ -56,7 +64,7 @@ def test_a_lab_that_went_back_comes_back_to_its_cursor_with_what_lies_ahead(
     student.done("actions", verb="start", vm="a")
     student.run_to(2_000_000)
     student.done("actions", verb="destroy", vm="a")
-    reply = student.done("control", verb="back", unit="exit")
+    reply = go(student, verb="back", unit="exit")
     student.done("answers", question="how-many", value="2")
     pid = server.pool.pid_of(student.lab)
     assert pid is not None
@@ -69,7 +77,7 @@ def test_a_lab_that_went_back_comes_back_to_its_cursor_with_what_lies_ahead(
     assert (run["behind"], run["present"], run["ahead"]) == (True, reply["state"]["run"]["present"], 1)
     assert observation["answers"] == {"how-many": "2"}
     assert verbs(server, student) == ["start", "destroy", "answer"]
-    beyond = student.done("control", verb="seek", position=run["present"] + 10_000)
+    beyond = go(student, verb="seek", position=run["present"] + 10_000)
     assert state_of(beyond["state"], "a") == "shut off"
     assert not beyond["state"]["run"]["behind"]
 
@@ -78,7 +86,7 @@ def test_undo_leaves_what_was_undone_behind(student: Student, server: Context) -
     student.done("actions", verb="start", vm="a")
     student.run_to(1_000_000)
     done = student.done("actions", verb="destroy", vm="a")
-    undone = student.done("control", verb="undo", position=done["position"], actions=done["seq"] - 1)
+    undone = go(student, verb="undo", position=done["position"], actions=done["seq"] - 1)
     assert state_of(undone["state"], "a") == "running"
     assert verbs(server, student) == ["start"]
     assert undone["state"]["run"]["branches"] == ["branch 1"]

@@ -107,17 +107,20 @@ class Monitor:
         watch.since_ns, watch.raised = None, False
 
     def _act(self, lab: Lab, rule: Rule, vm: str, said: str) -> None:
+        trace = lab.hypervisor.trace
+        number = trace.reserve()
         try:
             changes = rule.changes(lab.vm_configs[vm].full_dict())
-            lab.carry_out({"verb": "set_vm", "vm": vm, **changes})
+            with trace.causes.of(number):
+                lab.carry_out({"verb": "set_vm", "vm": vm, **changes})
         except VmLabError as error:
-            tell(lab, "failed", f"{said}, but: {error}", vm)
+            tell(lab, "failed", f"{said}, but: {error}", vm, number)
             return
         shown = ", ".join(f"{key} {value}" for key, value in changes.items())
-        tell(lab, "acted", f"{said}; it now has {shown}", vm)
+        tell(lab, "acted", f"{said}; it now has {shown}", vm, number)
 
 
-def tell(lab: Lab, reason: str, text: str, vm: str) -> None:
-    """Write what a rule did into the lab's log."""
+def tell(lab: Lab, reason: str, text: str, vm: str, number: int = 0) -> None:
+    """Write what a rule did into the lab's log, with a number that is reserved for it."""
     hypervisor = lab.hypervisor
-    hypervisor.trace.log("alarm", reason, text, lab.position, hypervisor.now, vm)
+    hypervisor.trace.log("alarm", reason, text, lab.position, hypervisor.now, vm, number=number)
