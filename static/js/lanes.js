@@ -1,7 +1,7 @@
 // "Who is running?": a lane per pCPU over virtual time. VMs in their colour, pattern and letter, the hypervisor neutral,
 // idle time empty. Data: slices (LaneSlice), clock_hz, number of pCPUs.
 import { visibleWidth } from "./element.js";
-import * as numbers from "./numbers.js";
+import { drawAxis } from "./axis.js";
 import { palette, vmLetter } from "./patterns.js";
 
 const LANE = 34;
@@ -9,13 +9,6 @@ const GAP = 6;
 const GUTTER = 50;
 const AXIS = 22;
 const LEAST_SPAN = 1000;
-
-/** A round distance between ticks, so that about `wanted` fit. @param {number} span */
-export function tickStep(span, wanted) {
-  const rough = span / wanted;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? 10 * power;
-}
 
 /**
  * Sum a window of time by owner for each pCPU: [{pcpu, key, vm, kind, cycles}], longest first.
@@ -131,7 +124,7 @@ export class Lanes {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     const [from, to] = this.window();
     const place = (cycles) => GUTTER + ((cycles - from) / (to - from)) * (this.width - GUTTER);
-    this.drawGrid(pcpus, from, to, place);
+    this.drawGrid(pcpus, from, to);
     for (const slice of this.lab.slices.values()) {
       if (slice.end_cycles > from && slice.start_cycles < to)
         this.drawSlice(
@@ -143,7 +136,7 @@ export class Lanes {
     this.drawCursor(place);
   }
 
-  drawGrid(pcpus, from, to, place) {
+  drawGrid(pcpus, from, to) {
     const { context } = this;
     const colours = palette();
     context.font = '12px "Source Sans 3", sans-serif';
@@ -159,27 +152,8 @@ export class Lanes {
       context.textAlign = "left";
       context.fillText(`pCPU ${pcpu}`, 0, top + LANE / 2);
     }
-    this.drawAxis(pcpus * (LANE + GAP), from, to, place);
-  }
-
-  drawAxis(top, from, to, place) {
-    const { context } = this;
-    const colours = palette();
-    const step = tickStep(to - from, (this.width - GUTTER) / 84);
-    context.fillStyle = colours.inkSoft.css;
-    context.strokeStyle = colours.edge.css;
-    for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) {
-      const x = Math.round(place(tick)) + 0.5;
-      context.beginPath();
-      context.moveTo(x, top - GAP + 1);
-      context.lineTo(x, top + 3);
-      context.stroke();
-      const label = tickLabel(numbers.nanoseconds(tick, this.hz), numbers.nanoseconds(step, this.hz));
-      const half = context.measureText(label).width / 2;
-      if (x - half < GUTTER - 16 || x + half > this.width) continue;
-      context.textAlign = "center";
-      context.fillText(label, x, top + 12);
-    }
+    const y = pcpus * (LANE + GAP) - GAP + 1;
+    drawAxis(context, { from, to, hz: this.hz, left: GUTTER, right: this.width, y, tick: GAP + 2, label: GAP + 11 });
   }
 
   drawSlice(slice, left, right) {
@@ -219,26 +193,4 @@ export class Lanes {
     this.context.lineTo(x, this.height - AXIS);
     this.context.stroke();
   }
-}
-
-/** A tick's label with as many digits as tell it from its neighbours. */
-export function tickLabel(ns, stepNs) {
-  const [factor, unit] = [
-    [1e9, "s"],
-    [1e6, "ms"],
-    [1e3, "\u00b5s"],
-    [1, "ns"],
-  ].find(([factor]) => stepNs >= factor * 0.999 || factor === 1);
-  const coarse = [
-    [1e9, "s"],
-    [1e6, "ms"],
-    [1e3, "\u00b5s"],
-    [1, "ns"],
-  ];
-  const chosen =
-    ns / factor >= 100000
-      ? coarse[Math.max(0, coarse.findIndex(([other]) => other === factor) - 1)]
-      : [factor, unit];
-  const digits = Math.max(0, Math.ceil(-Math.log10(stepNs / chosen[0]) - 1e-9));
-  return `${(ns / chosen[0]).toFixed(digits)} ${chosen[1]}`;
 }

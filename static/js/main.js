@@ -23,6 +23,7 @@ import { startSnapshots } from "./snapshots.js";
 import { startSteps } from "./steps.js";
 import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme.js";
+import { startTimeView } from "./time_view.js";
 import { startVmCards } from "./vm_cards.js";
 
 function startWorkbench(bench) {
@@ -31,6 +32,7 @@ function startWorkbench(bench) {
   startVmCards(lab);
   startFrameMap(lab);
   startLanes(lab);
+  startTimeView(lab);
   startConsoles(lab);
   startCpu(lab);
   startExits(lab);

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MOST_WIDTH = 2_000
 MOST_EVENTS, MOST_EXITS, MOST_PRINTS, MOST_ACTIONS = 150, 200, 60, 100
+FINE = ("exit", "schedule", "interrupt")  # what is told only where there is room for all of it
 UNSEEN = ("decide", "answer")
 TEXT_CHARACTERS = 80
 # What is shown first where there is not room for all of the log.
@@ -341,8 +342,8 @@ def _joined(pieces: Iterable[Piece], step: int) -> Iterator[Piece]:
 def _events(lab: Lab, first: int, last: int) -> tuple[list[TimelineEvent], int]:
     trace = lab.hypervisor.trace
     inside = [one for one in trace.events_since(-1) if first <= one.clock <= last and one.kind != "action"]
-    exits = [event for event in inside if event.kind == "exit"]
-    others = [event for event in inside if event.kind != "exit"]
+    exits = [event for event in inside if event.kind in FINE]
+    others = [event for event in inside if event.kind not in FINE]
     if len(exits) > MOST_EXITS:
         exits = []
     chosen = sorted(others, key=lambda event: (RANKS.get(event.kind, len(RANKS)), -event.id))[:MOST_EVENTS]

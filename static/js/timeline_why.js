@@ -1,0 +1,25 @@
+// What led to an event: GET why?event=N ({chain: [{event, sentence}], end}), the event first, then its cause, and so on.
+// Each link of the chain can be gone to.
+import { Refused, fetchJson } from "./ask.js";
+import { h, sentence } from "./element.js";
+import * as numbers from "./numbers.js";
+import { _ } from "./text.js";
+
+/** Show the chain under what is chosen. @param {HTMLElement} place @param {(event: any) => void} go */
+export async function showWhy(place, lab, item, go) {
+  place.querySelector(".why")?.remove();
+  const box = h("section", { class: "why", "aria-label": _("Why did this happen?") }, h("h3", {}, _("Why did this happen?")));
+  try {
+    const { chain, end } = await fetchJson(`${lab.url}/why?event=${item.id}`);
+    box.append(h("ol", {}, ...chain.map((link) => line(link, go))), h("p", { class: "note" }, end));
+  } catch (failure) {
+    if (!(failure instanceof Refused)) throw failure;
+    box.append(h("p", { class: "note" }, ...sentence(failure.error.message)));
+  }
+  place.append(box);
+}
+
+function line({ event, sentence: said }, go) {
+  const button = h("button", { type: "button", class: "small", onclick: () => go(event) }, _("Go there"));
+  return h("li", {}, said, " ", h("span", { class: "quiet" }, numbers.time(event.at_ns)), " ", button);
+}
