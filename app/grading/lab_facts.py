@@ -11,6 +11,7 @@ from emulator.lab import Lab
 from emulator.lab.observation import FaultView, VmView
 
 NS_PER_MS = 1_000_000
+HZ_PER_MHZ = 1_000_000
 KIB_PER_PAGE = 4
 
 
@@ -172,6 +173,12 @@ class LabFacts:
 
     def cap(self, vm: str) -> int:
         return self._vms[vm]["cap"] if vm in self._vms else 0
+
+    def reservation_mhz(self, vm: str) -> float:
+        return self._vms[vm]["reservation_hz"] / HZ_PER_MHZ if vm in self._vms else 0.0
+
+    def affinity(self, vm: str) -> list[int]:
+        return list(self._vms[vm]["affinity"]) if vm in self._vms else []
 
     def snapshots(self, vm: str) -> list[str]:
         return [taken["name"] for taken in self._lab.snapshots(vm)] if vm in self._vms else []

@@ -191,6 +191,14 @@ FUNCTIONS: Mapping[str, Function] = {
         Function("scheduler", (), TEXT, "the host's scheduler", "the scheduler now"),
         Function("weight", (_VM,), INT, "the weight of VM {vm}", "its CPU weight now"),
         Function("cap", (_VM,), INT, "the cap of VM {vm} in percent", "of one pCPU; 0 is none"),
+        Function(
+            "reservation_mhz",
+            (_VM,),
+            DOUBLE,
+            "the reservation of VM {vm} in MHz",
+            "pCPU time that it is guaranteed",
+        ),
+        Function("affinity", (_VM,), list_of(INT), "the pCPUs of VM {vm}", "those it may run on; empty: all"),
         Function("snapshots", (_VM,), list_of(TEXT), "the snapshots of VM {vm}", "their names, oldest first"),
         Function(
             "faults",

@@ -124,6 +124,12 @@ class RecordedFacts:
     def cap(self, vm: str) -> int:
         return 0
 
+    def reservation_mhz(self, vm: str) -> float:
+        return 30.0
+
+    def affinity(self, vm: str) -> list[int]:
+        return [1]
+
     def snapshots(self, vm: str) -> list[str]:
         return ["before"]
 

@@ -171,3 +171,10 @@ def test_windows_look_at_the_time_that_they_are_given(engine: Any) -> None:
         NoValue, match="the lab has run for 100 ms of virtual time, and this looks at the last 1 s"
     ):
         facts.cpu_share("b", "1 s")
+
+
+def test_what_a_vm_may_have_of_the_pcpus(wall: Attempt) -> None:
+    wall.lab.apply({"verb": "set_vm", "vm": "b", "reservation": "12.5 MHz", "affinity": "1", "cap": 40})
+    facts = facts_of(wall)
+    assert (facts.reservation_mhz("b"), facts.affinity("b"), facts.cap("b")) == (12.5, [1], 40)
+    assert (facts.reservation_mhz("a"), facts.affinity("a"), facts.cap("a")) == (0, [], 0)
