@@ -174,6 +174,7 @@ def test_windows_look_at_the_time_that_they_are_given(engine: Any) -> None:
 
 
 def test_what_a_vm_may_have_of_the_pcpus(wall: Attempt) -> None:
+    wall.lab.apply({"verb": "destroy", "vm": "b"})
     wall.lab.apply({"verb": "set_vm", "vm": "b", "reservation": "12.5 MHz", "affinity": "1", "cap": 40})
     facts = facts_of(wall)
     assert (facts.reservation_mhz("b"), facts.affinity("b"), facts.cap("b")) == (12.5, [1], 40)
