@@ -130,6 +130,16 @@ class Trace:
         """Return what holds entries that never change, except the last slice of each pCPU."""
         return [*self._lanes, self.exits, self.events, self.notes, self.waits, self.prints]
 
+    def copy(self) -> Trace:
+        """Return a history of its own that does not grow any more."""
+        kept = Trace(len(self._lanes), Revision(self.revision.value), self.next_event)
+        for mine, other in zip(kept.settled(), self.settled(), strict=True):
+            mine.extend(other)
+        for lane in kept._lanes:
+            if lane:
+                lane[-1] = list(lane[-1])
+        return kept
+
     @property
     def next_slice(self) -> int:
         """The number that the next slice will have."""

@@ -52,7 +52,7 @@ from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
 from emulator.lab.cpu import to_cycles
 from emulator.lab.errors import LabError
 from emulator.lab.monitoring.monitor import Monitor
-from emulator.lab.monitoring.timeline import Timeline
+from emulator.lab.monitoring.timeline import Ahead, Timeline
 from emulator.lab.network_config import make_networks, networks_of
 from emulator.lab.observation import (
     AccessKind,
@@ -115,6 +115,7 @@ class Lab:
         self.views = observing.Views()
         self.registers_seen = registers.SeenRegisters()
         self.recorder: Recorder | None = None
+        self.ahead = Ahead()
         self.programs: dict[str, Program] = dict(programs)
         for index, vm in enumerate(config.vms):
             self.require_program(vm.program, f"vms[{index}].program")

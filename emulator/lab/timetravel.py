@@ -277,6 +277,7 @@ class Recorder(Recording):
             lab.policies.close()
             lab.policies.seal()
             self._present, self._present_ns = lab.position, lab.now_ns
+            lab.ahead.keep(lab)
         return self.line
 
     def _restore(self, checkpoint: Checkpoint, line: Sequence[LogEntry]) -> None:

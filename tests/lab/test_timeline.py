@@ -14,6 +14,7 @@ from emulator.lab.timetravel import Recorder
 
 MakeLab = Callable[..., Lab]
 EVERYTHING = 1 << 50
+TOLD = ("owners", "pcpus", "vcpus", "events", "actions", "prints")
 LONG_NAP = """
         li t0, 1 << 5
         csrs sie, t0
@@ -139,7 +140,10 @@ def test_a_past_that_is_run_again_is_the_same_past(busy: Lab) -> None:
     busy.advance(12_000_000)
     before, hashed = shown(busy), busy.state_hash()
     busy.rewind(7_000_000)
-    assert timeline(busy, 0, EVERYTHING, 50)["host"]["position"] == 7_000_000
+    ahead = shown(busy)
+    assert [one["host"]["position"] for one in ahead] == [7_000_000] * 4
+    assert ahead[0]["to_cycles"] == before[0]["to_cycles"], "what lies ahead is told too"
+    assert [ahead[0][key] for key in TOLD] == [before[0][key] for key in TOLD]
     busy.advance(12_000_000)
     assert busy.state_hash() == hashed
     for old, new in zip(before, shown(busy), strict=True):

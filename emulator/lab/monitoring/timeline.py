@@ -12,7 +12,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypedDict
 
-from emulator.hypervisor.trace import END, KIND, START, VCPU, VM, Event
+from emulator.hypervisor.runloop import QUANTUM_CYCLES
+from emulator.hypervisor.trace import END, EXITS_KEPT, KIND, NOTES_KEPT, START, VCPU, VM, Event
+from emulator.lab.memento import Aside
 from emulator.lab.monitoring.ages import (
     CODE_MASK,
     CODES,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 MOST_WIDTH = 2_000
 MOST_EVENTS, MOST_EXITS, MOST_PRINTS, MOST_ACTIONS = 150, 200, 60, 100
 FINE = ("exit", "schedule", "interrupt")  # what is told only where there is room for all of it
+UNMARKED = ("action", "console")  # they have rows of their own
 UNSEEN = ("decide", "answer")
 TEXT_CHARACTERS = 80
 # What is shown first where there is not room for all of the log.
@@ -129,25 +132,62 @@ class Timeline:
         self.ages.change_host(lab.hypervisor, lab.hypervisor.pcpus[0].hart.clock)
 
 
+class Past:
+    """What windows are cut from: the history up to some position of a line."""
+
+    def __init__(self, lab: Lab, kept: bool = False) -> None:
+        """Take the history of a lab as it stands; one that is `kept` does not go on with it."""
+        hypervisor = lab.hypervisor
+        self.position = lab.position
+        self.line = list(lab.log)
+        self.clocks = [pcpu.hart.clock for pcpu in hypervisor.pcpus]
+        self.open_waits = list(open_waits(hypervisor, hypervisor.mean_clock))
+        self.trace = hypervisor.trace.copy() if kept else hypervisor.trace
+        self.ages = lab.timeline.ages.copy() if kept else lab.timeline.ages
+
+
+class Ahead(Aside):
+    """What lies ahead of a lab that stands in the past of its line, as it was when it left the present."""
+
+    def __init__(self) -> None:
+        """Nothing is known of what lies ahead."""
+        self._kept: Past | None = None
+
+    def keep(self, lab: Lab) -> None:
+        """Keep the history of a lab that is about to leave the present."""
+        self._kept = Past(lab, kept=True)
+
+    def past(self, lab: Lab) -> Past:
+        """Return all that is known of a lab's line of history."""
+        recorder, kept = lab.recorder, self._kept
+        if recorder is None or kept is None or not recorder.behind or kept.position != recorder.present:
+            return Past(lab)
+        line = [entry for entry in lab.line if entry["action"]["verb"] not in UNSEEN]
+        same = line == [entry for entry in kept.line if entry["action"]["verb"] not in UNSEEN]
+        return kept if same else Past(lab)
+
+
 def timeline(lab: Lab, first: int, last: int, width: int) -> TimelineView:
     """Return the window `first` to `last`, in cycles, in about `width` pieces of each lane."""
     width = max(1, min(width, MOST_WIDTH))
-    known = _exact_from(lab)
-    newest = max(pcpu.hart.clock for pcpu in lab.hypervisor.pcpus)
+    past = lab.ahead.past(lab)
+    known = past.trace.kept_from()
+    newest = max(past.clocks)
     first, last = max(0, min(first, newest)), min(max(first + 1, last), newest)
     step = max(1, (last - first) // width)
-    lanes = _Lanes(lab, first, last)
+    lanes = _Lanes(past, first, last)
     rows_until = lanes.take_rows(step, known)
     lanes.take_slices(rows_until)
     pcpus = [_encoded(pieces, step, width) for pieces in lanes.pcpus]
-    vcpus = {owner: _encoded(pieces, step, width) for owner, pieces in lanes.vcpus()}
+    order = list(lab.hypervisor.vms)
+    vcpus = {owner: _encoded(pieces, step, width) for owner, pieces in lanes.vcpus(order)}
     owners = lanes.owners
-    events, left = _events(lab, first, last)
+    events, left = _events(lab, past, first, last)
     actions, actions_left = _actions(lab, first, last)
     return {
         "from_cycles": first,
         "to_cycles": last,
-        "first_cycles": min(lab.timeline.ages.first, known),
+        "first_cycles": min(past.ages.first, known),
         "precision_cycles": max(lanes.coarsest, step if lanes.crowded(width) else 0),
         "owners": owners,
         "states": list(STATES),
@@ -159,7 +199,7 @@ def timeline(lab: Lab, first: int, last: int, width: int) -> TimelineView:
         "events_left": left,
         "actions": actions,
         "actions_left": actions_left,
-        "prints": _prints(lab, first, last),
+        "prints": _prints(past, first, last),
         "host": _host(lab),
     }
 
@@ -172,24 +212,19 @@ def _host(lab: Lab) -> TimelineHost:
         "base_position": hypervisor.position_of(0),
         "position": lab.position,
         "clocks_cycles": [pcpu.hart.clock for pcpu in hypervisor.pcpus],
-        "quantum_cycles": 10_000,
+        "quantum_cycles": QUANTUM_CYCLES,
     }
-
-
-def _exact_from(lab: Lab) -> int:
-    """Return the clock from which on every slice of every pCPU is kept."""
-    return lab.hypervisor.trace.kept_from()
 
 
 class _Lanes:
     """The pieces of all lanes in a window, oldest first."""
 
-    def __init__(self, lab: Lab, first: int, last: int) -> None:
-        self.lab = lab
+    def __init__(self, past: Past, first: int, last: int) -> None:
+        self.past = past
         self.first, self.last = first, last
-        self.owners = list(lab.timeline.ages.owners)
+        self.owners = list(past.ages.owners)
         self._numbers = {owner: number for number, owner in enumerate(self.owners)}
-        self.pcpus: list[list[Piece]] = [[] for _ in lab.hypervisor.pcpus]
+        self.pcpus: list[list[Piece]] = [[] for _ in past.clocks]
         self._vcpus: dict[int, list[Piece]] = {}
         self.coarsest = 0
         self._rows = 0
@@ -199,9 +234,9 @@ class _Lanes:
         lanes = (*self.pcpus, *self._vcpus.values())
         return any(len(pieces) > width for pieces in lanes)
 
-    def vcpus(self) -> Iterator[tuple[int, list[Piece]]]:
-        """Yield the lanes of vCPUs, those of VMs that are defined first, in their order."""
-        places = {name: place for place, name in enumerate(self.lab.hypervisor.vms)}
+    def vcpus(self, vms: list[str]) -> Iterator[tuple[int, list[Piece]]]:
+        """Yield the lanes of vCPUs, those of `vms` first, in their order."""
+        places = {name: place for place, name in enumerate(vms)}
         for owner in sorted(
             self._vcpus, key=lambda one: (places.get(self.owners[one][0], len(places)), self.owners[one])
         ):
@@ -209,7 +244,7 @@ class _Lanes:
 
     def take_rows(self, step: int, known: int) -> int:
         """Take what is there as rows; return from where on slices tell it."""
-        ages = self.lab.timeline.ages
+        ages = self.past.ages
         if step < ROW and self.first >= known:
             return self.first
         until = self.first
@@ -238,7 +273,7 @@ class _Lanes:
 
     def take_slices(self, since: int) -> None:
         """Take what the trace still has of a window's end."""
-        trace = self.lab.hypervisor.trace
+        trace = self.past.trace
         fresh: dict[int, list[Piece]] = {}
         for pcpu, lane in enumerate(self.pcpus):
             mine: list[Piece] = []
@@ -257,11 +292,10 @@ class _Lanes:
             self._vcpus.setdefault(owner, []).extend(_in_order(pieces))
 
     def _waits(self, since: int) -> Iterator[tuple[str, int, str, int, int]]:
-        trace = self.lab.hypervisor.trace
-        for one in reversed(trace.waits):
+        for one in reversed(self.past.trace.waits):
             if one[4] > since:
                 yield one
-        yield from open_waits(self.lab.hypervisor, self.lab.hypervisor.mean_clock)
+        yield from self.past.open_waits
 
     def _piece(self, one: list[object], since: int, fresh: dict[int, list[Piece]]) -> Piece:
         start, end = max(_clock(one[START]), since), min(_clock(one[END]), self.last)
@@ -339,13 +373,12 @@ def _joined(pieces: Iterable[Piece], step: int) -> Iterator[Piece]:
         yield first, last, sums
 
 
-def _events(lab: Lab, first: int, last: int) -> tuple[list[TimelineEvent], int]:
-    trace = lab.hypervisor.trace
-    inside = [one for one in trace.events_since(-1) if first <= one.clock <= last and one.kind != "action"]
-    exits = [event for event in inside if event.kind in FINE]
+def _events(lab: Lab, past: Past, first: int, last: int) -> tuple[list[TimelineEvent], int]:
+    logged = past.trace.events_since(-1, EXITS_KEPT, NOTES_KEPT)
+    inside = [one for one in logged if first <= one.clock <= last and one.kind not in UNMARKED]
+    newest = [event for event in inside if event.kind in FINE][-MOST_EXITS - 1 :]
+    exits = newest if len(newest) <= MOST_EXITS else []
     others = [event for event in inside if event.kind not in FINE]
-    if len(exits) > MOST_EXITS:
-        exits = []
     chosen = sorted(others, key=lambda event: (RANKS.get(event.kind, len(RANKS)), -event.id))[:MOST_EVENTS]
     shown = sorted([*chosen, *exits], key=lambda event: event.id)
     return [_event(lab, event) for event in shown], len(inside) - len(shown)
@@ -361,7 +394,7 @@ def _actions(lab: Lab, first: int, last: int) -> tuple[list[ActionView], int]:
     base, pcpus = hypervisor.position_of(0), len(hypervisor.pcpus)
     inside = [
         entry
-        for entry in lab.log
+        for entry in lab.line
         if first <= (entry["position"] - base) // pcpus <= last and entry["action"]["verb"] not in UNSEEN
     ]
     shown = inside[-MOST_ACTIONS:]
@@ -387,8 +420,8 @@ def _short(value: object) -> str:
     return " ".join(text[:TEXT_CHARACTERS].split())
 
 
-def _prints(lab: Lab, first: int, last: int) -> list[PrintView]:
-    inside = [one for one in lab.hypervisor.trace.prints if one[2] >= first and one[1] <= last]
+def _prints(past: Past, first: int, last: int) -> list[PrintView]:
+    inside = [one for one in past.trace.prints if one[2] >= first and one[1] <= last]
     return [
         {"vm": vm, "start_cycles": start, "end_cycles": end, "text": text}
         for vm, start, end, text in inside[-MOST_PRINTS:]
