@@ -5,6 +5,7 @@ With `--bare`, a program on the bare machine (app/bare.py).
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +53,12 @@ def add_parser(subparsers: Subparsers) -> None:
         default=[],
         help="write the frames of a network to a pcap file, for Wireshark or tcpdump; may be repeated",
     )
+    parser.add_argument(
+        "--gdb",
+        metavar="[VM:]PORT",
+        help="let gdb attach to a VM (the first that was started) at this port of the loopback interface,"
+        " and run the lab as it says; 0 takes a free port",
+    )
     parser.add_argument("--metrics", type=Path, metavar="FILE", help="write all samples to FILE as CSV")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_arguments(parser)
@@ -95,8 +102,11 @@ def _lesson(args: argparse.Namespace) -> int:
         _solve(attempt, until, progress)
     else:
         _start(attempt)
-        _run(attempt, until or DEFAULT_NS, progress)
+        if args.gdb is None:
+            _run(attempt, until or DEFAULT_NS, progress)
     progress.finish()
+    if args.gdb is not None:
+        _debug(attempt, args.gdb)
     for network, path in captures.items():
         _write_capture(attempt.lab.pcap(network), path)
     if args.metrics:
@@ -104,6 +114,19 @@ def _lesson(args: argparse.Namespace) -> int:
     found = report(attempt)
     print(json.dumps(found, indent=2, ensure_ascii=False) if args.json else "\n".join(_lines(found)))
     return int(bool(args.solution) and found["earned"] < found["points"])
+
+
+def _debug(attempt: "Attempt", where: str) -> None:
+    """Let a debugger have the lab until it leaves."""
+    from app.gdb.attach import debug
+
+    vm, _, port = where.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise VmLabError(f"--gdb: {where!r} is not [VM:]PORT, like 1234 or a:1234")
+    on = [one["name"] for one in attempt.lab.observe(None)["vms"] if one["state"] != "shut off"]
+    if not vm and not on:
+        raise VmLabError("--gdb: no VM is on")
+    debug(attempt.lab, vm or on[0], int(port), lambda text: print(text, file=sys.stderr, flush=True))
 
 
 def _captures(asked: list[str]) -> dict[str, Path]:

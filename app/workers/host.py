@@ -155,6 +155,8 @@ class SessionHost:
                 return whole(self._standing(seat))
             case "state":
                 return state_of(seat.session)
+            case "run":
+                return self._standing(seat).run_view()
             case "config":
                 return self._standing(seat).lab.config.to_dict()
             case "apply":

@@ -199,6 +199,7 @@ def _pcap(lab: Lab, args: Args) -> Any:
 VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "registers": _registers,
     "cpu": _cpu,
+    "raw_registers": lambda lab, args: cast("Any", lab.raw_registers(word(args, "vm"))),
     "memory": _memory,
     "walk": _walk,
     "where": _where,

@@ -35,7 +35,7 @@ STUCK_SECONDS = 120.0
 RESTART_SECONDS = 5.0
 START_SECONDS = 60.0
 # Asking again after the worker died does no harm: these change nothing that is kept.
-REPEATABLE = frozenset({"observe", "state", "config", "inspect", "examine", "control"})
+REPEATABLE = frozenset({"observe", "state", "run", "config", "inspect", "examine", "control"})
 
 
 class Journal(Protocol):

@@ -16,7 +16,7 @@ Requests, web to worker (`call` 0 asks for no reply):
 | close | | |
 | apply | `action` | |
 | control | `verb` and its fields, see control.py | |
-| observe, state, config | | |
+| observe, state, run, config | | |
 | lend | | |
 | hash, line | | |
 | verify | `claim`: `digest hash mode`; unless the worker knows the digest, a LabRecord | its ELF images |

@@ -7,7 +7,7 @@ happens to the lab happens through here; what the streams see is in publishing.p
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,7 +56,8 @@ class Session:
         self.condition: dict[str, Any] | None = None
         self.waiting = False
         self.stops = Stops(record.mode.get("stops", ()))
-        self.hit: list[int] = []
+        self.hit: list[int] = []  # the stops that were met, and the parts of a condition `any`
+        self.met: list[int] = []
         self.revision = 1
         self.state_cursor: int | None = None
         self._after: Mode = record.mode
@@ -316,6 +317,7 @@ class Session:
             "waiting": self.waiting,
             "stops": self.stops.views(),
             "hit": self.hit,
+            "met": self.met,
             "branches": list(self.lab.past.branches),
             "lent": self.lent,
             "rebuilt": self._share(),
@@ -335,7 +337,7 @@ class Session:
 
     def _go(self, mode: RunMode, speed: str, condition: dict[str, Any] | None) -> None:
         self.mode, self.reason, self.condition, self.waiting = mode, "", condition, False
-        self.hit = []
+        self.hit, self.met = [], []
         self.watched_at = self._clock()
         self._pacer = self._new_pacer(speed)
         self._throttle = Throttle()
@@ -390,7 +392,7 @@ class Session:
         if due > position:
             goal = min(goal, due)
         stops = [] if self.condition and self.condition["kind"] == "instruction" else self.stops.on()
-        if stops:
+        if stops or (self.condition and self.condition["kind"] == "any"):
             self._look_for_any(stops, goal)
         elif self.condition is None:
             self._advance(goal)
@@ -418,15 +420,17 @@ class Session:
 
     def _look_for_any(self, stops: list[Stop], goal: int) -> None:
         """Run towards `goal`; stop where one of the stops is met, or the condition if there is one."""
-        own = [] if self.condition is None else [self.condition]
+        own: list[Mapping[str, Any]] = []
         try:
-            if own and self.lab.holds(own[0]):
-                self.pause(f"condition met: {own[0]['kind']}")
+            own = [] if self.condition is None else self.lab.parts(self.condition)
+            if self.condition is not None and self.lab.holds(self.condition):
+                self.pause(f"condition met: {self.condition['kind']}")
                 return
             found = self.lab.run_until_any([*own, *(stop.condition for stop in stops)], goal)
         except LabError as error:
             self.pause(str(error))
             return
+        kind = self.condition["kind"] if self.condition is not None else ""
         met = [stops[number - len(own)] for number in found if number >= len(own)]
         for stop in met:
             stop.hits += 1
@@ -434,7 +438,8 @@ class Session:
             self.pause(f"stop {met[0].id}: {describe(met[0].condition)}")
             self.hit = [stop.id for stop in met]
         elif found:
-            self.pause(f"condition met: {own[0]['kind']}")
+            self.pause(f"condition met: {kind}")
+        self.met = [number for number in found if number < len(own)]
 
     def _nothing_left(self) -> None:
         if self.mode == "until":

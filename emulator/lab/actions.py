@@ -21,6 +21,7 @@ from emulator.lab.memory_actions import MEMORY_VERBS
 from emulator.lab.memory_config import HOST_MEMORY_KEYS
 from emulator.lab.monitoring.rules import read_rules, sampling_interval
 from emulator.lab.network_actions import NETWORK_VERBS
+from emulator.lab.poking import POKING_VERBS
 from emulator.lab.policies import POLICY_VERBS
 from emulator.lab.programs import Program
 from emulator.lab.snapshot_actions import SNAPSHOT_VERBS
@@ -246,4 +247,5 @@ VERBS: dict[str, Callable[[Lab, Result], Result]] = {
     **MEMORY_VERBS,
     **DEVICE_FAULT_VERBS,
     **POLICY_VERBS,
+    **POKING_VERBS,
 }

@@ -290,6 +290,10 @@ class Lab:
         except LabError:
             return condition
 
+    def parts(self, condition: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return the conditions of an `any`, or the one that another is. Raises LabError."""
+        return conditions.parts(condition) if condition["kind"] == "any" else [condition]
+
     def holds(self, condition: Mapping[str, Any]) -> bool:
         """Return whether a condition is one that holds already where the lab stands."""
         return conditions.holds(self, condition)
@@ -664,6 +668,10 @@ class Lab:
     def faults(self, vm: str) -> list[FaultView]:
         """Return the stories of all faults of the VM of this name, oldest first, as far as they are kept."""
         return [stories.story(self, f.id) for f in self.hypervisor.faults.values() if f.vm_name == vm]
+
+    def raw_registers(self, vm: str) -> registers.RawRegistersView:
+        """Return every register of every vCPU of a VM as a number. Raises LabError."""
+        return registers.raw_registers(self, vm)
 
     def cpu(self, vm: str, vcpu: int, at: int | None = None, count: int = 32) -> cpu_view.CpuView:
         """Return a vCPU with the code around its pc, or from `at` on. Raises LabError."""

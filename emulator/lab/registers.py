@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from emulator.core.csr_bits import FS, HS_ONLY_INTERRUPTS, HSTATUS_VSXL, SD, VS_INTERRUPTS
 from emulator.hypervisor.faults import fetch_instruction
@@ -11,7 +11,7 @@ from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import HOLDS_MEMORY
 from emulator.isa.causes import describe
 from emulator.isa.disassembler import disassemble
-from emulator.isa.registers import REGISTERS
+from emulator.isa.registers import FLOAT_REGISTERS, REGISTERS
 from emulator.lab.errors import LabError
 from emulator.lab.float_registers import float_meaning, float_values
 from emulator.lab.observation import (
@@ -24,6 +24,14 @@ from emulator.state import PRIV_S
 
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab
+
+
+class RawRegistersView(TypedDict):
+    """The registers of a VM's vCPUs as a debugger gets them; `current` is the vCPU that runs or ran last."""
+
+    current: int
+    states: list[str]
+    vcpus: list[dict[str, int]]
 
 
 class SeenRegisters:
@@ -157,6 +165,23 @@ def _values(record: Any) -> dict[str, int]:
     for name in (*_GUEST_CSRS, *_HYPERVISOR_CSRS):
         values[name] = csr_value(record, name)
     return values | float_values(record)
+
+
+def raw_registers(lab: Lab, vm_name: str) -> RawRegistersView:
+    """Return every register of every vCPU of a VM, and which vCPU runs or ran last. Raises LabError."""
+    vm = live_vcpu(lab, vm_name, 0).vm
+    hypervisor = lab.hypervisor
+    holder = hypervisor.pcpus[hypervisor.turn].current
+    loaded = [one.index for one in vm.vcpus if one.pcpu is not None]
+    current = holder.index if holder is not None and holder.vm is vm else (loaded or [0])[0]
+    vcpus: list[dict[str, int]] = []
+    for vcpu in vm.vcpus:
+        record = as_guest(vcpu, hypervisor.registers(vcpu))
+        values = {**_values(record), **dict(zip(FLOAT_REGISTERS, record.f, strict=True))}
+        fcsr: int = record.fcsr
+        flags = {"fcsr": fcsr, "fflags": fcsr & 31, "frm": fcsr >> 5 & 7}
+        vcpus.append({**values, **flags, "pc": record.pc, "priv": record.priv})
+    return {"current": current, "states": [vcpu.state.value for vcpu in vm.vcpus], "vcpus": vcpus}
 
 
 def _register(name: str, alias: str | None, value: int, changed: bool, meaning: str) -> RegisterView:

@@ -81,6 +81,9 @@ class _Search:
         """Wait for one more condition, unless it cannot happen now."""
         kind, lab = condition["kind"], self._lab
         match kind:
+            case "any":
+                for one in conditions.parts(condition):
+                    self.add(number, one)
             case "time":
                 self._times.append((number, lab.position_at(number_of(condition, "ns"))))
             case "alarm":

@@ -1,0 +1,1 @@
+"""The gdb remote serial protocol for the VMs of a lab."""
