@@ -23,7 +23,7 @@ from app.lessons.validation import describe
 from app.lessons.yaml import parse
 
 LANGUAGES = ("", "asm", "c", "console", "python", "text", "yaml")
-BLOCKS = ("predict", "hint", "listing", "figure")
+BLOCKS = ("predict", "hint", "listing", "figure", "notes")
 VIEWS: Mapping[str, tuple[str, str]] = {
     "frames": ("frame-map", "Who owns this memory?"),
     "lanes": ("lanes", "Who is running?"),
@@ -175,6 +175,7 @@ class _Renderer:
             "hint": self._hint,
             "listing": self._listing,
             "figure": self._figure,
+            "notes": self._notes,
         }
         handlers[word](token, argument)
 
@@ -210,6 +211,12 @@ class _Renderer:
             title = html.unescape(re.sub(r"<[^>]*>", "", self._markdown.renderInline(self._title)))
             self._body.steps.append(Step(identifier, title, tuple(self._blocks)))
         self._blocks = []
+
+    def _notes(self, token: Token, argument: str) -> None:
+        """What only who teaches the lesson sees."""
+        title = f"<p><strong>{html.escape(argument)}</strong></p>" if argument else ""
+        text = f'<aside class="notes">{title}{self._prose(token.content)}</aside>'
+        self._blocks.append(Block("notes", text))
 
     def _hint(self, token: Token, argument: str) -> None:
         price = _PRICED.fullmatch(argument)

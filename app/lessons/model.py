@@ -176,9 +176,12 @@ class Question:
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of a step, in reading order. `html` is safe to print; only kind `predict` has a `question`."""
+    """A piece of a step, in reading order. `html` is safe to print; only kind `predict` has a `question`.
 
-    kind: Literal["text", "hint", "listing", "predict", "figure"]
+    `notes` are for who teaches: no page for students holds them.
+    """
+
+    kind: Literal["text", "hint", "listing", "predict", "figure", "notes"]
     html: str
     question: Question | None = None
 
@@ -194,7 +197,7 @@ class Step:
     @property
     def html(self) -> str:
         """Return the whole step as HTML, its questions as plain fieldsets."""
-        return "".join(block.html for block in self.blocks)
+        return "".join(block.html for block in self.blocks if block.kind != "notes")
 
 
 @dataclass(frozen=True)

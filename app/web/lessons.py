@@ -20,6 +20,7 @@ from app.web.engine import engine_text
 from app.web.errors import not_found
 from app.web.labs import lab_view
 from app.web.store.labs import Progress
+from app.web.work import LabWork
 from app.workers.control import UNITS
 from app.workers.pacing import SPEEDS
 
@@ -90,7 +91,7 @@ def show(lesson_id: str) -> ResponseReturnValue:
         },
         observation=observation,
         results=labs.last_results(row.id),
-        answers=_still_answers(lesson, labs.answers(row.id)),
+        answers=_still_answers(work, lesson, labs.answers(row.id)),
         choices=choices(),
         engine=engine_text(row.lesson_version),
     )
@@ -129,13 +130,12 @@ def choices() -> dict[str, object]:
     }
 
 
-def _still_answers(lesson: Lesson, answers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answers to questions that the lesson still asks in that way."""
+def _still_answers(work: LabWork, lesson: Lesson, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answers to questions that the lesson still asks in that way, each with its verdict."""
     kept: dict[str, Any] = {}
     for question, value in answers.items():
         with suppress(LessonError):
-            lesson.question(question).judge(value)
-            kept[question] = value
+            kept[question] = {"value": value, "verdict": work.verdict(lesson, question, value)}
     return kept
 
 

@@ -17,6 +17,7 @@ import { startMetrics } from "./metrics.js";
 import { startPackets } from "./packets.js";
 import { startPolicy } from "./policy.js";
 import { startProgram } from "./program.js";
+import { startPinning, startReport } from "./report.js";
 import { startSeparator } from "./separator.js";
 import { startShortcuts } from "./shortcuts.js";
 import { startSnapshots } from "./snapshots.js";
@@ -48,6 +49,7 @@ function startWorkbench(bench) {
   for (const tabs of ["view-tabs", "dock-tabs"]) startTabs(document.getElementById(tabs));
   startShortcuts();
   startAsking(bench, (answer) => answer.state && lab.takeState(answer.state));
+  startPinning(lab, bench);
   lab.follow();
   startEngine(lab, bench);
 }
@@ -55,5 +57,6 @@ function startWorkbench(bench) {
 startTheme();
 startSeparator();
 startSteps();
+startReport();
 const bench = document.querySelector("[data-lab]");
 if (bench) startWorkbench(bench);
