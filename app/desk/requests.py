@@ -11,6 +11,7 @@ PAGES = (
     *("snapshots", "series", "cpu", "packets", "packet"),
     *("where", "table", "exit", "why"),
     *("timeline", "trace"),
+    "layer",
 )
 NUMBERS = ("vcpus", "pcpus", "vcpu", "ns", "priority")
 

@@ -18,6 +18,7 @@ from typing import Any
 from app.workers.contest import RunVerification
 from app.workers.control import STOPS, TRAVELS, parse_control, steer
 from app.workers.inspection import inspect
+from app.workers.layers import Layers
 from app.workers.memory import CHECK_SECONDS, DEFAULT_BYTES, pause_largest, used_bytes
 from app.workers.protocol import JsonObject, Message
 from app.workers.publishing import Publisher, Send, gone, state_of, whole
@@ -58,6 +59,7 @@ class Seat:
         """Nothing is saved and nobody listens yet."""
         self.session = session
         self.publisher = Publisher(session)
+        self.layers = Layers()
         self.saved: tuple[Stand, Any] | None = None
         self.saved_at = float("-inf")
 
@@ -174,13 +176,17 @@ class SessionHost:
                 session = seat.session
                 return {"log": session.line, "stand": session.stand, "there": not session.travels}
             case "inspect":
-                return inspect(self._standing(seat).lab, str(message.body["view"]), message.body["args"])
+                return self._inspect(seat, str(message.body["view"]), message.body["args"])
             case "examine":
                 session = self._standing(seat)
                 return self._examine(session.lesson, session.lab, message.body)
             case _:
                 raise Refusal("bug", f"unknown request {message.kind!r}")
         return {}
+
+    def _inspect(self, seat: Seat, view: str, args: JsonObject) -> JsonObject:
+        lab = self._standing(seat).lab
+        return seat.layers.view(lab, args) if view == "layer" else inspect(lab, view, args)
 
     def _open(self, message: Message) -> JsonObject:
         """Take a lab in; one that cannot be built (an older VM Lab wrote it) says so to whoever asks."""

@@ -123,6 +123,19 @@ class GStage:
             self._changed(gpa)
         return found
 
+    def leaf_flags(self, gpa: int, pages: int) -> bytes:
+        """Return the low byte (V R W X U G A D) of the leaf of each page from `gpa`, a multiple of 2 MiB."""
+        found: list[bytes] = []
+        for base in range(gpa, gpa + pages * PAGE_BYTES, LEAF_TABLE_SPAN):
+            root_index, middle_index, _ = _indices(base)
+            middle = self._read(frame_address(self.frames[0]) + root_index * 8)
+            entry = self._read((middle >> 10 << 12) + middle_index * 8) if middle & PTE_V else 0
+            if entry & PTE_V and not entry & READ_WRITE_EXECUTE:
+                found.append(self._host.read(entry >> 10 << 12, PAGE_BYTES)[::8])
+            else:
+                found.append(bytes([entry & 255]) * ENTRIES)
+        return b"".join(found)[:pages]
+
     def _leaf_tables(self) -> Iterator[tuple[int, int]]:
         """Yield GPA and HPA of each table of the last level."""
         for root_index, middle in self._tables_in(frame_address(self.frames[0]), ENTRIES * ROOT_FRAMES):

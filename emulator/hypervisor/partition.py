@@ -141,6 +141,10 @@ class Partition:
             return None
         return RAM_BASE + (self._guest_page[hfn] - 1) * PAGE_BYTES
 
+    def guest_pages(self) -> bytes:
+        """Return which page of guest RAM each frame is, plus 1 (0: none), as 32-bit words."""
+        return self._guest_page.tobytes()
+
     def take_root(self, code: int) -> list[int]:
         """Return 4 adjacent frames aligned to 16 KiB, from the top of RAM. Raises OutOfFramesError."""
         for first in range(len(self.codes) // ROOT_FRAMES * ROOT_FRAMES - ROOT_FRAMES, -1, -ROOT_FRAMES):

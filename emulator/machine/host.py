@@ -171,8 +171,12 @@ class Host:
     @property
     def store_used_bytes(self) -> int:
         """Backing store behind frames that were written."""
-        slots = set(array("I", ctypes.string_at(self._arenas["frame_slot"].address, self.frames * 4)))
+        slots = set(array("I", self.slots()))
         return (len(slots) - (0 in slots)) * PAGE_BYTES
+
+    def slots(self) -> bytes:
+        """Return the slot of backing store behind each frame as 32-bit words; 0 is the page of zeros."""
+        return ctypes.string_at(self._arenas["frame_slot"].address, self.frames * 4)
 
     def run(self, pcpu: int, budget: int) -> int:
         """Run pCPU `pcpu` for at most `budget` instructions; return one of `state.EXIT_*`."""

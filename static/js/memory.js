@@ -31,6 +31,11 @@ export function startMemory(lab) {
   lab.on("state", draw);
   panel.addEventListener("shown", draw);
   document.getElementById("ram-twin").addEventListener("toggle", draw);
+  const open = async () => {
+    const { MemoryMap } = await import("./memory_map.js");
+    new MemoryMap(lab, panel);
+  };
+  panel.addEventListener("shown", open, { once: true });
 }
 
 function drawAll({ host, vms }) {

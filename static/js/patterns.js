@@ -72,6 +72,8 @@ export class Palette {
       mark: read(`color-mix(in oklab, var(--vm-${i + 1}) 45%, var(--paper))`),
       faint: read(`color-mix(in oklab, var(--vm-${i + 1}) 35%, var(--paper))`),
     }));
+    /** Shades of ink on paper, from light to dark, for what is not about who. */
+    this.tones = [14, 34, 58, 84].map((part) => read(`color-mix(in oklab, var(--ink) ${part}%, var(--paper))`));
     probe.remove();
   }
 

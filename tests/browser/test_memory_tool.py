@@ -1,5 +1,7 @@
 """What stands behind a VM's memory, and what its exits cost, as the page shows it."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.browser.workbench import Workbench, digits
@@ -22,3 +24,32 @@ def test_memory_is_shown_as_a_bar_and_in_words_and_exits_with_their_time(page: P
     count, cycles = (digits(row.locator("td.number").nth(at).get_attribute("title")) for at in (0, 1))
     assert cycles >= 400 * count  # what an SBI call is charged at least
     expect(page.locator("#translations-table tr").first).to_contain_text("nested")
+
+
+def test_the_map_shows_each_layer_of_the_host_and_of_a_vm_by_keyboard(page: Page) -> None:
+    bench = Workbench(page, "first-virtual-machine")
+    bench.press("b", "Run")
+    bench.run_for(3)
+    bench.open("ram")
+    canvas, legend = page.locator("#memory-map"), page.locator("#memory-map-legend")
+    readout, note = page.locator("#memory-map-readout"), page.locator("#memory-map-note")
+    expect(legend).to_contain_text("RAM of VM b")
+    page.get_by_label("shown by").select_option("dirty")
+    expect(legend).to_contain_text("dirty: written (D bit)")
+    canvas.focus()
+    for key in ("+", "Home", "PageDown", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(canvas).to_have_attribute("aria-valuetext", re.compile("Frame 0x1?"))
+    expect(readout).to_contain_text("HPA")
+    page.get_by_label("shown by").select_option("age")
+    expect(note).to_contain_text("does not clear A bits")
+
+    page.get_by_label("Memory of", exact=True).select_option("b")
+    page.get_by_label("shown by").select_option("backing")
+    expect(legend).to_contain_text("has a frame of its own")
+    page.locator("#memory-map-twin > summary").click()
+    expect(page.locator("#memory-map-table tr").first).to_contain_text("0x80000000")
+    canvas.focus()
+    page.keyboard.press("Home")
+    expect(canvas).to_have_attribute("aria-valuetext", "Page 0x80000000 of VM b: has a frame of its own")
+    expect(readout).to_contain_text("behind it: frame")
