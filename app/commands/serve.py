@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from app.commands import Subparsers
@@ -25,6 +26,17 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--lessons", type=Path, help="directory of lessons (default: the ones that came along)"
     )
+    parser.add_argument(
+        "--gdb",
+        type=_port_range,
+        metavar="PORTS",
+        help="let students attach gdb to their VMs at these ports, like 9000-9020 (off by default)",
+    )
+    parser.add_argument(
+        "--gdb-host",
+        default="127.0.0.1",
+        help="address of these ports (default 127.0.0.1: this machine only)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -35,6 +47,7 @@ def main(args: argparse.Namespace) -> int:
 
     _check_port(args.host, args.port)
     settings = default_settings(data_directory(args.data), args.lessons, args.workers)
+    settings = replace(settings, gdb_ports=args.gdb or range(0), gdb_host=args.gdb_host)
     open_database(settings.data).close()
     for errors in load_course(settings.lessons).broken.values():
         reason = "waits for a guest" if errors.waits_for_guests else "is left out"
@@ -83,6 +96,14 @@ def _port(text: str) -> int:
     if not 0 < number < 65536:
         raise argparse.ArgumentTypeError(f"{text} is not a port; expected 1 to 65535")
     return number
+
+
+def _port_range(text: str) -> range:
+    first, _, last = text.partition("-")
+    low, high = _port(first), _port(last or first)
+    if high < low or high - low >= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not a range of ports; expected one like 9000-9020")
+    return range(low, high + 1)
 
 
 def _count(text: str) -> int:

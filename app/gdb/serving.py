@@ -18,8 +18,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(connection: socket.socket, stub: Stub, idle_seconds: float = IDLE_SECONDS) -> None:
-    """Answer a debugger until it leaves, or has said nothing for `idle_seconds` while the lab stood."""
-    heard = time.monotonic()
+    """Answer a debugger until it leaves, or has said nothing for `idle_seconds` while the lab stood.
+
+    Whoever does not begin as a debugger does is sent away at once.
+    """
+    heard, begun = time.monotonic(), False
     with connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while not stub.closed:
@@ -30,8 +33,9 @@ def serve(connection: socket.socket, stub: Stub, idle_seconds: float = IDLE_SECO
                 data = None
             except OSError:
                 return
-            if data == b"":
+            if data == b"" or (data and not begun and data[:1] not in b"+$\x03"):
                 return
+            begun = begun or data is not None
             if data is not None or stub.running:
                 heard = time.monotonic()
             reply = stub.poll() if data is None else stub.feed(data)

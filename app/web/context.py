@@ -12,6 +12,7 @@ from app.lessons import Course, load_course
 from app.lessons.editions import Editions
 from app.web.course_secret import course_secret
 from app.web.errors import not_found
+from app.web.gdb import Doors
 from app.web.leases import LabLeases
 from app.web.security import Limiter
 from app.web.settings import Settings
@@ -41,9 +42,11 @@ class Context:
     posts: Limiter
     guests: Limiter
     streams: StreamCount
+    doors: Doors
 
     def close(self) -> None:
         """Stop the workers and close the database."""
+        self.doors.close_all()
         self.pool.close()
         self.database.close()
 
@@ -57,6 +60,14 @@ def build_context(settings: Settings) -> Context:
     pool = Pool(settings.worker_command, settings.workers, labs)
     pool.start()
     leases = LabLeases(course, labs, LeaseStore(database, time.time), pool)
+    work = LabWork(
+        course,
+        labs,
+        leases,
+        pool,
+        Editions(settings.editions),
+        course_secret(settings.data, course.secret_variable),
+    )
     return Context(
         settings=settings,
         course=course,
@@ -66,17 +77,11 @@ def build_context(settings: Settings) -> Context:
         pool=pool,
         leases=leases,
         entries=EntryStore(database, time.time),
-        work=LabWork(
-            course,
-            labs,
-            leases,
-            pool,
-            Editions(settings.editions),
-            course_secret(settings.data, course.secret_variable),
-        ),
+        work=work,
         posts=Limiter(settings.posts_per_second, settings.posts_at_once, time.monotonic),
         guests=Limiter(rate=5, burst=400, clock=time.monotonic),
         streams=StreamCount(settings.max_streams, settings.max_streams_per_student),
+        doors=Doors(work, settings.gdb_ports, settings.gdb_host),
     )
 
 

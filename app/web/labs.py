@@ -76,6 +76,16 @@ def reset(lab: str) -> ResponseReturnValue:
     return _done(row, context().work.reset(row, request_id))
 
 
+@blueprint.post("/gdb")
+def gdb(lab: str) -> ResponseReturnValue:
+    """Open a port for a debugger of one VM, or close it (`close`)."""
+    row, fields, _ = _receive(lab, cost=4)
+    if fields.get("close"):
+        context().doors.close(row.id)
+        return _done(row, {"closed": True})
+    return _done(row, context().doors.open(row, text_field(fields, "vm")))
+
+
 @blueprint.post("/check")
 def check(lab: str) -> ResponseReturnValue:
     """Grade the lab as it stands."""

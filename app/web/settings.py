@@ -27,6 +27,8 @@ class Settings:
     posts_per_second: float = 20.0
     posts_at_once: float = 80.0
     secure_cookies: bool = False
+    gdb_ports: range = range(0)
+    gdb_host: str = "127.0.0.1"
 
     @property
     def editions(self) -> Path:

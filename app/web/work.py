@@ -114,6 +114,10 @@ class LabWork:
         """Return one view of the lab; raise like Pool.call."""
         return self._pool.call(row.id, "inspect", {"view": view, "args": dict(args)})
 
+    def run_view(self, row: LabRow) -> JsonObject:
+        """Return what the lab's time does; raise like Pool.call."""
+        return self._pool.call(row.id, "run")
+
     def programs(self, row: LabRow, lesson: Lesson) -> JsonObject:
         """Return VM name -> its program as it is now; as in the lesson if that cannot be had at once."""
         with suppress(CallFailed, WorkerLost, Overloaded, LabUnknown):

@@ -47,6 +47,25 @@ class CpuView {
     });
     panel.addEventListener("keydown", (event) => this.press(event));
     this.wireCode();
+    this.wireGdb();
+  }
+
+  wireGdb() {
+    const command = document.getElementById("gdb-command");
+    const close = document.getElementById("gdb-close");
+    const send = async (fields) => {
+      try {
+        const answer = await ask(`${this.lab.url}/gdb`, fields);
+        clearMessage();
+        close.hidden = Boolean(answer.closed);
+        command.replaceChildren(...(answer.closed ? [] : [h("code", {}, answer.command)]));
+      } catch (failure) {
+        if (!(failure instanceof Refused)) throw failure;
+        showMessage(failure.error);
+      }
+    };
+    document.getElementById("gdb-open").addEventListener("click", () => send({ vm: this.whose.vm }));
+    close.addEventListener("click", () => send({ close: true }));
   }
 
   wireCode() {
