@@ -269,7 +269,7 @@ def _vm_fields() -> Iterator[Field]:
 
 HOST_FIELDS = {field.name: field for field in _host_fields()}
 VM_FIELDS = {field.name: field for field in _vm_fields()}
-MOST = len(HOST_FIELDS) + MAX_VMS * (len(VM_FIELDS) + 1) + 1
+MOST = len(HOST_FIELDS) + MAX_VMS * (len(VM_FIELDS) + 1) + 4
 
 
 def host_values(data: JsonObject) -> JsonObject:

@@ -60,6 +60,14 @@ def parse_fields(fields: Mapping[str, Any], current: JsonObject) -> Wanted:
         raise Problem(422, str(error), _(TITLE), where=error.path, language=SOURCE) from error
 
 
+def draft(fields: Mapping[str, Any]) -> tuple[JsonObject, str, bool]:
+    """Return the fields of the form alone, the text that the form was made from ("": the lab's own), and
+    whether VMs may be restarted.
+    """
+    own = {key: value for key, value in fields.items() if key not in ("base", "restart", "preview")}
+    return own, str(fields.get("base", "")), _true(fields.get("restart"))
+
+
 def changes(current: JsonObject, wanted: Wanted) -> list[Step]:
     """Return the actions that turn the current configuration into the wanted one; raise a 422 Problem."""
     try:
@@ -70,24 +78,27 @@ def changes(current: JsonObject, wanted: Wanted) -> list[Step]:
 
 def config_text(config: Mapping[str, Any]) -> str:
     """Return a configuration as the YAML that `parse_text` reads: a line for each VM, pool, network, rule."""
-    return "\n".join(line for key, value in config.items() for line in _section(key, value)) + "\n"
+    return "\n".join(line for _, _, line in sections(config)) + "\n"
 
 
-def _section(key: str, value: object) -> Iterator[str]:
-    if not isinstance(value, list) or not value:
-        yield f"{key}: {_flow(cast('object', value))}"
-        return
-    entries = cast("list[object]", value)
-    yield f"{key}:"
-    yield from (f"  - {_flow(entry)}" for entry in entries)
+def sections(config: Mapping[str, Any]) -> Iterator[tuple[str, int | None, str]]:
+    """Yield the lines of a configuration's text with the key and the number in a list that they are about."""
+    for key, value in config.items():
+        if not isinstance(value, list) or not value:
+            yield key, None, f"{key}: {flow(cast('object', value))}"
+            continue
+        yield key, None, f"{key}:"
+        entries = cast("list[object]", value)
+        yield from ((key, index, f"  - {flow(entry)}") for index, entry in enumerate(entries))
 
 
-def _flow(value: object) -> str:
+def flow(value: object) -> str:
+    """Return a value as YAML on one line."""
     if isinstance(value, dict):
         table = cast("JsonObject", value)
-        return "{" + ", ".join(f"{key}: {_flow(entry)}" for key, entry in table.items()) + "}"
+        return "{" + ", ".join(f"{key}: {flow(entry)}" for key, entry in table.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, cast("list[object]", value))) + "]"
+        return "[" + ", ".join(map(flow, cast("list[object]", value))) + "]"
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return json.dumps(text) if re.search(r"[,:#'\"{}\[\]<>%&*!|@`]|^[-? ]|^$", text) else text
 

@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from app.desk.archives import import_action, require_room
-from app.desk.configuration import changes, config_text, parse_fields
+from app.desk.configuration import changes, config_text, draft, parse_fields
 from app.desk.fragments import Fragments
+from app.desk.preview import preview, states_of, with_restarts
 from app.desk.problem import Problem, from_refusal, from_user_error
 from app.desk.requests import PAGES, Answer, Fields, Request, with_numbers
 from app.texts import gettext as _
@@ -165,8 +166,16 @@ class Desk:
         if "text" in request.fields:
             raise Problem(405, _("A configuration as text needs the server; use the fields."))
         current = self._call("config")
+        fields, _base, restart = draft(request.fields)
+        wanted = parse_fields(fields, current)
+        if "preview" in request.fields:
+            states, text = states_of(self._call("state")), config_text(wanted.config.to_dict())
+            return Answer(200, "application/json", json.dumps(preview(current, wanted, states, text)))
+        steps = changes(current, wanted)
+        if restart:
+            steps = with_restarts(current, steps, states_of(self._call("state")))
         done: list[JsonObject] = []
-        for change in changes(current, parse_fields(request.fields, current)):
+        for change in steps:
             try:
                 self._act(change.action)
             except Problem as problem:

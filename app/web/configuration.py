@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 import re
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
-from app.desk.configuration import TITLE, Wanted
+from app.desk.configuration import TITLE, Wanted, config_text, draft, parse_fields
 from app.desk.problem import Problem
 from app.lessons import LessonError
 from app.lessons.source import TextFile
 from app.lessons.yaml import Document, parse
 from app.texts import SOURCE
 from app.texts import gettext as _
+from app.web.comments import with_comments
 from app.workers.protocol import JsonObject
 from emulator.lab.config import LabConfig
 from emulator.lab.values import ConfigError
 
 MAX_TEXT = 64 << 10
 _NAME = "configuration"
+
+
+def read_draft(fields: Mapping[str, Any], current: JsonObject) -> tuple[Wanted, str, bool]:
+    """Return what a form or a text asks for, that as text, and whether VMs may be restarted; raise a Problem.
+
+    A form with a `base` was made from that text and not from the lab's configuration: it keeps its comments.
+    """
+    own, base, restart = draft(fields)
+    if "text" in own:
+        return parse_text(own["text"]), str(own["text"]), restart
+    if not base:
+        wanted = parse_fields(own, current)
+        return wanted, config_text(wanted.config.to_dict()), restart
+    changed = parse_fields(own, parse_text(base).config.to_dict())
+    today = {vm["name"] for vm in current["vms"]}
+    wanted = Wanted(changed.config, tuple(name if name in today else None for name in changed.origins))
+    return wanted, commented(base, wanted.config.to_dict()), restart
+
+
+def commented(text: str, config: JsonObject) -> str:
+    """Return a configuration as text with the comments of another; raise a Problem where that is no YAML."""
+    return with_comments(text, _parse(text), config)
 
 
 def parse_text(text: object) -> Wanted:

@@ -58,8 +58,19 @@ def virsh(lab: str) -> ResponseReturnValue:
 def configure(lab: str) -> ResponseReturnValue:
     """Change the configuration."""
     row, fields, request_id = _receive(lab, cost=4, most=MOST)
+    if "preview" in fields:
+        return _previewed(row, fields)
     changed = context().work.configure(row, fields, request_id)
     return _done(row, changed, "labs/_config.html", "config")
+
+
+def _previewed(row: LabRow, fields: Fields) -> ResponseReturnValue:
+    """Return what would change; after an edit of the text also the form for it."""
+    found = context().work.preview(row, fields)
+    wanted = {**found.pop("wanted"), "text": found["text"]}
+    if "text" in fields:
+        found["form"] = render_template("labs/_config.html", lab=lab_view(row), config=wanted)
+    return jsonify(found)
 
 
 @blueprint.get("/config")

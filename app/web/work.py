@@ -17,14 +17,15 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from app.desk.configuration import changes, config_text, parse_fields
+from app.desk.configuration import changes, config_text
+from app.desk.preview import preview, states_of, with_restarts
 from app.desk.problem import Problem
 from app.lessons import Course, Lesson
 from app.lessons.editions import Editions
 from app.lessons.seeds import student_seed
 from app.texts import gettext as _
 from app.texts import language
-from app.web.configuration import parse_text
+from app.web.configuration import commented, read_draft
 from app.web.errors import busy
 from app.web.leases import LabLeases
 from app.web.store.labs import Beginning, LabRow, LabStore, Reply
@@ -176,6 +177,13 @@ class LabWork:
         current = self._pool.call(row.id, "config")
         return {**current, "text": config_text(current)}
 
+    def preview(self, row: LabRow, fields: JsonObject) -> JsonObject:
+        """Return what a configuration would change, without changing anything; `wanted` is all of it."""
+        current = self._pool.call(row.id, "config")
+        wanted, text, _restart = read_draft(fields, current)
+        found = preview(current, wanted, states_of(self._state(row)), text)
+        return {**found, "wanted": wanted.config.to_dict()}
+
     def check(self, row: LabRow) -> JsonObject:
         """Grade the lab as it stands now and keep the results."""
         asked = {
@@ -282,14 +290,19 @@ class LabWork:
 
     def _configure(self, row: LabRow, fields: JsonObject, key: Key | None) -> JsonObject:
         current = self._pool.call(row.id, "config")
-        wanted = parse_text(fields["text"]) if "text" in fields else parse_fields(fields, current)
+        wanted, text, restart = read_draft(fields, current)
+        steps = changes(current, wanted)
+        if restart:
+            steps = with_restarts(current, steps, states_of(self._state(row)))
         done: list[JsonObject] = []
-        for change in changes(current, wanted):
+        for change in steps:
             self._change(row, change, done)
         reply: JsonObject = {"actions": done}
         if key is not None:
             self._labs.keep_reply(row.id, key.reply(reply))
-        return {**reply, **self.config(row), "state": self._state(row)}
+        changed = self._pool.call(row.id, "config")
+        kept = commented(text, changed)
+        return {**reply, **changed, "text": kept, "state": self._state(row)}
 
     def _virsh(self, row: LabRow, line: str, key: Key | None) -> JsonObject:
         asked = self.inspect(row, "virsh", {"line": line})

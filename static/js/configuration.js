@@ -1,6 +1,7 @@
 // The configuration form (templates/labs/_config.html, asked from the server): rows for new VMs, and asking again when the
 // lab changed under a form that nobody edited. Data: state.host, state.vms.
 import htmx from "htmx.org";
+import { Draft } from "./config_draft.js";
 import { h } from "./element.js";
 import { badge } from "./frame_readout.js";
 
@@ -10,7 +11,18 @@ export function startConfiguration(lab) {
   const open = new Set();
   let edited = false;
   let known = "";
-  place.addEventListener("input", () => (edited = true));
+  const draft = new Draft(place, `${lab.url}/config`, {
+    drawn: () => {
+      for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+      drawBadges(place, lab);
+    },
+    wrong: (where, message) => markField(place, where, message),
+    edited: () => (edited = true),
+  });
+  place.addEventListener("input", ({ target }) => {
+    edited = true;
+    if (target.name !== "restart") draft.edited(target.id === "config-yaml");
+  });
   place.addEventListener("toggle", ({ target }) => open[target.open ? "add" : "delete"](target.id), true);
   // A form that was asked for before somebody began to edit must not take the edits away.
   place.addEventListener("htmx:before:swap", (event) => {
@@ -21,10 +33,14 @@ export function startConfiguration(lab) {
     edited = markWrong(place) || edited;
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     drawBadges(place, lab);
+    if (!edited) draft.loaded();
   });
   place.addEventListener("click", (event) => {
-    if (event.target.closest("#config-add")) addRow(place);
     const gone = event.target.closest("[data-remove-row]")?.closest("tr").dataset.index;
+    if (event.target.closest("#config-add")) addRow(place);
+    else if (!gone) return;
+    edited = true;
+    draft.edited(false);
     for (const row of gone ? place.querySelectorAll(`tr[data-index="${gone}"]`) : []) row.remove();
   });
   const refresh = () => !edited && place.querySelector("form") && htmx.trigger(place, "refresh");
@@ -83,20 +99,31 @@ function fieldOf(place, where) {
   return form.elements[name] ?? form.querySelector(`[name^="${CSS.escape(name)}-"]`);
 }
 
-/** Mark the field that an error is about, with the sentence beside it; return whether there is an error. */
-function markWrong(place) {
-  for (const field of place.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+/** Mark the field that an error is about, with the sentence beside it; without a place, mark none. Returns the field. */
+function markField(place, where, message) {
+  for (const field of place.querySelectorAll("#config-form [aria-invalid]")) {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+  }
   document.getElementById("config-wrong")?.remove();
-  const message = place.querySelector("#config-error .message, #config-text-error .message");
-  if (!message) return false;
-  const inText = message.closest("#config-text-error");
-  const field = inText ? document.getElementById("config-yaml") : fieldOf(place, message.dataset.where ?? "");
-  if (!field) return true;
+  const field = where ? fieldOf(place, where) : null;
+  if (!field) return null;
   field.setAttribute("aria-invalid", "true");
   for (let part = field.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
-  if (inText) return true;
-  const said = (message.querySelector("p") ?? message).textContent.replace(`${message.dataset.where} `, "");
-  field.after(h("span", { class: "wrong", id: "config-wrong" }, said));
+  field.after(h("span", { class: "wrong", id: "config-wrong" }, message.replace(`${where} `, "")));
   field.setAttribute("aria-describedby", "config-wrong");
+  return field;
+}
+
+/** Mark what a refused Apply is about; return whether there is an error. */
+function markWrong(place) {
+  const message = place.querySelector("#config-error .message, #config-text-error .message");
+  markField(place, "", "");
+  if (!message) return false;
+  if (message.closest("#config-text-error")) {
+    document.getElementById("config-yaml").setAttribute("aria-invalid", "true");
+    return true;
+  }
+  markField(place, message.dataset.where ?? "", (message.querySelector("p") ?? message).textContent);
   return true;
 }

@@ -25,6 +25,7 @@ import { startSteps } from "./steps.js";
 import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme.js";
 import { startTimeView } from "./time_view.js";
+import { startTuning } from "./tuning.js";
 import { startVmCards } from "./vm_cards.js";
 
 function startWorkbench(bench) {
@@ -46,6 +47,7 @@ function startWorkbench(bench) {
   startFigures();
   startHostConsole(lab);
   startConfiguration(lab);
+  startTuning(lab);
   for (const tabs of ["view-tabs", "dock-tabs"]) startTabs(document.getElementById(tabs));
   startShortcuts();
   startAsking(bench, (answer) => answer.state && lab.takeState(answer.state));

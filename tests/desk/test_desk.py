@@ -152,6 +152,12 @@ def test_memory_keys_snapshots_archives_and_series_are_there_without_a_server(pa
     assert page.post("config", **fields).status == 200
     assert 'name="vms-0-memory_limit" value="128 KiB"' in page.get("config", "fragment").text
     assert page.post("config", text="vms: []").status == 405
+    asked: dict[str, Any] = {"preview": "1", "vms-0-weight": "512"}
+    seen = json.loads(page.post("config", **asked).text)
+    assert [change["text"] for change in seen["changes"]] == ["VM a: weight 256 \u2192 512"]
+    assert "weight: 512" in seen["text"]
+    assert json.loads(page.get("pcap").text)["pcap"]
+    assert "There is no network" in page.get("packets", "fragment").text
     page.post("actions", verb="start", vm="a")
     page.post("actions", verb="snapshot_create", vm="a", name="s1")
     assert json.loads(page.get("snapshots").text)["vms"][0]["snapshots"][0]["name"] == "s1"
