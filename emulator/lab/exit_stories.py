@@ -98,7 +98,7 @@ def story(lab: Lab, event: int) -> ExitView:
         "reason": reason,
         "cycles": cycles,
         "cost_ns": lab.to_ns(cycles),
-        "did": text,
+        "did": exit_words.did(reason, text, instant),
         "fault": _fault_of(lab, record),
         "explanation": exit_words.explanation(reason, text, vm, instant),
         "instant": instant,

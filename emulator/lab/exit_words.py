@@ -7,11 +7,12 @@ from typing import Any
 from emulator.isa.causes import describe
 from emulator.lab.byte_views import ChangeView, InstantView
 from emulator.lab.observation import WalkView
+from emulator.lab.sbi_words import wish
 from emulator.state import NO_ADDRESS
 
 DEEDS = {"fetch": "fetched an instruction from", "load": "loaded from", "store": "stored to"}
 WITHOUT_ADDRESS = {
-    "sbi": "The guest asked its hypervisor for a service with ecall: {text}.",
+    "sbi": "The guest asked its hypervisor {wish} (ecall, {text}).",
     "wfi": "The guest had nothing to do and waited for an interrupt, so its vCPU gave the pCPU up.",
     "timer": "The guest ran, and a time that was asked for came: {text}.",
     "budget": "The guest ran until the hypervisor's own timer fired: {text}.",
@@ -37,13 +38,36 @@ AFTER_WALK = {
 def explanation(reason: str, text: str, vm: str, instant: InstantView | None) -> str:
     """Return what happened, one idea after the other; `text` is the log's."""
     if reason in WITHOUT_ADDRESS:
-        return WITHOUT_ADDRESS[reason].format(text=_short(text))
+        return WITHOUT_ADDRESS[reason].format(text=_short(text), wish=wish(text))
     if instant is None or instant["access"] is None or instant["gva"] is None:
         return f"{vm} left its guest code: {reason}, {_short(text)}."
     walk = instant["walk"]
     ended = (walk["ended"] if walk else None) or "its last level"
     rest = AFTER_WALK.get(reason, "{text}.").format(ended=ended, text=_short(text), mapped=_mapped(walk))
     return f"{_deed(instant)}. {rest}"
+
+
+def did(reason: str, text: str, instant: InstantView | None) -> str:
+    """Return what the hypervisor did about it; `text` is the log's."""
+    if reason == "guest page fault":
+        return _refused(text, instant)
+    if reason == "sbi":
+        return f"It carried the call out: {_short(text)}."
+    if reason == "mmio":
+        return f"It let the device do it: {_short(text)}."
+    return f"{text[0].upper()}{_short(text[1:])}."
+
+
+def _refused(text: str, instant: InstantView | None) -> str:
+    """Return what was done about an access to memory that the VM does not have (`on_fault`)."""
+    after = {one["name"] for one in instant["changes"]} if instant else set[str]()
+    if "sepc" in after or "scause" in after:
+        return "It handed the guest an access fault, as missing hardware would."
+    if "pc" in after:
+        return "It skipped the instruction and let the VM go on."
+    return (
+        "It stopped the VM and kept everything as it was at this instant." if instant else f"{_short(text)}."
+    )
 
 
 def _mapped(walk: WalkView | None) -> str:
@@ -84,7 +108,7 @@ def saw(changes: list[ChangeView], pc: int, after: Any, stopped: bool) -> str:
         cause = describe(after.vscause).name
         return f"It took a trap of its own: {cause}. It goes on in its handler, at pc {after.pc:#x}."
     registers = [name for name in changed if name not in ("pc", "mode", "sip", "stval", "satp")]
-    said = [f"{name} is now {int(changed[name], 16):#x}" for name in registers[:4]]
+    said = [f"its {name} is now {int(changed[name], 16):#x}" for name in registers[:4]]
     if "sip" in changed:
         said.append("an interrupt is pending for it")
     step = (after.pc - pc) & NO_ADDRESS

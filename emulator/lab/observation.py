@@ -418,6 +418,8 @@ class FaultView(TypedDict):
     gpa: str
     htval: str
     htinst: str
+    htinst_fields: list[EntryField]
+    htinst_meaning: str
     stval: str
     registers: RegistersView
     walk: WalkView

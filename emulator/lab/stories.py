@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from emulator.hypervisor.faults import Fault
 from emulator.isa.causes import describe
+from emulator.lab import htinst
 from emulator.lab.errors import LabError
 from emulator.lab.observation import FaultView, OriginalTrap, SourceLine, TrapView
 from emulator.lab.observing import address
@@ -54,6 +55,8 @@ def story(lab: Lab, event: int) -> FaultView:
         "gpa": address(fault.gpa),
         "htval": address(fault.htval),
         "htinst": address(fault.htinst),
+        "htinst_fields": htinst.fields(fault.htinst),
+        "htinst_meaning": htinst.meaning(fault.htinst),
         "stval": address(fault.stval),
         "registers": registers,
         "walk": walk_view(

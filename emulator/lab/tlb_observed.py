@@ -73,7 +73,8 @@ def _read(
     }
     record = lab.hypervisor.registers(vcpu)
     if tag & PAGE != gva & PAGE or (stage1, stage2) != (record.vsatp, record.hgatp):
-        return held | {"outcome": "miss", "explanation": f"Miss: {where} holds another page at this place."}
+        same = "the same GVA, but of another address space," if tag & PAGE == gva & PAGE else "another page"
+        return held | {"outcome": "miss", "explanation": f"Miss: {where} holds {same} at this place."}
     if tag >> 3 & 7 != _permission_class(record, access) or not page & NEEDED[access]:
         why = f"Not for this: {where} holds the page, but not for {ACCESS_WORDS[access]} in this mode;"
         return held | {"outcome": "not for this access", "explanation": f"{why} the MMU would walk again."}

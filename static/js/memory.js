@@ -30,6 +30,9 @@ export function startMemory(lab) {
   const draw = () => lab.state?.vms && !panel.hidden && drawAll(lab.state);
   lab.on("state", draw);
   panel.addEventListener("shown", draw);
+  panel.addEventListener("shown", () => import("./byte_view.js").then((view) => view.startByteView(lab)), {
+    once: true,
+  });
   document.getElementById("ram-twin").addEventListener("toggle", draw);
   const open = async () => {
     const { MemoryMap } = await import("./memory_map.js");

@@ -86,6 +86,7 @@ def test_a_fault_is_told_with_its_walk_and_htinst(busy: Lab) -> None:
     decoded = {field["name"]: field["meaning"] for field in at["htinst_fields"]}
     assert (decoded["rs2"], decoded["opcode"], decoded["funct3"]) == ("s1", "STORE", "8 bytes")
     assert "store/AMO access fault" in at["saw"]
+    assert "handed the guest an access fault" in told["did"]
     changed = {one["name"] for one in at["changes"]}
     assert {"pc", "scause", "sepc", "stval"} <= changed
     fault = told["fault"]
@@ -97,6 +98,13 @@ def test_a_device_access_tells_what_the_guest_got(busy: Lab) -> None:
     told = newest(busy, "d", "mmio")
     assert "A device" in told["explanation"]
     assert "next instruction" in told["instant"]["saw"] or "goes on at" in told["instant"]["saw"]
+
+
+def test_what_was_done_about_a_fault_is_told(busy: Lab) -> None:
+    assert "skipped" in newest(busy, "c", "guest page fault")["did"]
+    crash = newest(busy, "b", "guest page fault")
+    assert "stopped the VM" in crash["did"]
+    assert crash["instant"]["saw"].startswith("Nothing more")
 
 
 def test_shadow_paging_tells_both_walks(busy: Lab) -> None:
