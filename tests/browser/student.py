@@ -1,0 +1,146 @@
+"""A student who does a lesson's script through the page: buttons, fields and consoles only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from app.lessons import load_lesson
+from app.lessons.model import Lesson
+from app.lessons.script import Act, Answer, Edit, Run, Script, ScriptStep
+from tests.browser.workbench import Workbench, until
+
+VERBS = {
+    "start": "Run",
+    "shutdown": "Shut down",
+    "destroy": "Force shut down",
+    "reboot": "Reboot",
+    "reset": "Reset",
+    "suspend": "Pause",
+    "resume": "Resume",
+    "undefine": "Delete",
+}
+
+
+OFF = ("shut off", "crashed")
+JSON = {"Accept": "application/json"}
+
+
+class Student(Workbench):
+    """A workbench, and the lesson as it was drawn for whoever sits at it."""
+
+    def __init__(self, page: Page, directory: Path) -> None:
+        """Open a lesson."""
+        self.lesson: Lesson = load_lesson(directory)
+        super().__init__(page, self.lesson.id)
+        self._lab = page.locator("[data-lab]").get_attribute("data-lab")
+        self.lesson = self.lesson.drawn(self._seed())
+        page.select_option("#speed", "max")
+
+    def follow(self, script: Script) -> None:
+        """Do every step of a script."""
+        for step in script.steps:
+            self._do(step)
+
+    def run_exactly(self, duration_ns: int) -> None:
+        """Let a virtual time pass with *Run for*; it ends earlier if nothing is left to run."""
+        if duration_ns <= 0:
+            return
+        self.page.locator(".run-for > summary").click()
+        self.page.fill("#run-duration", f"{duration_ns} ns")
+        with self.page.expect_response(re.compile("/control$")):
+            self.page.get_by_role("button", name="Run for", exact=True).click()
+        until(self.page, lambda: self._run()["mode"] == "paused", f"{duration_ns} ns have passed")
+        expect(self.page.locator("#run-toggle")).to_contain_text("Run")
+
+    def _run(self) -> dict[str, Any]:
+        return self.page.request.get(f"{self._lab}/state", headers=JSON).json()["run"]
+
+    def _seed(self) -> int:
+        record = self.page.request.get(f"{self._lab}/record?programs=no").json()["record"]
+        return int(record["seed"])
+
+    def _do(self, step: ScriptStep) -> None:
+        match step:
+            case Run(duration_ns=duration, absolute=absolute):
+                self.run_exactly(duration - self.now_ns() if absolute else duration)
+            case Act(action=action, refused=refused):
+                self._act(dict(action), refused)
+            case Answer(question=question, value=value):
+                self.answer(question, str(value))
+            case Edit():
+                # A VM that is off is started with its new program, by a request of its own.
+                last = "/actions$" if self.state(step.vm) in OFF else "/program$"
+                with self.page.expect_response(re.compile(last)):
+                    self.assemble(step.vm, step.old, step.new)
+
+    def _act(self, action: dict[str, Any], refused: bool) -> None:
+        verb = action.pop("verb")
+        if verb == "start" and self.state(action["vm"]) not in OFF:  # *Assemble & restart* has started it
+            return
+        if verb in VERBS:
+            with self.page.expect_response(re.compile("/actions$")):
+                self.press(action["vm"], VERBS[verb])
+        else:
+            ways: dict[str, Callable[..., None]] = {
+                "define": self._define,
+                "set_vm": self._set_vm,
+                "set_host": self._set_host,
+                "console_input": self._type,
+            }
+            ways[verb](**action)
+        if refused:
+            expect(self.page.locator("#messages")).not_to_be_empty()
+            self.page.locator("#messages").get_by_role("button", name="Dismiss").click()
+
+    def _type(self, vm: str, text: str) -> None:
+        self.open("consoles")
+        self.page.click(f"#console-{vm}-tab")
+        panel = self.page.locator(f"#console-{vm}")
+        for line in text.splitlines():
+            field = panel.get_by_role("textbox", name=f"Line to send to VM {vm}")
+            field.fill(line)
+            with self.page.expect_response(re.compile("/actions$")):
+                field.press("Enter")
+
+    def _set_host(self, **values: Any) -> None:
+        self._open_configuration()
+        self._configure(values)
+
+    def _set_vm(self, vm: str, **values: Any) -> None:
+        self._open_configuration()
+        names = self.page.locator('#config-vms [name$="-name"]').evaluate_all(
+            "fields => fields.map(f => f.value)"
+        )
+        self._configure({f"vms-{names.index(vm)}-{key}": value for key, value in values.items()})
+
+    def _define(self, **values: Any) -> None:
+        self._open_configuration()
+        self.page.get_by_role("button", name="Add a VM").click()
+        place = self.page.locator("#config-vms tr").last.get_attribute("data-index")
+        self._configure({f"vms-{place}-{key}": value for key, value in values.items()})
+
+    def _open_configuration(self) -> None:
+        with self.page.expect_response(re.compile("/config$")):
+            self.open("config")
+        self.page.locator("#config-form").wait_for()
+        self.page.wait_for_timeout(100)  # until the answer stands in the page
+
+    def _configure(self, values: Mapping[str, Any]) -> None:
+        self.page.locator("#config-form details:not([open])").evaluate_all(
+            "all => all.forEach(d => d.open = true)"
+        )
+        for key, value in values.items():
+            field = self.page.locator(f'#config-form [name="{key}"]')
+            text = json.dumps(value) if isinstance(value, bool) else str(value)
+            if field.evaluate("field => field.tagName") == "SELECT":
+                field.select_option(value=text)
+            else:
+                field.fill(text)
+        with self.page.expect_response(re.compile("/config$")):
+            self.page.locator("#config-form").get_by_role("button", name="Apply", exact=True).click()

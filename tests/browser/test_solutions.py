@@ -1,0 +1,21 @@
+"""Every lesson's solution, done through the page by a student, earns every point."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from app.lessons.course import lesson_directories
+from tests.browser.student import Student
+
+LESSONS = lesson_directories(Path(__file__).resolve().parents[2] / "lessons")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("directory", LESSONS, ids=[path.name for path in LESSONS])
+def test_the_solution_earns_every_point(page: Page, directory: Path, screenshots: Path) -> None:
+    student = Student(page, directory)
+    assert student.lesson.solution is not None
+    student.follow(student.lesson.solution)
+    assert [title for title, passed in student.check().items() if not passed] == []
+    page.screenshot(path=screenshots / f"solved-{directory.name}-1366x768.png")
