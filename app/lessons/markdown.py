@@ -27,7 +27,9 @@ BLOCKS = ("predict", "hint", "listing", "figure", "notes")
 VIEWS: Mapping[str, tuple[str, str]] = {
     "frames": ("frame-map", "Who owns this memory?"),
     "lanes": ("lanes", "Who is running?"),
+    "timeline": ("timeline", "What happened when?"),
     "exits": ("tab-exits", "Exits"),
+    "cpu": ("tab-cpu", "CPU"),
     "memory": ("tab-ram", "Memory"),
     "consoles": ("tab-consoles", "Consoles"),
     "program": ("tab-program", "Program"),
