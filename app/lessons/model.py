@@ -90,7 +90,9 @@ class PredictTable(Table):
     explanation: Prose
 
 
-View = Literal["frames", "lanes", "exits", "memory", "consoles", "program", "resources", "snapshots"]
+View = Literal[
+    "frames", "lanes", "timeline", "exits", "cpu", "memory", "consoles", "program", "resources", "snapshots"
+]  # fmt: skip
 
 
 class FigureTable(Table):

@@ -50,8 +50,20 @@ function pinButton(place, lab) {
   return h(
     "button",
     { type: "button", class: "small pin plain", title: label, "aria-label": label, onclick: () => pin(place, title(), lab) },
-    "＋",
+    icon("pin"),
   );
+}
+
+/** A symbol of the page's sheet of icons (templates/_icons.html). @param {string} name */
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("width", "14");
+  svg.setAttribute("height", "14");
+  svg.setAttribute("fill", "currentColor");
+  svg.append(document.createElementNS(svg.namespaceURI, "use"));
+  svg.firstChild.setAttribute("href", `#icon-${name}`);
+  return svg;
 }
 
 async function pin(place, title, lab) {
