@@ -182,8 +182,9 @@ export class Draft {
     place.replaceChildren(
       h("h3", {}, _("What would change?")),
       h("ul", {}, ...changes.map(({ text, when }) => h("li", {}, text, " ", h("b", { class: `when ${when}` }, WHEN[when])))),
-      restart &&
-        h("label", {}, h("input", { type: "checkbox", name: "restart", value: "1" }), " ", _("Restart the VMs that need it")),
+      restart
+        ? h("label", {}, h("input", { type: "checkbox", name: "restart", value: "1" }), " ", _("Restart the VMs that need it"))
+        : "",
       h(
         "details",
         { id: "config-diff" },
