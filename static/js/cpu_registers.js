@@ -5,8 +5,8 @@ import { h, setText } from "./element.js";
 import * as selection from "./selection.js";
 import { _ } from "./text.js";
 
-const ROW = 16;
-const ROWS = 6;
+const ROW = 8;
+const ROWS = 8;
 const ADDRESSES = 1n << 64n;
 
 export class Registers {
@@ -139,7 +139,7 @@ function lines(page, pointer) {
 
 function line(address, bytes, pointer) {
   const cells = bytes.flatMap((byte, i) => {
-    const gap = i % 8 === 0 && i ? "  " : i ? " " : "";
+    const gap = i ? " " : "";
     return address + BigInt(i) === pointer ? [gap, h("mark", {}, byte)] : [gap + byte];
   });
   const text = bytes.map((byte) => parseInt(byte, 16)).map((n) => (n >= 32 && n < 127 ? String.fromCharCode(n) : "·"));

@@ -143,6 +143,7 @@ class CpuView {
     this.shown = data;
     const { registers, code } = data;
     const stopped = !moving;
+    document.getElementById("cpu").classList.toggle("with-source", code.lines.some((line) => line.source));
     this.code.draw(code, this.lab.state.run, this.whose);
     this.registers.draw(data, stopped);
     this.csrs.draw(data, this.registers.before(registers));
