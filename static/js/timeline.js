@@ -328,8 +328,8 @@ export class Timeline {
       place >= 0
         ? items[place + way]
         : way > 0
-          ? items.find((one) => one.clock_cycles > at)
-          : items.findLast((one) => one.clock_cycles < at);
+          ? items.find((one) => one.clock_cycles >= at)
+          : items.findLast((one) => one.clock_cycles <= at);
     if (found) this.choose(found);
     else announce("timeline", way > 0 ? _("Nothing later in this window.") : _("Nothing earlier in this window."));
   }
@@ -531,7 +531,12 @@ export class Timeline {
   tell(from, to, steps) {
     const at = this.cursor ?? this.now;
     const when = numbers.time(numbers.nanoseconds(at, this.hz));
-    const place = this.cursor === null ? _("Now, at {when}:", { when }) : _("At {when}:", { when });
+    const precision = numbers.time(numbers.nanoseconds(this.view.precision_cycles ?? 0, this.hz));
+    const place = this.view.precision_cycles
+      ? _("Around {when}, mostly (told to {precision}):", { when, precision })
+      : this.cursor === null
+        ? _("Now, at {when}:", { when })
+        : _("At {when}:", { when });
     // Where the lab stands the last instant is over: what was done just before is what is going on.
     const lines = moment(this.view, Math.min(at, this.now === at ? at - 1 : at), steps, to - from <= TRACED_SPAN);
     if (this.untraced && to - from <= TRACED_SPAN) lines.push(this.untraced);

@@ -175,6 +175,11 @@ export class TimelinePicture {
     context.fillRect(scene.layout.left, top, scene.layout.right - scene.layout.left, height);
     context.strokeStyle = colours.rule.css;
     context.strokeRect(scene.layout.left + 0.5, top + 0.5, scene.layout.right - scene.layout.left - 1, height - 1);
+    const steps = scene.steps?.[row.key];
+    if (steps?.length) {
+      this.drawSteps(row, steps);
+      return;
+    }
     let before = -1;
     for (let piece = lane.first(scene.from); piece < lane.length && lane.starts[piece] < scene.to; piece++) {
       const left = Math.max(scene.layout.left, this.place(lane.starts[piece]));
@@ -191,7 +196,6 @@ export class TimelinePicture {
         before = owner;
       }
     }
-    if (scene.steps) this.drawSteps(row, scene.steps[row.key] ?? []);
   }
 
   pcpuFill(code, width) {
@@ -263,8 +267,12 @@ export class TimelinePicture {
       const left = Math.max(scene.layout.left, this.place(lane.starts[piece]));
       const right = Math.min(scene.layout.right, this.place(lane.ends[piece]));
       const code = lane.codes[piece];
-      if (code === SHARED) this.drawShares(row, piece, left, right, (share) => this.stateFill(share, index, right - left));
-      else if (code !== UNKNOWN) this.drawState(code, index, left, right, row);
+      if (code === SHARED) {
+        this.drawShares(row, piece, left, right, (share) => {
+          if (share === IDLE) this.drawState(IDLE, index, left, right, row);
+          return this.stateFill(share, index, right - left);
+        });
+      } else if (code !== UNKNOWN) this.drawState(code, index, left, right, row);
     }
   }
 
@@ -342,7 +350,15 @@ export class TimelinePicture {
     context.lineWidth = 1;
     for (const step of steps) {
       const [left, right] = [this.place(step.start_cycles), this.place(step.end_cycles)];
-      if (step.kind !== "instruction" || right < this.scene.layout.left || left > this.scene.layout.right) continue;
+      if (step.kind === "idle" || right < this.scene.layout.left || left > this.scene.layout.right) continue;
+      const index = this.lab.vm(step.vm)?.index ?? 0;
+      context.fillStyle = step.kind === "instruction" ? colours.fill(context, index, 1) : colours.hypervisor.css;
+      context.fillRect(left, top, right - left, height);
+      if (step.kind !== "instruction") continue;
+      if (step.exit) {
+        context.fillStyle = colours.hypervisor.css;
+        context.fillRect(left + this.scale, top, right - left - this.scale, height);
+      }
       context.fillStyle = colours.paper.css;
       context.fillRect(left, top + 1, 1, height - 2);
       const room = right - left - 5;
@@ -468,7 +484,7 @@ export class TimelinePicture {
       const next = prints[at + 1] ? this.place(prints[at + 1].start_cycles) : scene.layout.right;
       if (x < free || next - x < 26) return;
       context.fillStyle = colours.ink.css;
-      this.clipped(print.text.replace(/[\s\x00-\x1f\x1b]+/g, " ").trim(), x + 4, top + height / 2 + 0.5, next - x - 8);
+      this.clipped(printable(print.text), x + 4, top + height / 2 + 0.5, next - x - 8);
       free = x;
     });
   }
@@ -529,6 +545,10 @@ const FINE = new Set(["exit", "schedule", "interrupt"]);
 
 /** Whether an event has a mark of its own; the others are seen on the lanes. */
 export const isMarked = (event) => !FINE.has(event.kind);
+
+/** What a terminal would show of a text, on one line. */
+export const printable = (text) =>
+  text.replace(/\x1b\[[0-9;?]*[A-Za-z]?/g, "").replace(/[\x00-\x20]+/g, " ").trim();
 
 /** The words at a mark. */
 export function markText(kind, item) {

@@ -4,7 +4,7 @@ import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { n_, _ } from "./text.js";
 import { BLOCKED, IDLE, PAUSED, READY, STATES, UNKNOWN, pcpuCode } from "./timeline_data.js";
-import { markText } from "./timeline_picture.js";
+import { markText, printable } from "./timeline_picture.js";
 
 const MOST_NAMED = 6;
 const MOST_ROWS = 200;
@@ -26,6 +26,7 @@ export function moment(view, time, steps, exactSteps) {
   const pcpus = view.pcpus.map((lane, index) => {
     const step = exactSteps && steps?.[index]?.find((one) => one.start_cycles <= time && time < one.end_cycles);
     const code = lane.codeAt(time, slack);
+    if (code === UNKNOWN && (view.host?.clocks_cycles[index] ?? 0) <= time) return _("pCPU {index} has not come so far yet", { index });
     if (code === UNKNOWN) return _("pCPU {index}: not known", { index });
     const { kind, owner } = pcpuCode(code);
     if (kind === "idle") return _("pCPU {index} is idle", { index });
@@ -42,7 +43,8 @@ export function moment(view, time, steps, exactSteps) {
   for (const { vm, vcpu, lane } of view.vcpus) waiting[lane.codeAt(time, slack)]?.push(`${vm} vCPU ${vcpu}`);
   const lines = [...pcpus];
   if (waiting[READY].length) {
-    const whose = [...new Set(held)].join(", ");
+    const mine = waiting[READY].map((name) => name.split(" ")[0]);
+    const whose = [...new Set(held)].filter((vm) => mine.length > 1 || vm !== mine[0]).join(", ");
     const who = named(waiting[READY]);
     lines.push(whose ? _("{who} waits for {whose}", { who, whose }) : _("{who} waits for a pCPU", { who }));
   }
@@ -165,7 +167,7 @@ function logged(view, from, to) {
     ...view.actions.filter(within).map((one) => ({ ...one, said: `${_("You:")} ${markText("actions", one)}` })),
     ...view.events.filter(within).map((one) => ({ ...one, said: one.text })),
     ...view.prints
-      .map((one) => ({ clock_cycles: one.start_cycles, said: `${one.vm}: ${one.text}` }))
+      .map((one) => ({ clock_cycles: one.start_cycles, said: `${one.vm}: ${printable(one.text)}` }))
       .filter(within),
   ]
     .sort((one, other) => one.clock_cycles - other.clock_cycles)

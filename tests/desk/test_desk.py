@@ -166,5 +166,7 @@ def test_memory_keys_snapshots_archives_and_series_are_there_without_a_server(pa
     assert page.post("import", archive=archive[:-8], name="more").status == 422
     page.post("control", verb="run", speed="max")
     page.run(60)
+    window = json.loads(page.get("timeline", width="50").text)
+    assert len(window["pcpus"]) == window["host"]["pcpus"]
     found = json.loads(page.get("series", signals="cpu").text)
     assert len(found["series"]["cpu"]["again"]) == len(found["at_ns"]) > 0
