@@ -99,4 +99,4 @@ middle: .skip   4096
 leaves: .skip   4096
 more_leaves: .skip 4096
         .balign 8192
-data:   .skip   WORKING_SET * 4096
+data:                                   # from here on: the memory behind the program

@@ -133,4 +133,4 @@ leaves: .skip   3 * 4096
 white:  .skip   4096
 black:  .skip   4096
 window: .skip   4096
-data:   .skip   PAGES * 4096
+data:                                   # from here on: the memory behind the program

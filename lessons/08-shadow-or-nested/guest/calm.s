@@ -68,4 +68,4 @@ root:   .skip   4096
 middle: .skip   4096
 leaves: .skip   3 * 4096
         .balign 8192
-data:   .skip   PAGES * 4096
+data:                                   # from here on: the memory behind the program
