@@ -244,22 +244,28 @@ WHY_REFUSED = {
 
 def _steps(passage: Passage) -> list[str]:
     """Return the way of a frame in sentences."""
-    steps = [f"It came in at the port of {passage.name}."]
+    name = _named(passage.name)
+    steps = [f"It came in at the port of {name}."]
     if passage.verdict == "dropped":
         why = WHY_REFUSED.get(passage.reason, passage.reason)
         return [*steps, f"It was dropped there: {why}."]
     source = passage.frame[6:12].hex(":")
     learned = {
-        "new": f"The switch learned from it that {source} is behind {passage.name}.",
-        "moved": f"The switch learned from it that {source} has moved: it is behind {passage.name} now.",
+        "new": f"The switch learned from it that {source} is behind {name}.",
+        "moved": f"The switch learned from it that {source} has moved: it is behind {name} now.",
     }
     steps.append(learned.get(passage.learned, f"The switch knew already that {source} is there."))
     steps.append(_decision(passage))
     for way in passage.ways:
         if way.dropped:
             why = WHY_REFUSED.get(way.dropped, way.dropped)
-            steps.append(f"At the port of {way.name} it was dropped: {why}.")
+            steps.append(f"At the port of {_named(way.name)} it was dropped: {why}.")
     return steps
+
+
+def _named(port: str) -> str:
+    """Return a port's name as it can stand in a sentence: bridges have names like "to lan"."""
+    return f"\u201c{port}\u201d" if " " in port else port
 
 
 def _decision(passage: Passage) -> str:
@@ -268,7 +274,7 @@ def _decision(passage: Passage) -> str:
     if passage.verdict == "filtered":
         return f"{mac_text(target)} is behind the port it came from, so it was not passed on."
     if passage.verdict == "forwarded":
-        port = passage.ways[0].name if passage.ways else "a port that is gone"
+        port = _named(passage.ways[0].name) if passage.ways else "a port that is gone"
         return f"{mac_text(target)} was last seen behind {port}, so it went to that port alone."
     if target == b"\xff" * 6:
         return f"It is a broadcast: it goes to {members}."

@@ -28,6 +28,22 @@ def wait_for(bench: Workbench, vm: str, text: str) -> None:
     until(bench.page, lambda: text in bench.console(vm), f"{text!r} on the console of {vm}")
 
 
+def look_at_packets(bench: Workbench, axe_source: str) -> None:
+    """Find a ping among the packets, with its headers and its way through the switch."""
+    page = bench.page
+    bench.open("resources")
+    page.locator("#packets-words").fill("echo request")
+    rows = page.locator("#packets-list tbody tr")
+    until(page, lambda: rows.count() == 2, "the two pings")
+    rows.last.locator("button").click()
+    packet = page.locator("#packet")
+    until(page, lambda: "came in" in packet.inner_text(), "the packet")
+    shown = packet.inner_text()
+    assert "10.0.0.2" in shown
+    assert "was last seen behind north" in shown
+    assert [one for one in violations(page, axe_source) if "packet" in one or "resources" in one] == []
+
+
 def test_two_linux_machines_and_primer_run_together_and_answer(
     page: Page, screenshots: Path, axe_source: str, linux_image: bytes
 ) -> None:
@@ -51,6 +67,7 @@ def test_two_linux_machines_and_primer_run_together_and_answer(
     wait_for(bench, "north", "\nnorth")
     type_into(bench, "south", "ifconfig eth0 10.0.0.2; ping -c 2 -i 0.1 10.0.0.1")
     wait_for(bench, "south", "2 packets received, 0% packet loss")
+    look_at_packets(bench, axe_source)
     bench.press("north", "Reset")
     until(page, lambda: "answer" not in bench.console("north"), "north is reset")
     wait_for(bench, "north", PROMPTS["north"])
