@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,7 +179,7 @@ class _Story:
 
 
 @contextmanager
-def _served() -> Iterator[str]:
+def _served() -> Generator[str]:
     """Serve the lessons with an empty database, and yield the URL; raise ScreenshotError if that fails."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -22,6 +22,7 @@ const slot = (name) => document.querySelector(`#host-bar [data-slot="${name}"]`)
 
 /** @param {import("./lab.js").Lab} lab */
 export function startHostBar(lab) {
+  keepHeight(document.getElementById("host-bar"));
   const speed = document.getElementById("speed");
   speed.addEventListener("change", () => document.getElementById("set-speed").click());
   lab.on("state", (state) => {
@@ -31,6 +32,13 @@ export function startHostBar(lab) {
   });
   lab.on("run", (state) => drawRun(state.run, state, lab.events));
   lab.on("connection", ({ connection, reason }) => drawConnection(connection, reason));
+}
+
+/** What gets focus is scrolled to below the bar, never under it. */
+function keepHeight(bar) {
+  const scrolled = [bar.closest(".workbench"), document.documentElement];
+  const tell = () => scrolled.forEach((one) => one.style.setProperty("--host-bar", `${bar.offsetHeight}px`));
+  new ResizeObserver(tell).observe(bar);
 }
 
 function drawClock({ now_ns, position }) {

@@ -36,7 +36,8 @@ export function startPinning(lab, bench) {
   const offer = () => {
     for (const place of bench.querySelectorAll(PLACES)) {
       const head = place.querySelector(".head");
-      if (head && place.querySelector("canvas") && !head.querySelector(".pin")) head.append(pinButton(place, lab));
+      if (head && place.querySelector("canvas") && !head.querySelector(".pin"))
+        head.querySelector("h2, h3")?.after(pinButton(place, lab));
     }
   };
   offer();
