@@ -55,6 +55,13 @@ function pinButton(place, lab) {
   );
 }
 
+/** What a picture says of itself in words, without advice. */
+function said(readout) {
+  const copy = readout?.cloneNode(true);
+  for (const advice of copy?.querySelectorAll(".quiet") ?? []) advice.remove();
+  return [...(copy?.childNodes ?? [])].map((node) => node.textContent.trim()).filter(Boolean).join(", ");
+}
+
 /** A symbol of the page's sheet of icons (templates/_icons.html). @param {string} name */
 function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -71,7 +78,7 @@ async function pin(place, title, lab) {
   const data = snapshot(place);
   if (!data) return announce("report", _("There is nothing to add yet."));
   const when = _("At {when}", { when: numbers.time(lab.state?.now_ns ?? 0) });
-  const readout = place.querySelector(".readout")?.textContent.trim() ?? "";
+  const readout = said(place.querySelector(".readout"));
   await inStore("readwrite", (store) =>
     store.add({ lab: lab.url, at: Date.now(), title, caption: [when, readout].filter(Boolean).join(". "), data }),
   );
