@@ -114,7 +114,7 @@ function noteOf(run, state, events) {
 }
 
 function noteNow(run, state, events) {
-  if (run.mode === "seeking") return ["seeking", `On the way to that instant: ${numbers.percent(run.rebuilt ?? 0, 1)}`];
+  if (run.mode === "seeking") return ["seeking", _("On the way to that instant: {percent}", { percent: numbers.percent(run.rebuilt ?? 0, 1) })];
   if (run.mode === "rebuilding")
     return ["rebuilding", _("Bringing your lab back to where it was: {percent}", { percent: numbers.percent(run.rebuilt ?? 0, 1) })];
   if (run.mode === "failed")

@@ -20,6 +20,15 @@ export const WORDS = [
   toSay("shared"),
   toSay("guest RAM"),
   toSay("G-stage table"),
+  toSay("shared page"),
+  toSay("none"),
+  // What an entry of a page table is, and an access.
+  toSay("table"),
+  toSay("leaf"),
+  toSay("not valid"),
+  toSay("Load"),
+  toSay("Store"),
+  toSay("Fetch"),
   // What became of an alarm.
   toSay("raised"),
   toSay("cleared"),
