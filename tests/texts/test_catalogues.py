@@ -36,9 +36,9 @@ def test_every_message_is_translated(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_translations_have_the_values_of_their_originals(language: str) -> None:
     for message in messages_of(language):
-        wanted = Counter(VALUE.findall(forms(message.id)[-1]))
+        wanted = [Counter(VALUE.findall(original)) for original in forms(message.id)]
         for said in forms(message.string):
-            assert Counter(VALUE.findall(said)) == wanted, said
+            assert Counter(VALUE.findall(said)) in wanted, said
             assert '"' not in said, f"it may stand in an attribute: {said}"
 
 
