@@ -23,7 +23,7 @@ def create_app(settings: Settings) -> Flask:
     app = Flask("app.web", static_folder=str(static_dir()), static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     app.config["MAX_FORM_PARTS"] = 500
-    app.view_functions["static"] = assets.send_asset
+    assets.add_assets(app)
     add_security(app)
     add_error_handlers(app)
     add_languages(app)

@@ -58,18 +58,27 @@ _LOADED = """() => {
 
 @dataclass(frozen=True)
 class Reading:
-    """What happened in a page in `seconds`: observations, long tasks (ms), bytes, seconds of its process."""
+    """What happened in a page in `seconds`: observations, long tasks (ms), bytes, seconds of its process.
+
+    `main` is the processor time of the page's main thread in seconds, which does not grow on a busy machine.
+    """
 
     seconds: float
     states: int
     tasks: tuple[float, ...]
     received: int
     cpu: float
+    main: float = 0.0
 
     @property
     def updates_per_s(self) -> float:
         """Return the observations drawn in a second."""
         return self.states / self.seconds
+
+    @property
+    def main_ms_per_update(self) -> float:
+        """Return the main thread's processor time for one observation, drawing and all."""
+        return 1000 * self.main / max(1, self.states)
 
     @property
     def kb_per_s(self) -> float:
@@ -85,6 +94,8 @@ class Tab:
         self._page = page
         self._processes = processes
         self._wire = wire
+        self._thread = page.context.new_cdp_session(page)
+        self._thread.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def shows(self, selector: str) -> bool:
         """Bring a view to the front; return whether the page has it."""
@@ -101,6 +112,7 @@ class Tab:
     def read(self, seconds: float) -> Reading:
         """Watch the page for so long."""
         before, received, cpu = self._page.evaluate(_COUNTS), self._wire.received, self._cpu_seconds()
+        main = self._main_seconds()
         started = self._now()
         self._page.wait_for_timeout(seconds * 1000)
         elapsed = self._now() - started
@@ -111,10 +123,15 @@ class Tab:
             tuple(after["tasks"][len(before["tasks"]) :]),
             self._wire.received - received,
             self._cpu_seconds() - cpu,
+            self._main_seconds() - main,
         )
 
     def _now(self) -> float:
         return float(self._page.evaluate("() => performance.now()")) / 1000
+
+    def _main_seconds(self) -> float:
+        known = self._thread.send("Performance.getMetrics")["metrics"]
+        return float(next(one["value"] for one in known if one["name"] == "TaskDuration"))
 
     def _cpu_seconds(self) -> float:
         known = self._processes.send("SystemInfo.getProcessInfo")["processInfo"]
@@ -160,6 +177,7 @@ def running_figures(found: dict[str, Reading]) -> Iterator[Figure]:
         yield figure(f"page.{name}.long_tasks_over_50ms", len(one.tasks), "")
         yield figure(f"page.{name}.stream.kB_per_s", one.kb_per_s, "kB/s")
         yield figure(f"page.{name}.cpu_percent", 100 * one.cpu / one.seconds, "%")
+        yield figure(f"page.{name}.main_thread_ms_per_update", one.main_ms_per_update, "ms")
 
 
 def _standing(tab: Tab, seconds: float) -> Iterator[Figure]:

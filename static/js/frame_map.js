@@ -7,7 +7,7 @@ import { palette } from "./patterns.js";
 
 const FRESH_MS = 700;
 const LABELS_MS = 500;
-const MOST_FRESH = 4096;
+const MOST_FRESH = 200; // runs: where more change at once, nobody can follow one
 const MOST_STALE = 20000;
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 

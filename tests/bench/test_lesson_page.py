@@ -11,7 +11,7 @@ from emulator.state import PAGE_BYTES
 
 def test_the_worst_view_counts() -> None:
     calm = Reading(10.0, states=100, tasks=(), received=100_000, cpu=1.0)
-    busy = Reading(10.0, states=80, tasks=(51.0, 90.0), received=500_000, cpu=5.0)
+    busy = Reading(10.0, states=80, tasks=(51.0, 90.0), received=500_000, cpu=5.0, main=1.6)
     found = {one.name: one.value for one in running_figures({"overview": calm, "memory": busy})}
     assert found["page.updates_per_s"] == 8
     assert found["page.long_tasks_over_50ms"] == 2
@@ -19,6 +19,7 @@ def test_the_worst_view_counts() -> None:
     assert found["page.stream.kB_per_s"] == 50
     assert found["page.overview.stream.kB_per_s"] == 10
     assert found["page.memory.cpu_percent"] == 50
+    assert found["page.memory.main_thread_ms_per_update"] == 20
 
 
 def test_the_relay_counts_what_the_server_sends() -> None:

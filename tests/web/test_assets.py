@@ -1,12 +1,14 @@
 """Built assets are sent squeezed to whoever can read that."""
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
 from app.web import assets
+from tests.web.conftest import Student
 
 
 @pytest.fixture
@@ -49,3 +51,14 @@ def test_what_has_no_squeezed_form_comes_plain(application: Flask, built: Path) 
         outside = client.get("/static/../pyproject.toml", headers={"Accept-Encoding": "br"}, buffered=True)
     assert (got.data, got.headers.get("Content-Encoding")) == (b"plain", None)
     assert (missing.status_code, outside.status_code) == (404, 404)
+
+
+def test_long_answers_are_squeezed_for_who_can_read_that(student: Student) -> None:
+    url = f"/labs/{student.lab}/state"
+    headers = {"Accept": "application/json"}
+    plain = student.client.get(url, headers=headers)
+    squeezed = student.client.get(url, headers=headers | {"Accept-Encoding": "gzip"})
+    assert squeezed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert json.loads(gzip.decompress(squeezed.data)).keys() == json.loads(plain.data).keys()
+    assert len(squeezed.data) < len(plain.data) / 3
