@@ -1,11 +1,14 @@
 """The real gdb attaches to a guest over a socket and does what a student would do with it."""
 
+import json
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 
+from app.gdb.packets import encode
 from app.gdb.serving import serve
 from app.gdb.stub import Stub
 from app.workers.session import Session
@@ -77,3 +80,23 @@ def test_a_session_of_gdb(talk: Talk, session: Session, tmp_path: Path) -> None:
     assert stub.closed
     verbs = [entry["action"]["verb"] for entry in session.lab.log]
     assert verbs[:2] == ["start", "poke"]
+
+
+def test_a_lesson_waits_for_its_debugger(project: Path) -> None:
+    lesson = project / "lessons" / "01-first-virtual-machine"
+    command = [sys.executable, "-m", "app.cli", "run", str(lesson), "--gdb", "a:0", "--json"]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, cwd=project) as process:
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if "target remote" in line)
+        port = int(said.rpartition(":")[2].rstrip('"\n'))
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(encode(b"s"))
+            heard = b""
+            while b"#" not in heard:
+                heard += connection.recv(100)
+            assert heard.startswith(b"+$T05thread:1;")
+            connection.sendall(b"+" + encode(b"D"))
+            output, _ = process.communicate(timeout=60)
+    found = json.loads(output)
+    assert process.returncode == 0
+    assert found["vms"][0]["cpu"][0]["run_cycles"] == 1, "one step was made, and nothing else"
