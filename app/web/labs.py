@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
@@ -16,6 +17,8 @@ from app.web.forms import MAX_FIELDS, Fields, read_fields, reply_form, take_requ
 from app.web.store import LabRow
 
 blueprint = Blueprint("labs", __name__, url_prefix="/labs/<lab>")
+
+SQUEEZED_BYTES = 2048
 
 blueprint.context_processor(form_context)
 
@@ -168,8 +171,18 @@ def _receive(lab: str, cost: float = 1.0, most: int = MAX_FIELDS) -> tuple[LabRo
 def _show(row: LabRow, template: str, name: str, value: Any) -> ResponseReturnValue:
     """Return what a GET asked for: JSON, or a fragment (it has no page of its own)."""
     if reply_form(request) == "json":
-        return jsonify(value)
+        return _squeezed(jsonify(value))
     return render_template(template, lab=lab_view(row), **{name: value})
+
+
+def _squeezed(response: Response) -> Response:
+    """Return an answer that is large as gzip, if the page takes that."""
+    response.headers["Vary"] = "Accept-Encoding"
+    data = response.get_data()
+    if len(data) >= SQUEEZED_BYTES and request.accept_encodings["gzip"]:
+        response.set_data(gzip.compress(data, 1))
+        response.headers["Content-Encoding"] = "gzip"
+    return response
 
 
 def _done(

@@ -15,7 +15,7 @@ import { details, fillTables, moment, tell } from "./timeline_words.js";
 const LEAST_SPAN = 6;
 const CLOSE_SPAN = 24; // instructions are written out
 const TRACED_SPAN = 400;
-const RUNNING_MS = 400; // between two questions while the lab runs
+const RUNNING_MS = 500; // between two questions while the lab runs
 const SERIES_MS = 1000;
 const REST_MS = 120;
 const PIECES = 9000; // of all lanes in one answer, about
@@ -65,18 +65,20 @@ export class Timeline {
     return (run?.mode === "running" || run?.mode === "until") && !run.waiting;
   }
 
-  /** Where the lab stands, as a time. */
+  /** Where the lab stands, as a time; while it runs, where it stood when the window was told. */
   get now() {
-    return timeOf(this.host, this.host.position);
+    const host = this.running && this.view.host ? this.view.host : this.host;
+    return timeOf(host, host.position);
   }
 
   /** How far its history reaches. */
   get present() {
+    if (this.running && !this.lab.state.run.behind) return this.now;
     return Math.max(this.now, timeOf(this.host, this.lab.state?.run?.present ?? 0));
   }
 
   get end() {
-    return Math.max(this.present, ...this.host.clocks, 1000);
+    return Math.max(this.present, ...(this.running ? [] : this.host.clocks), 1000);
   }
 
   window() {
@@ -151,7 +153,11 @@ export class Timeline {
     this.twin.addEventListener("toggle", () => this.refresh());
     lab.on("state", () => this.changed());
     lab.on("run", () => this.changed());
-    new ResizeObserver(() => this.refresh()).observe(canvas.parentElement);
+    new ResizeObserver(([{ contentRect }]) => {
+      this.width = Math.round(contentRect.width);
+      this.refresh();
+    }).observe(canvas.parentElement);
+    document.addEventListener("scroll", () => this.draw(), { capture: true, passive: true });
     onTheme(() => {
       this.picture.forgetColours();
       this.draw();
@@ -161,17 +167,20 @@ export class Timeline {
   }
 
   get visible() {
-    return !this.panel.hidden && this.canvas.parentElement.clientWidth > 0;
+    return !this.panel.hidden && this.width > 0;
   }
 
   shown() {
+    this.width = this.canvas.parentElement.clientWidth;
     this.changed();
   }
 
   changed() {
     if (!this.visible || !this.lab.state?.host) return;
     if (this.end < this.from) Object.assign(this, { from: 0, span: 0, cursor: null, chosen: null, view: empty });
-    this.refresh();
+    // While it runs, the picture is drawn when there is something new to draw.
+    if (this.running && this.view !== empty) this.load();
+    else this.refresh();
   }
 
   toggle(row, on) {
@@ -338,7 +347,13 @@ export class Timeline {
 
   point(time) {
     this.cursor = time === null ? null : Math.min(Math.max(0, time), this.end);
-    this.draw();
+    if (this.pending || !this.layout || !this.visible) this.draw();
+    else
+      this.moving ||= requestAnimationFrame(() => {
+        this.moving = 0;
+        this.picture.moveCursor(this.cursor);
+        this.tell(...this.window(), this.steps?.pcpus ?? null);
+      });
   }
 
   choose(item) {
@@ -453,7 +468,7 @@ export class Timeline {
     }
     const [from, to] = this.window();
     const { cursor, position } = this.lab.state;
-    const wanted = `${from}/${to}/${position}/${cursor}/${this.canvas.parentElement.clientWidth}`;
+    const wanted = `${from}/${to}/${position}/${cursor}/${this.width}`;
     if (wanted === this.asked) return;
     this.asked = wanted;
     this.loading = true;
@@ -467,7 +482,7 @@ export class Timeline {
   async ask(from, to) {
     const margin = this.span && !this.running ? (to - from) / 4 : 0;
     const lanes = Math.max(4, this.view.pcpus.length + this.view.vcpus.length);
-    const width = Math.round(Math.max(50, Math.min(this.canvas.parentElement.clientWidth / 3, PIECES / lanes)) * (this.running ? 0.5 : 1.5));
+    const width = Math.round(Math.max(50, Math.min(this.width / 3, PIECES / lanes)) * (this.running ? 0.35 : 1.5));
     const first = Math.max(0, Math.floor(from - margin));
     const last = Math.max(first + 1, Math.ceil(to + margin));
     const view = await look(`${this.lab.url}/timeline?from=${first}&to=${last}&width=${width}`);
@@ -497,11 +512,25 @@ export class Timeline {
     const now = performance.now();
     if (now - (this.seriesAt ?? -1e9) < SERIES_MS) return;
     this.seriesAt = now;
-    const found = await look(`${this.lab.url}/series?signals=ready,exits`);
-    if (!found) return;
-    const lines = (signal) =>
-      Object.entries(found.series[signal] ?? {}).map(([vm, values]) => ({ index: this.lab.vm(vm)?.index ?? 0, values }));
-    this.series = { at: found.at_ns.map((ns) => (ns * this.hz) / 1e9), ready: lines("ready"), exits: lines("exits") };
+    if ((this.lab.state.now_ns ?? 0) < (this.samples?.at(-1) ?? 0)) this.samples = null;
+    const since = this.samples?.length ? `&since=${this.samples.at(-1)}` : "";
+    const found = await look(`${this.lab.url}/series?signals=ready,exits${since}`);
+    if (found?.at_ns.length) this.takeSeries(found);
+  }
+
+  /** Put new samples behind those that are there. */
+  takeSeries({ at_ns, series }) {
+    const before = this.samples?.length ?? 0;
+    if (!before) this.series = { at: [], ready: [], exits: [] };
+    this.samples = [...(this.samples ?? []), ...at_ns];
+    this.series.at = this.samples.map((ns) => (ns * this.hz) / 1e9);
+    for (const signal of ["ready", "exits"]) {
+      const lines = new Map(this.series[signal].map((line) => [line.vm, line]));
+      for (const vm of Object.keys(series[signal] ?? {}))
+        if (!lines.has(vm)) lines.set(vm, { vm, index: this.lab.vm(vm)?.index ?? 0, values: Array(before).fill(null) });
+      for (const [vm, line] of lines) line.values.push(...(series[signal]?.[vm] ?? Array(at_ns.length).fill(null)));
+      this.series[signal] = [...lines.values()];
+    }
   }
 
   // Drawing
@@ -514,13 +543,15 @@ export class Timeline {
   }
 
   drawNow() {
-    const width = this.canvas.parentElement.clientWidth;
+    const { width } = this;
     const [from, to] = this.window();
+    const box = this.canvas.getBoundingClientRect();
+    const seen = [-box.top, innerHeight - box.top];
     const close = to - from <= CLOSE_SPAN && !this.running;
     this.layout = layOut(this.view, this.shownRows, width, close, (vm) => this.lab.vm(vm)?.index ?? 0);
     const { now, present, cursor, chosen, series, view } = this;
     const steps = this.steps?.pcpus ?? null;
-    this.picture.draw({ ...{ view, layout: this.layout, from, to, hz: this.hz, now, present, width }, ...{ cursor, chosen, series, steps, clocks: this.host.clocks } });
+    this.picture.draw({ ...{ view, layout: this.layout, seen, from, to, hz: this.hz, now, present, width }, ...{ cursor, chosen, series, steps, clocks: this.host.clocks } });
     document.getElementById("time-now").hidden = this.following && from <= now && now <= to;
     document.getElementById("time-present").hidden = !this.lab.state.run?.behind;
     document.getElementById("time-empty").hidden = this.end > 1000 || view.actions.length > 0;

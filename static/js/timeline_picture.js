@@ -76,10 +76,37 @@ export class TimelinePicture {
 
   /**
    * Draw everything.
-   * @param {any} scene {view, layout, from, to, hz, now, present, clocks, cursor, chosen, steps, series, width}
+   * @param {any} scene {view, layout, seen, from, to, hz, now, present, clocks, cursor, chosen, steps, series, width}
    */
   draw(scene) {
     this.scene = scene;
+    this.drawRows(scene);
+    this.keep();
+    this.drawLines();
+  }
+
+  /** Draw again where only the cursor has moved. */
+  moveCursor(cursor) {
+    this.scene.cursor = cursor;
+    const { context, canvas } = this;
+    context.save();
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(this.kept, 0, 0);
+    context.restore();
+    this.drawLines();
+  }
+
+  /** Keep what does not move with the cursor. */
+  keep() {
+    const { width, height } = this.canvas;
+    if (this.kept?.width !== width || this.kept?.height !== height) this.kept = new OffscreenCanvas(width, height);
+    const copy = this.kept.getContext("2d");
+    copy.clearRect(0, 0, width, height);
+    copy.drawImage(this.canvas, 0, 0);
+  }
+
+  drawRows(scene) {
     const { layout, from, to } = scene;
     this.fit(scene.width, layout.height);
     this.scale = (layout.right - layout.left) / (to - from);
@@ -89,15 +116,15 @@ export class TimelinePicture {
     context.font = `12px ${FONT}`;
     const { left, right } = layout;
     drawAxis(context, { from, to, hz: scene.hz, left, right, y: AXIS - 5, tick: 5, label: -9 });
-    for (const row of layout.rows) this.drawLabel(row);
+    const rows = layout.rows.filter(({ top, height }) => top + height > scene.seen[0] && top < scene.seen[1]);
+    for (const row of rows) this.drawLabel(row);
     context.save();
     context.beginPath();
     context.rect(left, 0, right - left, layout.height);
     context.clip();
-    for (const row of layout.rows) this.drawRow(row);
+    for (const row of rows) this.drawRow(row);
     this.drawAhead();
     context.restore();
-    this.drawLines();
   }
 
   place(time) {
