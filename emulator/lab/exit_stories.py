@@ -215,7 +215,7 @@ def _view(found: _Instant, reason: str) -> InstantView:
         "walk": walk,
         "shadow": found.shadow,
         "changes": changes,
-        "saw": exit_words.saw(changes, record.pc, found.after, found.stopped),
+        "saw": exit_words.saw(reason, changes, record.pc, found.after, found.stopped),
     }
 
 

@@ -99,8 +99,10 @@ def _short(text: str) -> str:
     return text.removesuffix(".")
 
 
-def saw(changes: list[ChangeView], pc: int, after: Any, stopped: bool) -> str:
+def saw(reason: str, changes: list[ChangeView], pc: int, after: Any, stopped: bool) -> str:
     """Return what the guest noticed."""
+    if stopped and reason in ("sbi", "mmio"):
+        return "Nothing more: its VM stands still now, as it had asked for."
     if stopped:
         return f"Nothing more: its VM was stopped, with this instruction (pc {pc:#x}) not carried out."
     changed = {one["name"]: one["after"] for one in changes}

@@ -5,6 +5,7 @@ import { Refused, fetchJson } from "./ask.js";
 import { h, setText } from "./element.js";
 import { HexView, LENGTH, hex, windowFor } from "./hex_view.js";
 import * as selection from "./selection.js";
+import { _ } from "./text.js";
 import { reach } from "./transport.js";
 import { WALKS, pressAgain, pressed, startWalks, tidy } from "./walk_view.js";
 
@@ -171,8 +172,11 @@ class ByteView {
     const value = this.hex.bytes[Number(BigInt(where.address) - this.hex.start)] ?? null;
     const said =
       value === null
-        ? `${where.space.toUpperCase()} ${where.address}: ${this.hex.reasons[0] ?? "not mapped"}`
-        : `${where.space.toUpperCase()} ${where.address}${where.name ? ` (${where.name})` : ""} holds 0x${value}`;
+        ? `${where.space.toUpperCase()} ${where.address}: ${this.hex.reasons[0] ?? _("not mapped")}`
+        : _("{place} holds {value}", {
+            place: `${where.space.toUpperCase()} ${where.address}${where.name ? ` (${where.name})` : ""}`,
+            value: `0x${value}`,
+          });
     setText(element("byte-readout"), said);
   }
 

@@ -107,6 +107,17 @@ def test_what_was_done_about_a_fault_is_told(busy: Lab) -> None:
     assert crash["instant"]["saw"].startswith("Nothing more")
 
 
+def test_a_guest_that_shuts_itself_off_sees_nothing_more(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab("hello")
+    lab.record()
+    lab.apply({"verb": "start", "vm": "a"})
+    lab.advance(100_000)
+    told = lab.exit(lab.hypervisor.trace.exits[-1][0])
+    assert "to be shut off" in told["explanation"]
+    assert told["instant"] is not None
+    assert told["instant"]["saw"].startswith("Nothing more: its VM stands still")
+
+
 def test_shadow_paging_tells_both_walks(busy: Lab) -> None:
     at = newest(busy, "b", "shadow miss")["instant"]
     assert at["walk"]["ok"]
