@@ -126,7 +126,7 @@ class Console {
     };
     const form = h(
       "form",
-      { class: "console-find", role: "search" },
+      { class: "console-find", role: "search", "aria-label": words.getAttribute("aria-label") },
       words,
       h("button", { type: "submit", class: "small", title: _("Find the previous one (further up)") }, "\u2191"),
       h("button", { type: "submit", class: "small", value: "next", title: _("Find the next one (further down)") }, "\u2193"),

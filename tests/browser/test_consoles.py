@@ -30,7 +30,7 @@ def test_a_console_follows_the_lab_back_and_on(page: Page, axe_source: str) -> N
     rest = later.locator("pre").inner_text()
     assert (early + rest).split() == whole.split()
 
-    find = panel.get_by_label(f"Find in the console of VM {first}")
+    find = panel.get_by_role("searchbox", name=f"Find in the console of VM {first}")
     find.fill("no such words")
     expect(panel.get_by_role("status")).to_have_text("not found")
     find.fill(early.strip()[:3])
@@ -40,7 +40,7 @@ def test_a_console_follows_the_lab_back_and_on(page: Page, axe_source: str) -> N
     assert download.value.suggested_filename == f"console-{first}.txt"
     panel.get_by_role("button", name="Clear view").click()
     expect(panel.locator(".console-text")).to_contain_text("Nothing has been printed yet.")
-    assert [one for one in violations(page, axe_source) if "console" in one] == []
+    assert [one for one in violations(page, axe_source) if "console" in one.lower()] == []
 
     page.click(f"#console-{second}-tab")
     bench.run_for(2)

@@ -41,7 +41,7 @@ def look_at_packets(bench: Workbench, axe_source: str) -> None:
     shown = packet.inner_text()
     assert "10.0.0.2" in shown
     assert "was last seen behind north" in shown
-    assert [one for one in violations(page, axe_source) if "packet" in one or "resources" in one] == []
+    assert [one for one in violations(page, axe_source) if "packet" in one.lower()] == []
 
 
 def test_two_linux_machines_and_primer_run_together_and_answer(
