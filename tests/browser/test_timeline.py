@@ -2,6 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.accessibility import violations
 from tests.browser.workbench import Workbench, until
 
 CROWDED = """\
@@ -12,7 +13,7 @@ vms:
 """
 
 
-def test_the_past_is_seen_zoomed_scrubbed_and_undone(page: Page) -> None:
+def test_the_past_is_seen_zoomed_scrubbed_and_undone(page: Page, axe_source: str) -> None:
     bench = Workbench(page, "first-virtual-machine")
     bench.open("config")
     page.locator("#config-text > summary").click()
@@ -102,3 +103,5 @@ def test_the_past_is_seen_zoomed_scrubbed_and_undone(page: Page) -> None:
     find("Home", "n", "was started")
     details.get_by_role("button", name="Why?").click()
     expect(page.locator("#time-details .why li").first).to_contain_text("was started")
+    page.locator("#time-rows").locator("xpath=ancestor::details").locator("summary").click()
+    assert violations(page, axe_source) == []
