@@ -3,6 +3,7 @@
 // diff: {kind: " "|"-"|"+", line, text}[], form?: HTML after an edit of the text}. Nothing is applied here.
 import htmx from "htmx.org";
 import { ask, Refused } from "./ask.js";
+import { Drafts, restoredNote } from "./drafts.js";
 import { h, setText } from "./element.js";
 import { _ } from "./text.js";
 
@@ -18,6 +19,8 @@ export class Draft {
     this.url = url;
     this.owner = owner;
     this.asked = 0;
+    this.drafts = new Drafts(url);
+    this.first = true;
     this.timer = 0;
     /** @type {{form: HTMLFormElement, text: string}[]} */
     this.past = [];
@@ -44,6 +47,28 @@ export class Draft {
     if (this.comments && uncommented(this.comments) === this.area.value) this.area.value = this.comments;
     this.hold();
     this.keep();
+    this.restore();
+  }
+
+  /** What was typed before the page was loaded anew comes back; once the lab has something new, it is forgotten. */
+  restore() {
+    this.had = this.area.value;
+    const text = this.first ? this.drafts.get("text") : undefined;
+    this.first = false;
+    if (text === undefined || text === this.had) return this.drafts.clear();
+    this.area.value = text;
+    this.form.before(
+      restoredNote(() => {
+        this.area.value = this.had;
+        this.remember();
+        this.follow(true);
+      }),
+    );
+    return this.follow(true);
+  }
+
+  remember() {
+    this.drafts.put("text", this.area.value, this.had);
   }
 
   /** Remember a text with comments: the form is made from it, and would lose them otherwise. */
@@ -56,6 +81,7 @@ export class Draft {
   /** Somebody edits. @param {boolean} text in the text, else in the form */
   edited(text) {
     clearTimeout(this.timer);
+    if (text) this.remember();
     this.timer = setTimeout(() => this.follow(text), text ? TEXT_MS : FORM_MS);
   }
 
@@ -68,6 +94,7 @@ export class Draft {
     this.comments = uncommented(found.text) === found.text ? "" : found.text;
     this.show(found);
     this.keep();
+    this.remember();
   }
 
   fields() {

@@ -141,7 +141,11 @@ function extensions(area, label, language) {
     // Tab is left to the page: Escape is not needed to get out.
     keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap]),
     EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", tabindex: "0" }),
-    EditorView.updateListener.of((update) => update.docChanged && (area.value = update.state.doc.toString())),
+    EditorView.updateListener.of((update) => {
+      if (!update.docChanged) return;
+      area.value = update.state.doc.toString();
+      area.dispatchEvent(new Event("input", { bubbles: true }));
+    }),
   ];
 }
 

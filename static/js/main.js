@@ -4,6 +4,7 @@ import { startAsking } from "./ask.js";
 import { startConfiguration } from "./configuration.js";
 import { startConsoles } from "./consoles.js";
 import { startCpu } from "./cpu.js";
+import { keepTyped } from "./drafts.js";
 import { startEngine } from "./engine/switch.js";
 import { startExits } from "./exits.js";
 import { startFigures } from "./figures.js";
@@ -51,6 +52,7 @@ function startWorkbench(bench) {
   for (const tabs of ["view-tabs", "dock-tabs"]) startTabs(document.getElementById(tabs));
   startShortcuts();
   startAsking(bench, (answer) => answer.state && lab.takeState(answer.state));
+  keepTyped(lab);
   startPinning(lab, bench);
   lab.follow();
   startEngine(lab, bench);

@@ -2,6 +2,7 @@
 // this lab while it runs in this browser. What the worker says is data; nothing of it becomes markup.
 import { announce } from "./announcer.js";
 import { ask, clearMessage, look, Refused } from "./ask.js";
+import { Drafts } from "./drafts.js";
 import { h, sentence, setText } from "./element.js";
 import { three } from "./numbers.js";
 import { _ } from "./text.js";
@@ -38,7 +39,7 @@ class Tool {
     this.parts = JSON.parse(bench.dataset.engine || "null");
     this.interfaces = catalog.interfaces;
     this.scenarios = catalog.scenarios;
-    this.drafts = new Map();
+    this.drafts = new Drafts(`${lab.url} policies`);
     this.area = get("policy-text");
     get("policy-interface").replaceChildren(
       ...this.interfaces.map((one) => h("option", { value: one.name }, one.title)),
@@ -53,6 +54,7 @@ class Tool {
     get("policy-scenario").addEventListener("change", () => this.tellQuestion());
     get("policy-starter").addEventListener("click", () => this.fill(this.chosen.starter));
     get("policy-use").addEventListener("click", () => this.use());
+    this.area.addEventListener("input", () => this.drafts.put(this.chosen.name, this.text, this.chosen.starter));
     get("policy-stop").addEventListener("click", () => this.end(_("Stopped.")));
     get("policy-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -76,7 +78,6 @@ class Tool {
   }
 
   choose(name) {
-    if (this.chosen) this.drafts.set(this.chosen.name, this.text);
     this.chosen = this.interfaces.find((one) => one.name === name);
     const scenarios = this.scenarios.filter((one) => one.interface === name);
     get("policy-scenario").replaceChildren(
@@ -85,7 +86,9 @@ class Tool {
     // Without a scenario there is nothing to run it on.
     for (const id of ["policy-scenario", "policy-run", "policy-use", "policy-beside"]) get(id).disabled = !this.chosen.used;
     this.tellQuestion();
-    this.fill(this.drafts.get(name) ?? this.chosen.starter);
+    const draft = this.drafts.get(name);
+    this.fill(draft ?? this.chosen.starter);
+    if (draft !== undefined) this.said(_("Your text is back. “Starter” discards it."));
     get("policy-docs").replaceChildren(...docs(this.chosen));
   }
 

@@ -1,6 +1,7 @@
 // The guest program: choose a VM, edit its source, assemble and restart. A plain text area works without this file;
 // CodeMirror takes its place when the panel first comes up. The assembler's errors are marked where they are.
 import { ask, clearMessage, look, Refused } from "./ask.js";
+import { Drafts } from "./drafts.js";
 import { h, sentence, setText } from "./element.js";
 import { vmLetter } from "./patterns.js";
 import { _ } from "./text.js";
@@ -16,13 +17,13 @@ export function startProgram(lab) {
   const choice = form.querySelector("select[name=vm]");
   const submit = form.querySelector("button[type=submit]");
   const done = document.getElementById("program-done");
-  const drafts = new Map();
+  const drafts = new Drafts(`${lab.url} programs`);
   editor.onUpgrade = () => lab.state?.vms && drawPc(editor, lab, loaded);
   let loaded = choice.value;
+  let source = null; // of the program that is loaded, as the lab has it
   let actions = 0;
 
   const switchTo = async (name) => {
-    if (loaded !== name && !submit.disabled) drafts.set(loaded, editor.text);
     loaded = name;
     choice.value = name;
     showDiagnostics(editor, []);
@@ -32,25 +33,32 @@ export function startProgram(lab) {
   // Nothing can be assembled while the program of another VM may still stand in the editor.
   const bring = async (name, draft) => {
     submit.disabled = true;
+    source = null;
     if (draft === undefined) editor.text = "";
-    const text = draft ?? (await fetchSource(lab, name));
+    const text = await fetchSource(lab, name);
     if (loaded !== name) return;
     if (text === null)
       return setText(done, _("The program could not be fetched. Choose the VM again to retry."));
-    editor.text = text;
+    editor.text = draft ?? text;
+    source = text;
+    if (draft !== undefined && draft !== text) setText(done, _("Your unsaved text is back. “Undo my changes” discards it."));
     submit.disabled = false;
   };
+  form.querySelector("textarea").addEventListener("input", () => source !== null && drafts.put(loaded, editor.text, source));
   choice.addEventListener("change", () => switchTo(choice.value));
   panel.addEventListener("shown", () => editor.upgrade());
   let asked = false;
   panel.addEventListener("shown", () => (asked ||= Boolean(choice.value) && (switchTo(choice.value), true)));
   form.querySelector("#program-revert").addEventListener("click", () => {
-    drafts.delete(loaded);
+    drafts.put(loaded, "", "");
     switchTo(loaded);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    assemble(lab, form, editor, loaded);
+    assemble(lab, form, editor, loaded, (text) => {
+      source = text;
+      drafts.put(loaded, text, text);
+    });
   });
   lab.on("state", ({ vms }) => {
     const names = vms.map((vm) => vm.name);
@@ -74,13 +82,15 @@ async function fetchSource(lab, name) {
   return program && (program.source ?? "");
 }
 
-async function assemble(lab, form, editor, name) {
+async function assemble(lab, form, editor, name, assembled) {
   const button = form.querySelector("button[type=submit]");
   const done = document.getElementById("program-done");
   button.setAttribute("aria-busy", "true");
   setText(done, "");
   try {
-    lab.takeState((await ask(`${lab.url}/program`, { vm: name, source: editor.text })).state);
+    const source = editor.text;
+    lab.takeState((await ask(`${lab.url}/program`, { vm: name, source })).state);
+    assembled(source);
     if (OFF.has(lab.vm(name)?.state))
       lab.takeState((await ask(`${lab.url}/actions`, { verb: "start", vm: name })).state);
     clearMessage();
