@@ -20,7 +20,7 @@ class Causes:
         """Nothing has led to anything."""
         self.now = 0
         self.exit = 0  # the exit that is being handled
-        self.runs = [0] * pcpus  # by pCPU: why the vCPU that holds it does
+        self.runs = [0] * pcpus  # by pCPU: why the vCPU that holds it wanted it
         self.cut = [0] * pcpus  # by pCPU: why its turn ends early
         # By number of the vCPU (VcpuInfo.id): why it wants a pCPU, who set its timer, and why it sleeps.
         self.ready: dict[int, int] = {}
@@ -36,10 +36,3 @@ class Causes:
             yield
         finally:
             self.now = before
-
-    def forget(self, vcpus: range, vm: int) -> None:
-        """Forget what was put off for the vCPUs of a VM that stops."""
-        for one in vcpus:
-            for table in (self.ready, self.timers, self.sleeps):
-                table.pop(one, None)
-        self.devices.pop(vm, None)

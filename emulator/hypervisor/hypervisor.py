@@ -92,7 +92,7 @@ class Hypervisor(RunLoop):
         self.begin_exit(vcpu, "wfi")
         self.unload(vcpu)
         vcpu.state = VcpuState.IDLE
-        self.fall_asleep(vcpu, "it waits for an interrupt")
+        self.fall_asleep(vcpu)
         self.end_exit(vcpu, "wfi", "the guest waits for an interrupt", pc)
         return "wfi"
 
@@ -173,11 +173,8 @@ class Hypervisor(RunLoop):
         """Note that a VM has printed a line, with the last that has something on it."""
         lines = vm.console.tail(LINE_CHARACTERS).rstrip().rsplit("\n", 1)
         if lines[-1]:
-            trace = self.trace
             said = f"{vm.name} prints: {lines[-1]}"
-            trace.note(
-                "console", "line", self.position, self.now, vm.name, None, None, trace.causes.now, said
-            )
+            self.trace.note("console", "line", self.position, self.now, vm.name, None, said)
 
     def type(self, vm: Vm, text: str) -> int:
         """Give a VM's console input; return how many bytes were dropped because the guest does not read."""

@@ -19,7 +19,7 @@ from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.host_scheduler import HostScheduler
 from emulator.hypervisor.pcpu import Pcpu
 from emulator.hypervisor.scheduler import Scheduler
-from emulator.hypervisor.trace import Trace
+from emulator.hypervisor.trace import EventKind, Trace
 from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE, Vm
 from emulator.machine.debug import Stop
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 QUANTUM_CYCLES = 10_000
 INTERRUPTS = {VSSI: "software", VSTI: "timer", VSEI: "external"}
+WAKES = {VSSI: "another vCPU calls it", VSTI: "its timer is due", VSEI: "a device interrupts it"}
 STEAL_TIME = struct.Struct("<IIQB")  # sequence, flags, nanoseconds, preempted
 WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
 ASLEEP = (*WAITING, VcpuState.BLOCKED)
@@ -264,7 +265,6 @@ class RunLoop(ABC):
             self._leave(pcpu, vcpu)
             self.scheduler.put_back(vcpu)
             self._tell_steal(vcpu, preempted=True)
-            self._note_schedule(vcpu, "preempted", pcpu.index)
             self.end_exit(vcpu, "budget", "the host has work of its own", pc)
             self._watch(vcpu, "budget")
             return
@@ -286,11 +286,8 @@ class RunLoop(ABC):
         virtual_cpu.enter(vcpu, pcpu.index, self.host, flush=not self.vmids)
         pcpu.current = vcpu
         pcpu.loaded_at = start
-        trace, name = self.trace, vcpu.vm.settings.name
-        cause = trace.causes.ready.get(vcpu.info.id, 0)
-        trace.causes.runs[pcpu.index] = trace.note(
-            "schedule", "picked", self._others + start, start, name, vcpu.index, pcpu.index, cause
-        )
+        causes = self.trace.causes
+        causes.runs[pcpu.index] = causes.ready.get(vcpu.info.id, 0)
         cycles = self.costs.world_switch if self.vmids else self.costs.longest_switch
         vcpu.counters.switch(cycles)
         self._charge(pcpu, vcpu, cycles)
@@ -357,10 +354,11 @@ class RunLoop(ABC):
         if self._next_deadline() > now:
             return
         causes = self.trace.causes
+        before = causes.now
         for vm in self.vms.values():
             if vm.board and vm.board.deadline <= now and vm.lifecycle in ACTIVE:
-                with causes.of(causes.devices.get(vm.serial, 0)):
-                    vm.board.elapse()
+                causes.now = causes.devices.get(vm.serial, 0)
+                vm.board.elapse()
         due = [
             vcpu
             for vm in self.vms.values()
@@ -369,43 +367,33 @@ class RunLoop(ABC):
             if vcpu.state in ASLEEP and vcpu.wakes_at <= now
         ]
         for vcpu in sorted(due, key=lambda one: one.wakes_at):
-            number = vcpu.info.id
             if vcpu.wakes_at == vcpu.alarm:
-                with causes.of(causes.sleeps.get(number, 0)):
-                    self.wake(vcpu, vcpu.alarm, "its own timer is due, or the disk is ready")
+                causes.now = causes.sleeps.get(vcpu.info.id, 0)
+                self.wake(vcpu, vcpu.alarm, "its own timer is due, or the disk is ready")
                 continue
             deadline, vcpu.deadline = vcpu.deadline, NEVER
-            with causes.of(causes.timers.pop(number, 0)):
-                self.interrupt(vcpu, VSTI, deadline)
+            causes.now = causes.timers.pop(vcpu.info.id, 0)
+            self.interrupt(vcpu, VSTI, deadline)
+        causes.now = before
 
     def interrupt(self, vcpu: Vcpu, bits: int, at: int) -> None:
         """Make interrupts pending in a vCPU at time `at`, and wake it if it waits for one of them.
 
         A vCPU of a paused VM hears of it when its VM is resumed.
         """
-        registers, causes = self.registers(vcpu), self.trace.causes
-        before, pending = causes.now, registers.hvip
-        if bits & ~pending:
-            causes.now = self._note_interrupt(vcpu, bits, before)
-            registers.hvip = pending | bits
+        registers = self.registers(vcpu)
+        pending = registers.hvip
+        registers.hvip = pending | bits
         if vcpu.pcpu is None and self.is_called(vcpu) and vcpu.vm.lifecycle in ACTIVE:
-            self.wake(vcpu, at, "an interrupt is pending")
-        causes.now = before
+            self.wake(vcpu, at, WAKES[bits])
+        elif bits & ~pending:
+            self._note("interrupt", INTERRUPTS[bits], vcpu)
 
-    def _note_interrupt(self, vcpu: Vcpu, bits: int, cause: int) -> int:
-        """Note that a vCPU gets interrupts that were not pending; return the note's number."""
-        name = vcpu.vm.settings.name
-        reason = INTERRUPTS[bits]
-        return self.trace.note(
-            "interrupt", reason, self.position, self.now, name, vcpu.index, vcpu.pcpu, cause
-        )
-
-    def _note_schedule(self, vcpu: Vcpu, reason: str, pcpu: int | None = None, said: str = "") -> int:
-        """Note what became of a vCPU's turn, as a consequence of what is going on now; return its number."""
-        trace, name = self.trace, vcpu.vm.settings.name
-        return trace.note(
-            "schedule", reason, self.position, self.now, name, vcpu.index, pcpu, trace.causes.now, said
-        )
+    def _note(self, kind: EventKind, reason: str, vcpu: Vcpu, said: str = "") -> int:
+        """Note what happens to a vCPU now, as a consequence of what is going on; return its number."""
+        clock = self.pcpus[self.turn].hart.clock
+        trace = self.trace
+        return trace.note(kind, reason, self._others + clock, clock, vcpu.info.vm, vcpu.index, said)
 
     def is_called(self, vcpu: Vcpu) -> bool:
         """Return whether an interrupt is pending that a vCPU waits for."""
@@ -413,7 +401,7 @@ class RunLoop(ABC):
 
     def wake(self, vcpu: Vcpu, at: int, why: str = "it was started") -> None:
         """Let a vCPU want a pCPU from time `at` on, but not before the time that it has already seen."""
-        number = self._note_schedule(vcpu, "woke", None, why)
+        number = self._note("schedule", "woke", vcpu, why)
         self.trace.causes.ready[vcpu.info.id] = number
         self._account(vcpu, at)
         vcpu.state = VcpuState.READY
@@ -460,25 +448,23 @@ class RunLoop(ABC):
         """Let a vCPU sleep at its own wish (SBI HSM) until an interrupt is pending."""
         self.unload(vcpu)
         vcpu.state = VcpuState.SUSPENDED
-        self.fall_asleep(vcpu, "it asked for that (SBI HSM)")
+        self.fall_asleep(vcpu)
 
     def block_vcpu(self, vcpu: Vcpu, until: int) -> None:
         """Let a vCPU wait for the host's disk; no interrupt wakes it."""
         self.unload(vcpu)
         vcpu.state = VcpuState.BLOCKED
         vcpu.alarm = until
-        self._note_sleep(vcpu, "the host reads a page from its swap area")
+        self.trace.causes.sleeps[vcpu.info.id] = self.trace.causes.now
 
-    def fall_asleep(self, vcpu: Vcpu, why: str) -> None:
+    def fall_asleep(self, vcpu: Vcpu) -> None:
         """Begin a sleep that ends at the next interrupt, at once if one is pending."""
         vcpu.set_alarm(self.host.record.cycles_per_tick)
         if vcpu.has_interrupt():
             self.wake(vcpu, vcpu.since, "an interrupt is pending already")
         else:
-            self._note_sleep(vcpu, why)
-
-    def _note_sleep(self, vcpu: Vcpu, why: str) -> None:
-        self.trace.causes.sleeps[vcpu.info.id] = self._note_schedule(vcpu, "blocked", None, why)
+            causes = self.trace.causes
+            causes.sleeps[vcpu.info.id] = causes.now
 
     # Leaving the guest
 
@@ -524,10 +510,8 @@ class RunLoop(ABC):
     def _timer_exit(self, vcpu: Vcpu, hart: Any) -> None:
         vcpu.deadline = NEVER
         self.begin_exit(vcpu, "timer")
-        causes = self.trace.causes
         hart.hvip |= VSTI
-        self._note_interrupt(vcpu, VSTI, causes.now)
-        cause = causes.timers.pop(vcpu.info.id, 0)
+        cause = self.trace.causes.timers.pop(vcpu.info.id, 0)
         self.end_exit(vcpu, "timer", "the guest's timer is due: interrupt injected", hart.pc, cause)
         self._watch(vcpu, "timer")
 
@@ -549,7 +533,6 @@ class RunLoop(ABC):
             self._leave(pcpu, vcpu)
             self.scheduler.put_back(vcpu)
             self._tell_steal(vcpu, preempted=True)
-            self._note_schedule(vcpu, "preempted", pcpu.index)
             text = f"timeslice used up: {'another vCPU is waiting' if others else 'it has to wait'}"
         else:
             self._begin_turn(pcpu, vcpu)

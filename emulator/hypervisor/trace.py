@@ -18,8 +18,8 @@ SliceKind = Literal["run", "hypervisor", "idle"]
 EventKind = Literal["action", "state", "exit", "fault", "console", "device", "alarm", "schedule", "interrupt"]
 # event id, revision, position, clock, reason, text, vm, vcpu, pcpu, pc, cycles charged, cause
 ExitRecord = tuple[int, int, int, int, str, str, str, int, int, int, int, int]
-# event id, revision, position, clock, kind, reason, vm, vcpu, pcpu, cause, what else is said
-NoteRecord = tuple[int, int, int, int, EventKind, str, str, "int | None", "int | None", int, str]
+# event id, position, clock, kind, reason, vm, vcpu, cause, what else is said
+NoteRecord = tuple[int, int, int, EventKind, str, str, "int | None", int, str]
 # VM, vCPU, state (of VcpuState, or "paused"), start, end
 Wait = tuple[str, int, str, int, int]
 # VM, clocks at which its first and last character came, text
@@ -35,9 +35,6 @@ PRINT_CHARACTERS = 80
 PRINT_CYCLES = 100_000  # what a VM prints within this time is one piece
 OVERLAP_LOOK_BACK = 8
 NOTE_TEXTS: dict[tuple[str, str], str] = {
-    ("schedule", "picked"): "vCPU {vcpu} of {vm} gets pCPU {pcpu}",
-    ("schedule", "preempted"): "vCPU {vcpu} of {vm} has to leave pCPU {pcpu} and waits",
-    ("schedule", "blocked"): "vCPU {vcpu} of {vm} sleeps: {said}",
     ("schedule", "woke"): "vCPU {vcpu} of {vm} wants a pCPU: {said}",
     ("interrupt", "timer"): "vCPU {vcpu} of {vm} gets its timer interrupt",
     ("interrupt", "software"): "vCPU {vcpu} of {vm} gets an interrupt from another vCPU",
@@ -106,7 +103,7 @@ class Trace:
         self._lanes: list[deque[list[Any]]] = [deque(maxlen=SLICES_KEPT) for _ in range(pcpus)]
         self.exits: deque[ExitRecord] = deque(maxlen=EXITS_KEPT)
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
-        self.notes: deque[NoteRecord] = deque(maxlen=NOTES_KEPT)  # who got a pCPU, interrupts, lines printed
+        self.notes: deque[NoteRecord] = deque(maxlen=NOTES_KEPT)  # who woke, interrupts, lines printed
         self.causes = Causes(pcpus)
         self._action = 0  # the number that the next entry for an action has
         self.waits: deque[Wait] = deque(maxlen=WAITS_KEPT * pcpus)
@@ -233,15 +230,12 @@ class Trace:
         clock: int,
         vm: str,
         vcpu: int | None,
-        pcpu: int | None,
-        cause: int,
-        text: str = "",
+        text: str,
     ) -> int:
         """Note something that happens as often as exits do; return its number."""
-        revision, number = self.revision, self.next_event
-        revision.value = value = revision.value + 1
+        number = self.next_event
         self.next_event = number + 1
-        self.notes.append((number, value, position, clock, kind, reason, vm, vcpu, pcpu, cause, text))
+        self.notes.append((number, position, clock, kind, reason, vm, vcpu, self.causes.now, text))
         return number
 
     def reserve(self) -> int:
@@ -318,29 +312,23 @@ class Trace:
             found.append(new[::-1])
         return found
 
-    def events_since(self, revision: int, most_exits: int = EXITS_KEPT, most_notes: int = 0) -> list[Event]:
-        """Return the entries that are newer than a revision, oldest first.
+    def events_since(self, revision: int, most_exits: int = EXITS_KEPT) -> list[Event]:
+        """Return the entries that are newer than a revision, oldest first; `most_exits` of them exits.
 
-        `most_exits` of them are exits, and `most_notes` about who got a pCPU, interrupts and lines printed.
+        Notes, of vCPUs that woke, interrupts and lines printed, are left to `all_events`.
         """
         exits = [_exit_event(one) for one in list(self.exits)[-most_exits:] if one[1] > revision]
         others = [event for event in self.events if event.revision > revision]
-        notes = list(self.notes)[-most_notes:] if most_notes else []
-        found = exits + others + [_note_event(one) for one in notes if one[1] > revision]
-        return sorted(found, key=lambda event: event.id)
+        return sorted(exits + others, key=lambda event: event.id)
 
-    def event(self, number: int) -> Event | None:
-        """Return the entry with a number, if it is still kept."""
-        for event in self.events:
-            if event.id == number:
-                return event
-        exits = (_exit_event(one) for one in self.exits if one[0] == number)
-        notes = (_note_event(one) for one in self.notes if one[0] == number)
-        return next(itertools.chain(exits, notes), None)
+    def all_events(self) -> list[Event]:
+        """Return all entries that are kept, notes included, oldest first."""
+        notes = [_note_event(one) for one in self.notes]
+        return sorted([*self.events_since(-1), *notes], key=lambda event: event.id)
 
     def by_number(self) -> dict[int, Event]:
         """Return all entries that are kept by their numbers."""
-        return {event.id: event for event in self.events_since(-1, EXITS_KEPT, NOTES_KEPT)}
+        return {event.id: event for event in self.all_events()}
 
     def continue_from(self, old: Trace) -> None:
         """Take over what is kept of a host that is replaced."""
@@ -357,6 +345,6 @@ def _exit_event(one: ExitRecord) -> Event:
 
 
 def _note_event(one: NoteRecord) -> Event:
-    number, revision, position, clock, kind, reason, vm, vcpu, pcpu, cause, said = one
-    text = NOTE_TEXTS.get((kind, reason), "{said}").format(vm=vm, vcpu=vcpu, pcpu=pcpu, said=said)
-    return Event(number, revision, position, clock, kind, vm, vcpu, pcpu, reason, text, {}, cause)
+    number, position, clock, kind, reason, vm, vcpu, cause, said = one
+    text = NOTE_TEXTS.get((kind, reason), "{said}").format(vm=vm, vcpu=vcpu, said=said)
+    return Event(number, 0, position, clock, kind, vm, vcpu, None, reason, text, {}, cause)

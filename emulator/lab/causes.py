@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from emulator.hypervisor.trace import Event, Trace
+from emulator.hypervisor.trace import Event
 from emulator.lab.errors import LabError
 from emulator.lab.observation import EventView
 from emulator.lab.observing import event_view
@@ -69,15 +69,15 @@ def _told(action: Mapping[str, Any]) -> str:
 
 def why(lab: Lab, number: int) -> WhyView:
     """Return an event with what led to it, the oldest last. Raises LabError if it is not kept (any more)."""
-    trace = lab.hypervisor.trace
-    first = trace.event(number)
+    kept = lab.hypervisor.trace.by_number()
+    first = kept.get(number)
     if first is None:
         raise LabError(
             f"there is no event {number} in the log (any more); it keeps the newest of each kind."
             " Go back to where it happened, and ask there",
             "event",
         )
-    found = list(_back(trace, first))
+    found = list(_back(kept, first))
     shown = _until_it_goes_round(found)
     links: list[LinkView] = [
         {"event": event_view(lab, event), "sentence": _sentence(event, place == 0)}
@@ -86,9 +86,8 @@ def why(lab: Lab, number: int) -> WhyView:
     return {"event": number, "chain": links, "end": _end(found[-1], len(shown) < len(found))}
 
 
-def _back(trace: Trace, event: Event) -> Iterator[Event]:
+def _back(kept: Mapping[int, Event], event: Event) -> Iterator[Event]:
     """Yield an event and what led to it, as far as that is kept."""
-    kept = trace.by_number()
     found: Event | None = event
     while found is not None:
         yield found

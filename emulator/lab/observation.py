@@ -187,7 +187,7 @@ class EventView(TypedDict):
 
     `reason` depends on `kind`: "state": the new VM state; "exit": the exit reason; "fault": the cause;
     "action": the verb; "device": what a disk, a pool or a network met with, e.g. "pool full"; "alarm": what a
-    rule did: raised, cleared, acted or failed; "schedule": picked, preempted, blocked or woke; "interrupt":
+    rule did: raised, cleared, acted or failed; "schedule": woke (a vCPU wants a pCPU); "interrupt":
     timer, software or external; "console": line. `Lab.why` tells the last three, and observations do not.
     `detail` holds what else is known, e.g. {"from": "running"} or {"cycles": 400, "pc": "0x..."}.
     """

@@ -3,7 +3,7 @@
 import { announce } from "./announcer.js";
 import { setText } from "./element.js";
 import * as numbers from "./numbers.js";
-import { _ } from "./text.js";
+import { _, n_ } from "./text.js";
 
 const CONNECTION = {
   connecting: _("connecting"),
@@ -109,8 +109,17 @@ function reasonOf(reason, { vms = [] }, events) {
 function noteOf(run, state, events) {
   const [subject, sentence] = noteNow(run, state, events);
   if (!run.behind || run.mode !== "paused") return [subject, sentence];
-  const actions = run.ahead ? `, with ${run.ahead} ${run.ahead === 1 ? "action" : "actions"} to come` : "";
-  return [subject, `${sentence} You look at ${numbers.time(state.now_ns)}; the run goes on to ${numbers.time(run.present_ns)}${actions}.`];
+  const where = { sentence, now: numbers.time(state.now_ns), end: numbers.time(run.present_ns) };
+  if (!run.ahead) return [subject, _("{sentence} You look at {now}; the run goes on to {end}.", where)];
+  return [
+    subject,
+    n_(
+      "{sentence} You look at {now}; the run goes on to {end}, with {count} action to come.",
+      "{sentence} You look at {now}; the run goes on to {end}, with {count} actions to come.",
+      run.ahead,
+      where,
+    ),
+  ];
 }
 
 function noteNow(run, state, events) {

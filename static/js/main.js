@@ -11,6 +11,7 @@ import { startFigures } from "./figures.js";
 import { startFrameMap } from "./frame_readout.js";
 import { startHostBar } from "./host_bar.js";
 import { startHostConsole } from "./host_console.js";
+import { startInstant } from "./instant.js";
 import { Lab } from "./lab.js";
 import { startLanes } from "./lanes_readout.js";
 import { startMemory } from "./memory.js";
@@ -32,6 +33,7 @@ import { startVmCards } from "./vm_cards.js";
 function startWorkbench(bench) {
   const lab = new Lab(bench.dataset.lab);
   startHostBar(lab);
+  startInstant(lab);
   startVmCards(lab);
   startFrameMap(lab);
   startLanes(lab);

@@ -33,3 +33,13 @@ def test_stepping_back_by_button_and_by_keys_and_returning(page: Page) -> None:
     bench.wait_state(names[0], "paused")
     assert bench.position() == near
     expect(page.get_by_role("button", name="Back to the present")).to_be_hidden()
+
+    # A link to the instant before, in the same lab; then one to an instant that there is not.
+    page.goto(f"/lessons/first-virtual-machine/?at={near - 1}")
+    until(page, lambda: bench.position() <= near and "?at" not in page.url, "the instant of the link")
+    there = bench.position()
+    page.reload()
+    until(page, lambda: bench.position() == there, "the same instant after a reload")
+    page.goto("/lessons/first-virtual-machine/?at=9007199254740000")
+    expect(page.locator("#messages")).to_contain_text("This instant does not exist here")
+    assert bench.position() == there

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypedDict
 
 from emulator.hypervisor.runloop import QUANTUM_CYCLES
-from emulator.hypervisor.trace import END, EXITS_KEPT, KIND, NOTES_KEPT, START, VCPU, VM, Event
+from emulator.hypervisor.trace import END, KIND, START, VCPU, VM, Event
 from emulator.lab.memento import Aside
 from emulator.lab.monitoring.ages import (
     CODE_MASK,
@@ -374,7 +374,7 @@ def _joined(pieces: Iterable[Piece], step: int) -> Iterator[Piece]:
 
 
 def _events(lab: Lab, past: Past, first: int, last: int) -> tuple[list[TimelineEvent], int]:
-    logged = past.trace.events_since(-1, EXITS_KEPT, NOTES_KEPT)
+    logged = past.trace.all_events()
     inside = [one for one in logged if first <= one.clock <= last and one.kind not in UNMARKED]
     newest = [event for event in inside if event.kind in FINE][-MOST_EXITS - 1 :]
     exits = newest if len(newest) <= MOST_EXITS else []
