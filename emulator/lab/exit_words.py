@@ -119,6 +119,7 @@ def saw(reason: str, changes: list[ChangeView], pc: int, after: Any, stopped: bo
     elif step:
         said.append(f"it goes on at pc {after.pc:#x}")
     elif not said:
-        return "Nothing: it tries the same instruction again, or goes on with it, as if nothing had happened."
+        again = "it tries the same instruction again" if reason in AFTER_WALK else "it goes on where it was"
+        return f"Nothing: {again}, as if nothing had happened."
     text = "; ".join(said)
     return f"{text[0].upper()}{text[1:]}."

@@ -67,7 +67,7 @@ def walk_view(
         "rows": _rows(walk, count, levels),
         "parts": address_parts(gva, levels, guest=False) if levels else [],
         "most": (levels + 1) * (g_levels + 1) - 1,
-        "ended": _ended(steps, levels) if failed else None,
+        "ended": _ended(steps, shadow) if failed else None,
         "gpa": None if walk.gpa == NO_ADDRESS or shadow else address(walk.gpa),
         "hpa": None if failed else address(walk.hpa),
         "hfn": None if failed else (walk.hpa - RAM_BASE) // PAGE_BYTES,
@@ -81,13 +81,12 @@ def walk_view(
     }
 
 
-def _ended(steps: list[WalkStep], levels: int) -> str:
+def _ended(steps: list[WalkStep], shadow: bool) -> str:
     if not steps:
         return "before the first entry: the address has more bits than a table can translate"
     last = steps[-1]
-    if last["outcome"] != "fault":
-        return f"after {last['stage']}-stage, level {last['level']}"
-    return f"{last['stage']}-stage, level {last['level']}"
+    table = "the shadow table" if shadow else f"{last['stage']}-stage"
+    return f"{'after ' if last['outcome'] != 'fault' else ''}{table}, level {last['level']}"
 
 
 def _rows(walk: Any, count: int, levels: int) -> list[WalkRow]:
