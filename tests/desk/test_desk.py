@@ -170,3 +170,19 @@ def test_memory_keys_snapshots_archives_and_series_are_there_without_a_server(pa
     assert len(window["pcpus"]) == window["host"]["pcpus"]
     found = json.loads(page.get("series", signals="cpu").text)
     assert len(found["series"]["cpu"]["again"]) == len(found["at_ns"]) > 0
+
+
+def test_the_cpu_view_and_stops_work_without_a_server_and_outlive_starting_over(page: Page) -> None:
+    page.post("actions", verb="start", vm="a")
+    loop = "0x80000004"
+    assert page.post("control", verb="stop_add", kind="breakpoint", vm="a", address=loop).status == 200
+    page.post("control", verb="run", speed="max")
+    page.run(20)
+    shown = json.loads(page.get("cpu", vm="a", vcpu="0", count="4").text)
+    assert int(shown["code"]["pc"], 16) == 0x8000_0004
+    assert shown["code"]["where"] == "loop"
+    assert "addi" in page.get("cpu", "fragment", vm="a").text
+    assert page.desk.line()["mode"]["stops"][0]["hits"] == 1
+    page.post("reset")
+    assert [stop["condition"]["address"] for stop in page.desk.line()["mode"]["stops"]] == [loop]
+    assert page.post("gdb", vm="a").status == 405
