@@ -456,7 +456,9 @@ class Session:
             elif self._log:
                 self._repeat(self._log.popleft())
             else:
-                self._rebuilt()
+                break
+        if self.mode == "rebuilding" and not self._log and self.lab.position >= self._goal:
+            self._rebuilt()  # now, and not when there is time again: nothing is left to do
         self._changed()
 
     def _rebuild_chunk(self, goal: int) -> None:
