@@ -18,7 +18,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet --no-input
 RUN_STAMP := $(VENV)/.run-$(call hash,requirements.lock requirements-build.lock pyproject.toml)
 DEV_STAMP := $(VENV)/.dev-$(call hash,requirements-dev.lock pyproject.toml)
 
-.PHONY: help serve test assets warm guests image lock clean
+.PHONY: help serve test texts screenshots assets warm guests image lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -31,6 +31,12 @@ test: $(DEV_STAMP) assets
 
 assets: $(RUN_STAMP)
 	@$(PY) static/build_assets.py
+
+texts: $(RUN_STAMP)
+	@$(VENV)/bin/vmlab texts
+
+screenshots: $(DEV_STAMP) assets
+	@$(VENV)/bin/vmlab screenshots var/screenshots
 
 warm: $(RUN_STAMP)
 	@$(VENV)/bin/vmlab warm
