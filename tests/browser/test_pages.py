@@ -52,7 +52,7 @@ def test_no_page_and_no_tool_breaks_a_rule_of_axe(
         assert violations(page, axe_source) == [], tool
         page.screenshot(path=screenshots / f"{theme}-{tool}-1366x768.png")
     bench.open("overview")
-    for twin in page.locator(".picture details.twin > summary").all():
+    for twin in page.locator("#panel-overview details.twin > summary").all():
         twin.click()
     bench.card("a").locator("details.more > summary").click()
     assert violations(page, axe_source) == [], "tables and menu open"
