@@ -18,7 +18,7 @@ from emulator.lab.memento import Aside
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab, LogEntry
 
-SPACING = 50_000_000  # positions between checkpoints at least
+SPACING = 12_500_000  # positions between checkpoints at least
 PAGE_POSITIONS = 20_000  # for each page that had to be copied or was written first, at least
 DENSITY = 8  # a gap may be so many times smaller than its age
 DEFAULT_BYTES = 64 << 20
