@@ -186,3 +186,20 @@ def test_the_cpu_view_and_stops_work_without_a_server_and_outlive_starting_over(
     page.post("reset")
     assert [stop["condition"]["address"] for stop in page.desk.line()["mode"]["stops"]] == [loop]
     assert page.post("gdb", vm="a").status == 405
+
+
+def test_a_byte_and_an_exit_are_explained_without_a_server(page: Page) -> None:
+    page.post("actions", verb="start", vm="a")
+    page.post("control", verb="run", speed="max")
+    page.run(20)
+    page.post("control", verb="pause")
+    where = page.get("where", "fragment", vm="a", address="loop", access="fetch")
+    assert "How does the MMU find it?" in where.text
+    frame = json.loads(page.get("where", vm="a", address="loop").text)["hfn"]
+    assert "Who maps this frame?" in page.get("frame", "fragment", hfn=str(frame)).text
+    assert "512 page-table entries" in page.get("table", "fragment", hfn=str(frame)).text
+    events = json.loads(page.get("state").text)["events"]
+    event = [one["id"] for one in events if one["kind"] == "exit"][-1]
+    hashed = page.desk.line(hashed=True)
+    assert "What did the guest see?" in page.get("exit", "fragment", event=str(event)).text
+    assert page.desk.line(hashed=True) == hashed
