@@ -303,3 +303,20 @@ def test_a_log_has_the_same_name_after_javascript_had_it() -> None:
 
 def replace_value(entry: LogEntry) -> LogEntry:
     return {**entry, "action": {**entry["action"], "value": 3}}
+
+
+def test_a_lab_that_stands_in_its_past_is_verified_to_the_end_of_its_line(bench: Bench, honest: Lab) -> None:
+    end, log, state = honest.position, tuple(honest.log), honest.state_hash()
+    there = log[3]["position"] - 1
+    before = Lab.replay(honest.config_at_start, honest.programs, 1, log[:3], there, honest.engine)
+    asked = replace(record(log=log, position=there), actions=3, present=end)
+    assert finish(bench, asked, before.state_hash()) == {"verified": True, "share": 1.0}
+    bench.open(asked)
+    stand = {"position": there, "actions": 3, "present": end}
+    assert bench.ask("hash").body == {**stand, "hash": before.state_hash()}
+    bench.ask("control", verb="seek", position=end)
+    while bench.state()["run"]["mode"] == "seeking":
+        bench.work(1)
+    assert bench.ask("hash").body["hash"] == state
+    wrong = replace(asked, actions=2)
+    assert "refused" in finish(bench, wrong, before.state_hash())
