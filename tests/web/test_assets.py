@@ -29,6 +29,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("br;q=0, identity", None, b"plain"),
         ("", None, b"plain"),
     ],
+    ids=["Brotli", "gzip", "neither", "nothing said"],
 )
 def test_a_script_comes_as_its_reader_wants_it(
     application: Flask, built: Path, accepted: str, encoding: str | None, body: bytes
