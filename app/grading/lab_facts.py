@@ -103,6 +103,8 @@ class LabFacts:
         return self._windows.samples(vm, signal, last) if vm in self._vms else []
 
     def events(self, kind: str, vm: str = "") -> list[Event]:
+        if kind == "console":
+            return [line for name in self._vms if vm in ("", name) for line in self._lines(name)]
         return [
             {
                 "kind": event["kind"],
@@ -114,6 +116,17 @@ class LabFacts:
             for event in self._seen["events"]
             if event["kind"] == kind and vm in ("", event["vm"])
         ]
+
+    def _lines(self, vm: str) -> list[Event]:
+        """Return the lines that a VM has printed, also those that it has forgotten since, by a revert."""
+        text = ""
+        lines: list[Event] = []
+        for name, _, end, piece in self._lab.hypervisor.trace.prints:
+            *whole, text = (text + piece).split("\n") if name == vm else (text,)
+            at_ms = end * 1000 / self._seen["host"]["clock_hz"]
+            for one in whole:
+                lines.append({"kind": "console", "vm": vm, "reason": "line", "text": one, "at_ms": at_ms})
+        return lines
 
     def memory(self, vm: str) -> Memory:
         pages = self._vms[vm]["memory"] if vm in self._vms else None

@@ -88,7 +88,7 @@ class Script:
         return frozenset(named)
 
 
-_NAMING = ("define", "set_vm")
+_NAMING = ("define", "set_vm", "clone")
 
 
 def read_script(file: TextFile, wrong: bool) -> Script:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from app.lessons import load_lesson
 from app.lessons.model import Lesson
@@ -92,6 +92,11 @@ class Student(Workbench):
                 "set_vm": self._set_vm,
                 "set_host": self._set_host,
                 "console_input": self._type,
+                "snapshot_create": self._snapshot,
+                "snapshot_revert": self._revert,
+                "clone": self._clone,
+                "set_template": self._set_template,
+                "set_balloon": self._set_balloon,
             }
             ways[verb](**action)
         if refused:
@@ -107,6 +112,40 @@ class Student(Workbench):
             field.fill(line)
             with self.page.expect_response(re.compile("/actions$")):
                 field.press("Enter")
+
+    def _kept(self, vm: str) -> Locator:
+        """The part of the tab Snapshots that is about a VM."""
+        self.open("snapshots")
+        return self.page.locator(f'section[aria-labelledby="keep-{vm}"]')
+
+    def _press_in(self, part: Locator, label: str) -> None:
+        with self.page.expect_response(re.compile("/actions$")):
+            part.get_by_role("button", name=label, exact=True).click()
+
+    def _snapshot(self, vm: str, name: str) -> None:
+        part = self._kept(vm)
+        part.get_by_label(f"Name of the new snapshot of VM {vm}").fill(name)
+        self._press_in(part, "Take a snapshot")
+        expect(part.locator(".tree")).to_contain_text(name)
+
+    def _revert(self, vm: str, name: str) -> None:
+        self._kept(vm).get_by_role("button", name=f"Revert VM {vm} to {name}").click()
+        self._press_in(self.page.get_by_role("dialog"), "Revert")
+
+    def _clone(self, vm: str, name: str, linked: bool = True) -> None:
+        part = self._kept(vm)
+        part.get_by_label(f"Name of the clone of VM {vm}").fill(name)
+        part.get_by_label(f"Kind of clone of VM {vm}").select_option("linked" if linked else "full")
+        self._press_in(part, "Clone")
+        expect(self.card(name)).to_be_visible()
+
+    def _set_template(self, vm: str, template: bool = True) -> None:
+        self._press_in(self._kept(vm), "Make it a template" if template else "Make it an ordinary VM")
+
+    def _set_balloon(self, vm: str, target: str) -> None:
+        self.open("ram")
+        self.page.get_by_label(f"Ask for a balloon of (VM {vm})").fill(target)
+        self._press_in(self.page.locator(f'#ram-vms [data-vm="{vm}"]'), "Ask the guest")
 
     def _set_host(self, **values: Any) -> None:
         self._open_configuration()

@@ -179,3 +179,20 @@ def test_what_a_vm_may_have_of_the_pcpus(wall: Attempt) -> None:
     facts = facts_of(wall)
     assert (facts.reservation_mhz("b"), facts.affinity("b"), facts.cap("b")) == (12.5, [1], 40)
     assert (facts.reservation_mhz("a"), facts.affinity("a"), facts.cap("a")) == (0, [], 0)
+
+
+def test_lines_that_a_revert_takes_back_are_remembered(engine: Any) -> None:
+    attempt = Attempt(load_lesson(lessons_dir() / "16-back-in-time"), engine)
+    attempt.lab.apply({"verb": "start", "vm": "shop"})
+    attempt.run(2_000_000)
+    attempt.lab.apply({"verb": "snapshot_create", "vm": "shop", "name": "s1"})
+    attempt.lab.apply({"verb": "console_input", "vm": "shop", "text": "upgrade\n"})
+    attempt.run(1_000_000)
+    attempt.lab.apply({"verb": "snapshot_revert", "vm": "shop", "name": "s1"})
+    facts = facts_of(attempt)
+    assert "version 2" not in facts.console("shop")
+    hello, upgraded = facts.events("console", "shop")
+    assert (hello["text"], upgraded["text"]) == ("Open. Press Enter to buy a ticket.", "This is version 2.")
+    assert 2 <= upgraded["at_ms"] < 3
+    assert facts.events("console") == [hello, upgraded]
+    assert facts.events("console", "golden") == []
