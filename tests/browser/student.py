@@ -10,6 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
+from app.desk.config_form import MAIN
 from app.lessons import load_lesson
 from app.lessons.model import Lesson
 from app.lessons.script import Act, Answer, Edit, Run, Script, ScriptStep
@@ -156,13 +157,14 @@ class Student(Workbench):
         names = self.page.locator('#config-vms [name$="-name"]').evaluate_all(
             "fields => fields.map(f => f.value)"
         )
-        self._configure({f"vms-{names.index(vm)}-{key}": value for key, value in values.items()})
+        row = f"vms-{names.index(vm)}"
+        self._configure({f"{row}-{key}": value for key, value in _fields(values).items()})
 
     def _define(self, **values: Any) -> None:
         self._open_configuration()
         self.page.get_by_role("button", name="Add a VM").click()
         place = self.page.locator("#config-vms tr").last.get_attribute("data-index")
-        self._configure({f"vms-{place}-{key}": value for key, value in values.items()})
+        self._configure({f"vms-{place}-{key}": value for key, value in _fields(values).items()})
 
     def _open_configuration(self) -> None:
         with self.page.expect_response(re.compile("/config$")):
@@ -183,3 +185,12 @@ class Student(Workbench):
                 field.fill(text)
         with self.page.expect_response(re.compile("/config$")):
             self.page.locator("#config-form").get_by_role("button", name="Apply", exact=True).click()
+
+
+def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of a VM by the names of their fields: `disk: {iops: 60}` as `disk-iops`."""
+    fields: dict[str, Any] = {}
+    for key, value in values.items():
+        parts = value if isinstance(value, Mapping) else {MAIN.get(key, ""): value}
+        fields |= {f"{key}-{part}" if part else key: one for part, one in parts.items()}
+    return fields
