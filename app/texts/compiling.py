@@ -48,7 +48,10 @@ def collect(more: Mapping[str, str]) -> Catalog:
             method_map=methods,
             keywords=KEYWORDS[place],
             comment_tags=("Translators:",),
-            options_map={"**.html": {"newstyle_gettext": "true", "trimmed": "true"}},
+            options_map={
+                "**.html": {"newstyle_gettext": "true", "trimmed": "true"},
+                "**.js": {"parse_template_string": "true"},
+            },
         )
         for file, _line, message, comments, context in sorted(rows, key=lambda row: (row[0], row[1])):
             found.add(message, locations=[(f"{place}/{file}", 0)], auto_comments=comments, context=context)

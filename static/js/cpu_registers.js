@@ -130,7 +130,10 @@ const short = (value) => `0x${BigInt(value).toString(16)}`;
 
 function lines(page, pointer) {
   const start = BigInt(page.address);
-  if (page.data === null) return [`${hex(start)}  ${_("not mapped: {reason}", { reason: page.reason })}\n`];
+  if (page.data === null) {
+    const why = _("not mapped: {reason}", { reason: page.reason });
+    return [`${hex(start)}  ${why}\n`];
+  }
   const bytes = page.data.match(/../g) ?? [];
   const made = [];
   for (let at = 0; at < bytes.length; at += ROW) made.push(...line(start + BigInt(at), bytes.slice(at, at + ROW), pointer));

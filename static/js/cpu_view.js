@@ -147,13 +147,14 @@ class CpuView {
     this.code.draw(code, this.lab.state.run, this.whose);
     this.registers.draw(data, stopped);
     this.csrs.draw(data, this.registers.before(registers));
+    const instruction = registers.instruction || _("cannot be fetched");
     const where = code.where ? `${code.where}, ` : "";
     const text = _("{state}, {mode}-mode, pc {where}{pc}: {instruction}", {
-      state: data.state,
+      state: _(data.state),
       mode: registers.mode,
       where,
       pc: registers.pc.replace(/^0x0+(?=.{8})/, "0x"),
-      instruction: registers.instruction || _("cannot be fetched"),
+      instruction,
     });
     setText(document.getElementById("cpu-where"), text);
     if (stopped) announce("cpu", text);

@@ -45,6 +45,9 @@ export function setAttribute(element, name, value) {
 export const visibleWidth = (canvas, before) =>
   canvas.parentElement.clientWidth || ("mirrored" in canvas.dataset ? (before ?? 0) : 0);
 
+/** How much larger the page's type is than a browser's own: a picture grows with it, on a projector for instance. */
+export const typeScale = () => Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+
 /** Return a function that has `act` done at most every `ms`, the last time asked for included. @param {number} ms @param {() => void} act */
 export function soon(ms, act) {
   let timer = 0;

@@ -2,6 +2,7 @@
 // The newest fault tells its story by itself until another one is picked.
 // Data: state.vms[].fault, .faults; GET fault?event= and exit?event= as fragments.
 import { announce } from "./announcer.js";
+import { ask, clearMessage, Refused, showMessage } from "./ask.js";
 import { h, setText } from "./element.js";
 import * as selection from "./selection.js";
 import { _, n_ } from "./text.js";
@@ -32,6 +33,7 @@ export class Stories {
     });
     element("story-earlier").addEventListener("click", () => this.go(-1));
     element("story-later").addEventListener("click", () => this.go(1));
+    element("story-why").addEventListener("click", () => this.why());
     element("story-close").addEventListener("click", () => this.close());
     this.place.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
     selection.on((what) => {
@@ -87,6 +89,26 @@ export class Stories {
   go(by) {
     if (!this.neighbour(this.event, by))
       announce("story", by < 0 ? _("There is no earlier exit in the log.") : _("There is no later exit in the log."));
+  }
+
+  /** What led to it, below the story; each of its causes can be gone to. */
+  async why() {
+    const { showWhy } = await import("./timeline_why.js");
+    await showWhy(this.place, this.lab, { id: this.event }, (event) => this.visit(event));
+    this.place.querySelector(".why")?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Take the page to an event of a chain of causes. */
+  async visit({ id, vm, vcpu, position }) {
+    try {
+      const { state } = await ask(`${this.lab.url}/control`, { verb: "seek", position });
+      clearMessage();
+      this.lab.takeState(state);
+      selection.choose({ event: id, vm, vcpu, position });
+    } catch (failure) {
+      if (!(failure instanceof Refused)) throw failure;
+      showMessage(failure.error);
+    }
   }
 
   async load(kind, id, picked = false, focus = picked) {

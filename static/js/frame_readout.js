@@ -137,9 +137,8 @@ async function fill(lab, readout, hfn, signal) {
     parts.push(_("read-only"));
   } else if (frame.owner !== "free") parts.push(_("no guest can reach it"));
   facts.textContent = parts.join(" \u00b7 ");
-  readout.querySelector(".content").textContent = frame.zero
-    ? `, ${_("all zero")}`
-    : `, ${_("content {digest}", { digest: frame.digest.slice(0, 8) })}`;
+  const content = frame.zero ? _("all zero") : _("content {digest}", { digest: frame.digest.slice(0, 8) });
+  readout.querySelector(".content").textContent = `, ${content}`;
 }
 
 /** The runs of frames with one owner, from the cursor on: a large host has more of them than anybody reads. */

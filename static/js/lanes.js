@@ -1,6 +1,6 @@
 // "Who is running?": a lane per pCPU over virtual time. VMs in their colour, pattern and letter, the hypervisor neutral,
 // idle time empty. Data: slices (LaneSlice), clock_hz, number of pCPUs.
-import { visibleWidth } from "./element.js";
+import { typeScale, visibleWidth } from "./element.js";
 import { drawAxis } from "./axis.js";
 import { palette, vmLetter } from "./patterns.js";
 
@@ -99,7 +99,7 @@ export class Lanes {
   /** The time under a horizontal position (CSS pixels). */
   timeAt(x) {
     const [from, to] = this.window();
-    return from + ((x - GUTTER) / (this.width - GUTTER)) * (to - from);
+    return from + ((x / this.scale - GUTTER) / (this.width - GUTTER)) * (to - from);
   }
 
   /** What each pCPU did at a time: [slice or undefined]. */
@@ -112,14 +112,16 @@ export class Lanes {
 
   draw() {
     const pcpus = this.lab.state?.host?.pcpus.length ?? 0;
-    this.width = visibleWidth(this.canvas, this.width);
+    const before = (this.width ?? 0) * (this.scale ?? 1);
+    this.scale = typeScale();
+    this.width = visibleWidth(this.canvas, before) / this.scale;
     if (!this.width || !pcpus) return;
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = (window.devicePixelRatio || 1) * this.scale;
     this.height = pcpus * (LANE + GAP) + AXIS;
     this.canvas.width = Math.round(this.width * ratio);
     this.canvas.height = Math.round(this.height * ratio);
-    this.canvas.style.width = `${this.width}px`;
-    this.canvas.style.height = `${this.height}px`;
+    this.canvas.style.width = `${this.width * this.scale}px`;
+    this.canvas.style.height = `${this.height * this.scale}px`;
     const { context } = this;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     const [from, to] = this.window();

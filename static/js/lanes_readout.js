@@ -132,7 +132,8 @@ function summary(lanes, lab) {
   const parts = [...sums]
     .sort((a, b) => b[1] - a[1])
     .map(([key, cycles]) => `${key} ${numbers.percent(cycles, total)}`);
-  return `${_("Shown: {time}.", { time: numbers.time(numbers.nanoseconds(end - from, lanes.hz)) })} ${parts.join(", ")}.`;
+  const shown = _("Shown: {time}.", { time: numbers.time(numbers.nanoseconds(end - from, lanes.hz)) });
+  return `${shown} ${parts.join(", ")}.`;
 }
 
 function fillTable(table, lanes, lab) {

@@ -228,8 +228,8 @@ class Tool {
       event.preventDefault();
       this.enter(run(), name.value.trim(), form.querySelector("button"));
     });
-    const rest = `: ${_("anybody can repeat it without running your text (`vmlab tournament --runs`).")}`;
-    return h("div", {}, form, h("p", { class: "note" }, link, ...sentence(rest)));
+    const rest = _("anybody can repeat it without running your text (`vmlab tournament --runs`).");
+    return h("div", {}, form, h("p", { class: "note" }, link, ": ", ...sentence(rest)));
   }
 
   /** The server repeats the run, and enters what it measures itself. */

@@ -259,7 +259,8 @@ function drawTree(vm, parent) {
 }
 
 function drawSnapshot(vm, one) {
-  const disk = one.disk_bytes ? `, ${_("disk {size}", { size: numbers.size(one.disk_bytes) })}` : "";
+  const size = _("disk {size}", { size: numbers.size(one.disk_bytes) });
+  const disk = one.disk_bytes ? `, ${size}` : "";
   const memory = one.own_bytes + one.shared_bytes;
   const kept = memory
     ? _("memory {size}, of which {own} only here", { size: numbers.size(memory), own: numbers.size(one.own_bytes) })

@@ -100,13 +100,17 @@ function drawVerbs(element, vm) {
   menu.hidden = ![...menu.querySelectorAll("button")].some((button) => !button.hidden);
 }
 
+/** A number is not parted from its unit at the end of a line. */
+const whole = (text) => text.replaceAll(" ", "\u00a0");
+
 function vcpuSentence(vcpu, hz) {
   const where = vcpu.state === "running" ? _("on pCPU {n}", { n: vcpu.pcpu ?? vcpu.last_pcpu }) : "";
   const ran = vcpu.run_cycles ? _("ran {time}", { time: numbers.time(numbers.nanoseconds(vcpu.run_cycles, hz)) }) : "";
   const waited = vcpu.ready_cycles
     ? _("waited {time}", { time: numbers.time(numbers.nanoseconds(vcpu.ready_cycles, hz)) })
     : "";
-  return [[_(vcpu.state), where].filter(Boolean).join(" "), ran, waited].filter(Boolean).join(", ");
+  const state = [_(vcpu.state), where].filter(Boolean).join(" ");
+  return [state, whole(ran), whole(waited)].filter(Boolean).join(", ");
 }
 
 function drawVcpus(list, vm, hz) {
@@ -117,7 +121,8 @@ function drawVcpus(list, vm, hz) {
       list.appendChild(h("li", {}, h("b", {}, `vCPU ${vcpu.index}`), " ", h("span")));
     setText(item.querySelector("span"), vcpuSentence(vcpu, hz));
     const line = vcpu.line ? `, ${_("line {line}", { line: vcpu.line })}` : "";
-    item.title = `pc ${numbers.address(vcpu.pc)}${line}, ${_("{mode}-mode", { mode: vcpu.mode })}`;
+    const mode = _("{mode}-mode", { mode: vcpu.mode });
+    item.title = `pc ${numbers.address(vcpu.pc)}${line}, ${mode}`;
   }
 }
 
