@@ -1,28 +1,25 @@
 // "What happened when?": a window of the past that is moved, zoomed and pointed at; scrubbing takes the whole page along.
-// Data: GET timeline (any window, in about as many pieces as can be drawn), trace (single instructions), series (metrics);
-// state.host, state.run (where the lab stands, how far its history reaches). Only what is visible is asked for and drawn.
-import { Refused, ask, clearMessage, fetchJson, look, showMessage } from "./ask.js";
+// Data: timeline_source.js; state.host, state.run (where the lab stands, how far its history reaches). Only what is visible
+// is asked for and drawn.
+import { Refused, ask, clearMessage, showMessage } from "./ask.js";
 import { announce } from "./announcer.js";
 import { setAttribute } from "./element.js";
 import * as numbers from "./numbers.js";
 import { onTheme } from "./patterns.js";
 import { choose, on as onSelection } from "./selection.js";
 import { _ } from "./text.js";
-import { positionOf, takeWindow, timeOf } from "./timeline_data.js";
+import { positionOf, timeOf } from "./timeline_data.js";
 import { TimelinePicture, isMarked, layOut } from "./timeline_picture.js";
+import { TRACED_SPAN, TimelineSource } from "./timeline_source.js";
 import { details, fillTables, moment, tell } from "./timeline_words.js";
 
 const LEAST_SPAN = 6;
 const CLOSE_SPAN = 24; // instructions are written out
-const TRACED_SPAN = 400;
 const RUNNING_MS = 500; // between two questions while the lab runs
-const SERIES_MS = 1000;
 const REST_MS = 120;
-const PIECES = 9000; // of all lanes in one answer, about
 const TRAVELS = new Set(["seeking", "rebuilding"]); // nothing can be asked for on the way
 const KEY = "vmlab-timeline-rows";
 const ROWS = ["actions", "events", "pcpus", "vcpus", "ready", "exits", "consoles"];
-const empty = { pcpus: [], vcpus: [], owners: [], events: [], actions: [], prints: [], from: 0, to: 1, first_cycles: 0 };
 
 export class Timeline {
   /** @param {import("./lab.js").Lab} lab @param {HTMLElement} panel */
@@ -34,16 +31,23 @@ export class Timeline {
     this.place = document.getElementById("time-details");
     this.twin = document.getElementById("time-twin");
     this.picture = new TimelinePicture(this.canvas, lab);
-    this.view = empty;
+    this.source = new TimelineSource(lab);
     this.from = 0;
     this.span = 0; // 0: all that there is
     this.following = true;
     this.cursor = null;
     this.chosen = null;
     this.shownRows = new Set(JSON.parse(localStorage.getItem(KEY) ?? "null") ?? ROWS);
-    this.series = { at: [] };
     this.asked = "";
     this.listen();
+  }
+
+  get view() {
+    return this.source.view;
+  }
+
+  get steps() {
+    return this.source.steps;
   }
 
   // Time
@@ -177,9 +181,13 @@ export class Timeline {
 
   changed() {
     if (!this.visible || !this.lab.state?.host) return;
-    if (this.end < this.from) Object.assign(this, { from: 0, span: 0, cursor: null, chosen: null, view: empty });
+    if (TRAVELS.has(this.lab.state.run?.mode)) this.source.part();
+    if (this.end < this.from) {
+      Object.assign(this, { from: 0, span: 0, cursor: null, chosen: null });
+      this.source.forget();
+    }
     // While it runs, the picture is drawn when there is something new to draw.
-    if (this.running && this.view !== empty) this.load();
+    if (this.running && !this.source.blank) this.load();
     else this.refresh();
   }
 
@@ -466,71 +474,20 @@ export class Timeline {
       }, rest - since);
       return;
     }
-    const [from, to] = this.window();
+    const [from, edge] = this.window();
+    const to = this.running && this.following ? Math.max(edge, timeOf(this.host, this.host.position)) : edge;
     const { cursor, position } = this.lab.state;
     const wanted = `${from}/${to}/${position}/${cursor}/${this.width}`;
     if (wanted === this.asked) return;
     this.asked = wanted;
     this.loading = true;
-    this.ask(from, to).finally(() => {
+    const { width, running, span, shownRows: rows } = this;
+    this.source.ask({ from, to, width, running, all: !span, rows }).finally(() => {
       this.loading = false;
       this.loadedAt = performance.now();
+      this.draw();
       this.load();
     });
-  }
-
-  async ask(from, to) {
-    const margin = this.span && !this.running ? (to - from) / 4 : 0;
-    const lanes = Math.max(4, this.view.pcpus.length + this.view.vcpus.length);
-    const width = Math.round(Math.max(50, Math.min(this.width / 3, PIECES / lanes)) * (this.running ? 0.35 : 1.5));
-    const first = Math.max(0, Math.floor(from - margin));
-    const last = Math.max(first + 1, Math.ceil(to + margin));
-    const view = await look(`${this.lab.url}/timeline?from=${first}&to=${last}&width=${width}`);
-    if (view) this.view = takeWindow(view);
-    await Promise.all([this.loadSeries(), this.loadSteps(from, to)]);
-    this.draw();
-  }
-
-  async loadSteps(from, to) {
-    if (to - from > TRACED_SPAN || this.running) {
-      this.steps = null;
-      return;
-    }
-    const first = Math.max(0, Math.floor(from));
-    try {
-      this.steps = await fetchJson(`${this.lab.url}/trace?from=${first}&to=${Math.ceil(to)}`);
-      this.untraced = "";
-    } catch (failure) {
-      if (!(failure instanceof Refused)) throw failure;
-      this.steps = null;
-      this.untraced = failure.error.message;
-    }
-  }
-
-  async loadSeries() {
-    if (!this.shownRows.has("ready") && !this.shownRows.has("exits")) return;
-    const now = performance.now();
-    if (now - (this.seriesAt ?? -1e9) < SERIES_MS) return;
-    this.seriesAt = now;
-    if ((this.lab.state.now_ns ?? 0) < (this.samples?.at(-1) ?? 0)) this.samples = null;
-    const since = this.samples?.length ? `&since=${this.samples.at(-1)}` : "";
-    const found = await look(`${this.lab.url}/series?signals=ready,exits${since}`);
-    if (found?.at_ns.length) this.takeSeries(found);
-  }
-
-  /** Put new samples behind those that are there. */
-  takeSeries({ at_ns, series }) {
-    const before = this.samples?.length ?? 0;
-    if (!before) this.series = { at: [], ready: [], exits: [] };
-    this.samples = [...(this.samples ?? []), ...at_ns];
-    this.series.at = this.samples.map((ns) => (ns * this.hz) / 1e9);
-    for (const signal of ["ready", "exits"]) {
-      const lines = new Map(this.series[signal].map((line) => [line.vm, line]));
-      for (const vm of Object.keys(series[signal] ?? {}))
-        if (!lines.has(vm)) lines.set(vm, { vm, index: this.lab.vm(vm)?.index ?? 0, values: Array(before).fill(null) });
-      for (const [vm, line] of lines) line.values.push(...(series[signal]?.[vm] ?? Array(at_ns.length).fill(null)));
-      this.series[signal] = [...lines.values()];
-    }
   }
 
   // Drawing
@@ -549,7 +506,8 @@ export class Timeline {
     const seen = [-box.top, innerHeight - box.top];
     const close = to - from <= CLOSE_SPAN && !this.running;
     this.layout = layOut(this.view, this.shownRows, width, close, (vm) => this.lab.vm(vm)?.index ?? 0);
-    const { now, present, cursor, chosen, series, view } = this;
+    const { now, present, cursor, chosen, view } = this;
+    const { series } = this.source;
     const steps = this.steps?.pcpus ?? null;
     this.picture.draw({ ...{ view, layout: this.layout, seen, from, to, hz: this.hz, now, present, width }, ...{ cursor, chosen, series, steps, clocks: this.host.clocks } });
     document.getElementById("time-now").hidden = this.following && from <= now && now <= to;
@@ -570,7 +528,7 @@ export class Timeline {
         : _("At {when}:", { when });
     // Where the lab stands the last instant is over: what was done just before is what is going on.
     const lines = moment(this.view, Math.min(at, this.now === at ? at - 1 : at), steps, to - from <= TRACED_SPAN);
-    if (this.untraced && to - from <= TRACED_SPAN) lines.push(this.untraced);
+    if (this.source.untraced && to - from <= TRACED_SPAN) lines.push(this.source.untraced);
     tell(this.readout, this.canvas, { at, when, lines, from, to, place });
     setAttribute(this.canvas, "data-span", Math.round(to - from));
   }

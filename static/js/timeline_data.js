@@ -1,5 +1,6 @@
 // A window of the past as the page keeps it: lanes as typed arrays, made of the answer to GET timeline
 // (emulator/lab/monitoring/timeline.py, TimelineView). No object is made for a piece.
+// While the lab runs, only what is new is asked for, and put behind what is there (`joinWindows`).
 
 export const UNKNOWN = -1;
 export const SHARED = -2;
@@ -39,6 +40,16 @@ export class Lane {
     const place = this.places[piece];
     const last = place + 1 - 2 * this.flat[place + 1];
     for (let i = place + 2; i <= last; i += 2) tell(this.flat[i], this.flat[i + 1]);
+  }
+
+  /** A piece as it is sent, if it ended at `end`: of a shared one, its part. */
+  told(piece, end) {
+    const length = end - this.starts[piece];
+    if (this.codes[piece] !== SHARED) return [length, this.codes[piece]];
+    const part = length / (this.ends[piece] - this.starts[piece]);
+    const place = this.places[piece];
+    const numbers = this.flat.slice(place + 1, place + 2 - 2 * this.flat[place + 1]);
+    return [length, ...numbers.map((number, i) => (i && i % 2 === 0 ? number * part : number))];
   }
 
   /** The piece at a time, or -1. */
@@ -84,6 +95,64 @@ export class Lane {
     }
     return sums;
   }
+}
+
+const MOST = { events: 350, actions: 100, prints: 60 };
+const FINE = new Set(["exit", "schedule", "interrupt"]); // told only where there is room for all of them
+
+/** The lane `before` up to where the lane `flat` begins, and then that. What ended before `from` is left out. */
+function joinLanes(before, flat, from) {
+  const start = flat[0];
+  const joined = [];
+  let end = start;
+  for (let piece = before.first(from); piece < before.length && before.starts[piece] < start; piece++) {
+    if (!joined.length) joined.push(before.starts[piece]);
+    end = Math.min(before.ends[piece], start);
+    joined.push(...before.told(piece, end));
+  }
+  if (!joined.length) return new Lane(flat);
+  if (flat.length === 1) return new Lane(joined);
+  if (end < start) joined.push(start - end, UNKNOWN);
+  for (let i = 1; i < flat.length; i++) joined.push(flat[i]);
+  return new Lane(joined);
+}
+
+function joinLists(name, before, more) {
+  const all = [...before, ...more];
+  const few = all.length > MOST[name] ? all.filter((one) => !FINE.has(one.kind)) : all;
+  const kept = few.slice(-MOST[name]);
+  return [kept, all.length - kept.length];
+}
+
+/**
+ * The window `before` and, behind it, the answer to a question from the clock `since` on; of both what is after `from`.
+ * Returns null if they do not fit together.
+ */
+export function joinWindows(before, answer, since, from) {
+  const numbered = before.owners.every(([vm, vcpu], i) => answer.owners[i]?.[0] === vm && answer.owners[i]?.[1] === vcpu);
+  const grown = answer.host.position >= before.host.position && answer.host.base_position === before.host.base_position;
+  if (!numbered || !grown || answer.pcpus.length !== before.pcpus.length) return null;
+  const older = new Map(before.vcpus.map((row) => [`${row.vm}/${row.vcpu}`, row]));
+  const vcpus = answer.vcpus.map(({ vm, vcpu, lane }) => {
+    const row = older.get(`${vm}/${vcpu}`);
+    older.delete(`${vm}/${vcpu}`);
+    return { vm, vcpu, lane: row ? joinLanes(row.lane, lane, from) : new Lane(lane) };
+  });
+  const earlier = (list, clock) => list.filter((one) => one[clock] >= from && one[clock] < since);
+  const [events, eventsOut] = joinLists("events", earlier(before.events, "clock_cycles"), answer.events);
+  const [actions, actionsOut] = joinLists("actions", earlier(before.actions, "clock_cycles"), answer.actions);
+  const [prints] = joinLists("prints", earlier(before.prints, "end_cycles"), answer.prints);
+  return {
+    ...answer,
+    from: Math.max(before.from, from),
+    to: answer.to_cycles,
+    precision_cycles: Math.max(before.precision_cycles, answer.precision_cycles),
+    pcpus: answer.pcpus.map((flat, i) => joinLanes(before.pcpus[i], flat, from)),
+    vcpus: [...vcpus, ...older.values()],
+    ...{ events, actions, prints },
+    events_left: before.events_left + answer.events_left + eventsOut,
+    actions_left: before.actions_left + answer.actions_left + actionsOut,
+  };
 }
 
 /** What a pCPU's code says: {kind: "idle" | "host" | "run" | "exit", owner}. @param {number} code */

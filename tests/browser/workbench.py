@@ -85,11 +85,17 @@ class Workbench:
 
     def now_ns(self) -> int:
         """The virtual time, exactly."""
-        return digits(self.page.locator('[data-slot="time"]').get_attribute("title"))
+        return digits(self._said("time").get_attribute("title"))
 
     def position(self) -> int:
         """The position, exactly."""
-        return digits(self.page.locator('[data-slot="position"]').inner_text())
+        return digits(self._said("position").inner_text())
+
+    def _said(self, slot: str) -> Locator:
+        """A fact of the host bar; a page that was just loaded does not know it at once."""
+        place = self.page.locator(f'[data-slot="{slot}"]')
+        expect(place).not_to_have_text("–")
+        return place
 
     # The views, and the tools below them
 

@@ -1,7 +1,11 @@
 """The timeline: every window of the past in bounded size, the same however the lab came there."""
 
 import json
+import runpy
+import subprocess
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,3 +210,56 @@ def test_a_close_look_tells_every_instruction_and_moves_nothing(busy: Lab) -> No
     assert (added[0]["changes"][0]["name"], second) == ("s0", first + 1)
     busy.rewind(added[0]["position"])
     assert busy.registers("c", 0)["pc"] == added[0]["pc"]
+
+
+JOIN = """
+import { joinWindows, takeWindow } from "./static/js/timeline_data.js";
+let told = "";
+for await (const chunk of process.stdin) told += chunk;
+const [first, ...more] = JSON.parse(told);
+let view = takeWindow(first.view);
+for (const { view: answer, since } of more) view = joinWindows(view, answer, since, 0);
+const sums = (lane) => ({ sums: Object.fromEntries(lane.sums(0, 1e15)) });
+const ids = (list) => list.map((one) => one.id ?? one.seq ?? one.text);
+console.log(JSON.stringify({
+  pcpus: view.pcpus.map(sums),
+  vcpus: view.vcpus.map(({ vm, lane }) => [vm, sums(lane)]),
+  ...{ events: ids(view.events), actions: ids(view.actions), prints: ids(view.prints) },
+}));
+"""
+
+
+def test_a_page_that_asks_for_what_is_new_only_knows_the_same(busy: Lab, project: Path) -> None:
+    """The page's own module puts the answers together, as it does while a lab runs."""
+    answers: list[dict[str, Any]] = []
+    since, joins, step = 0, 12, 60_000
+    for number in range(joins):
+        busy.advance(2_000_000 * (number + 1))
+        if number == 5:
+            busy.apply({"verb": "console_input", "vm": "a", "text": "hi"})
+        view = timeline(busy, since, EVERYTHING, max(1, (busy.position // 2 - since) // step))
+        answers.append({"view": view, "since": since})
+        since = min(view["host"]["clocks_cycles"]) - view["host"]["quantum_cycles"]
+    node = runpy.run_path(str(project / "static/build_assets.py"))["node_commands"]()[0]
+    told = subprocess.run(
+        [*node, "--input-type=module", "-e", JOIN],
+        cwd=project,
+        input=json.dumps(answers),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    joined, whole = json.loads(told.stdout), timeline(busy, 0, EVERYTHING, 100)
+    lanes = [*zip(joined["pcpus"], whole["pcpus"], strict=True)]
+    lanes += [(dict(joined["vcpus"])[one["vm"]], one["lane"]) for one in whole["vcpus"]]
+    for mine, lane in lanes:
+        sums: Counter[int] = Counter()
+        for _, _, shares in pieces(lane):
+            sums.update(shares)
+        assert sum(mine["sums"].values()) == pytest.approx(sums.total(), abs=1)
+        for code, cycles in sums.items():
+            assert mine["sums"].get(str(code), 0) == pytest.approx(cycles, abs=joins * step / 10)
+    assert joined["actions"] == [one["seq"] for one in whole["actions"]]
+    assert joined["prints"][-20:] == [one["text"] for one in whole["prints"]][-20:]
+    marked = [one["id"] for one in whole["events"] if one["kind"] in ("state", "fault")]
+    assert set(marked) <= set(joined["events"])
