@@ -182,7 +182,7 @@ def running_figures(found: dict[str, Reading]) -> Iterator[Figure]:
 
 def _standing(tab: Tab, seconds: float) -> Iterator[Figure]:
     tab.press("#run-toggle[value=pause]")
-    tab.read(SETTLE_MS / 1000)
+    tab.read(3 * SETTLE_MS / 1000)  # what was drawn last, and the garbage of all that went before
     idle = tab.read(seconds)
     yield figure("page.idle.kB_per_s", idle.kb_per_s, "kB/s")
     yield figure("page.idle.cpu_percent", 100 * idle.cpu / idle.seconds, "%")
