@@ -14,6 +14,7 @@ from emulator.hypervisor import lifecycle
 from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.hypervisor import Hypervisor
 from emulator.hypervisor.vm import ON, Vm, VmState
+from emulator.lab import defining
 from emulator.lab.config import LIVE_VM_KEYS, VM_KEYS, HostConfig, VmConfig
 from emulator.lab.device_faults import DEVICE_FAULT_VERBS
 from emulator.lab.errors import LabError
@@ -95,7 +96,7 @@ def _define(lab: Lab, arguments: Result) -> Result:
     else:
         data = {"name": given, **arguments} if isinstance(given, str) else arguments
         data = {key: value for key, value in data.items() if key != "vm"}
-    vm = lab.define(VmConfig.from_dict(data, "vm"))
+    vm = defining.define(lab, VmConfig.from_dict(data, "vm"))
     _note(lab, "define", f"{vm.name} was defined", vm)
     return {"vm": vm.name, "index": vm.index}
 
@@ -104,7 +105,7 @@ def _undefine(lab: Lab, arguments: Result) -> Result:
     _only(arguments, "vm")
     vm = lab.vm(arguments.get("vm"))
     lifecycle.undefine(lab.hypervisor, vm)
-    lab.forget(vm.name)
+    defining.forget(lab, vm.name)
     _note(lab, "undefine", f"{vm.name} was undefined")
     return {"vm": vm.name, "state": "undefined"}
 
@@ -123,14 +124,14 @@ def _set_vm(lab: Lab, arguments: Result) -> Result:
     config = VmConfig.from_dict({**old.to_dict(), **changes}, "vm")
     if config.name != old.name and config.name in lab.hypervisor.vms:
         raise LabError(f"there is a VM {config.name!r} already; choose another name", "name")
-    lab.require_program(config.program, "program")
-    lab.require_command_line_fits(config)
-    lab.require_volume(config)
-    lab.require_new_uuid(config, old.name)
+    defining.require_program(lab, config.program, "program")
+    defining.require_command_line_fits(lab, config)
+    defining.require_volume(lab, config)
+    defining.require_new_uuid(lab, config, old.name)
     if live:
-        lab.reconfigure_cpu(vm, config)
+        defining.reconfigure_cpu(lab, vm, config)
     else:
-        lab.reconfigure(vm, config)
+        defining.reconfigure(lab, vm, config)
     _note(lab, "set_vm", f"{config.name} was changed: {', '.join(sorted(changes))}", vm)
     return {"vm": vm.name, "was": {key: old.full_dict()[key] for key in changes}}
 
@@ -146,7 +147,7 @@ def _set_host(lab: Lab, arguments: Result) -> Result:
     if (config.pcpus, config.memory) != (old.pcpus, old.memory) or config.giving.differs(old.giving):
         lab.replace_host(config)
     else:
-        lab.reconfigure_host(config)
+        defining.reconfigure_host(lab, config)
     _note(lab, "set_host", f"the host was changed: {', '.join(sorted(arguments))}")
     was = {key: value for key, value in old.full_dict().items() if key in arguments}
     return {"host": config.to_dict(), "was": was}
@@ -175,7 +176,7 @@ def _set_program(lab: Lab, arguments: Result) -> Result:
     if not isinstance(source, str):
         raise LabError("source must be the text of an assembly program", "source")
     program = Program(lab.vm_configs[vm.name].program, source=source)
-    restarted = lab.change_program(vm, program)
+    restarted = defining.change_program(lab, vm, program)
     _note(lab, "set_program", f"the program of {vm.name} was changed", vm)
     return {"vm": vm.name, "restarted": restarted, "state": vm.state.value}
 
@@ -225,7 +226,7 @@ def _reset_lab(lab: Lab, arguments: Result) -> Result:
 
 
 VERBS: dict[str, Callable[[Lab, Result], Result]] = {
-    "start": _lifecycle_verb("start", lambda lab, vm: lab.start(vm)),
+    "start": _lifecycle_verb("start", lambda lab, vm: defining.start(lab, vm)),
     "shutdown": _lifecycle_verb("shutdown", _by_hypervisor(lifecycle.shutdown)),
     "destroy": _lifecycle_verb("destroy", _by_hypervisor(lifecycle.destroy)),
     "reboot": _lifecycle_verb("reboot", _by_hypervisor(lifecycle.reboot)),

@@ -32,7 +32,7 @@ from emulator.hypervisor.image import VmImage
 from emulator.hypervisor.plain import Plain, PlainError
 from emulator.hypervisor.storage.state import CLUSTER_BYTES
 from emulator.hypervisor.vm import HOLDS_MEMORY, Vm, VmState
-from emulator.lab import archive_volume, cloning
+from emulator.lab import archive_volume, cloning, defining
 from emulator.lab.archive_checks import ArchiveError, check_state
 from emulator.lab.checkpoint import all_or_nothing
 from emulator.lab.config import VmConfig, vm_name
@@ -153,7 +153,7 @@ def import_vm(lab: Lab, data: bytes, name: object = None) -> Vm:
             config = archive_volume.place(lab, config, manifest, members["clusters.bin"])
             if not known:
                 lab.programs[config.program] = program
-            taken = VmImage(lab.settings_of(config, program), state, pages, None)
+            taken = VmImage(defining.settings_of(lab, config, program), state, pages, None)
             vm = cloning.realize(lab, config, taken, generation=_generation(data))
             if known:
                 lab.edited[vm.name] = program

@@ -15,6 +15,7 @@ from emulator.hypervisor import image, lifecycle
 from emulator.hypervisor.admission import AdmissionError, require_vm
 from emulator.hypervisor.image import ImageError, VmImage
 from emulator.hypervisor.vm import ON, Vm, VmState
+from emulator.lab import defining
 from emulator.lab.checkpoint import all_or_nothing
 from emulator.lab.config import VmConfig, vm_name
 from emulator.lab.errors import LabError
@@ -56,7 +57,7 @@ def realize(lab: Lab, config: VmConfig, taken: VmImage, source: Vm | None = None
 
     Raises LabError or ImageError, then there is no such VM.
     """
-    vm = lab.define(config)
+    vm = defining.define(lab, config)
     vm.generation = generation
     if source is not None and source.name in lab.edited:
         lab.edited[vm.name] = lab.edited[source.name]
@@ -80,7 +81,7 @@ def drop(lab: Lab, name: str) -> None:
     lifecycle.unload(lab.hypervisor, vm)
     vm.lifecycle = VmState.SHUT_OFF
     lifecycle.undefine(lab.hypervisor, vm)
-    lab.forget(vm.name)
+    defining.forget(lab, vm.name)
     lab.hypervisor.next_serial = vm.serial  # as if it had never been
 
 

@@ -10,28 +10,26 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypedDict, TypeVar
 
-from emulator.errors import VmLabError
-from emulator.hypervisor import identity, lifecycle
+from emulator.hypervisor import lifecycle
 from emulator.hypervisor.admission import AdmissionError
 from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.decisions import DecisionError
 from emulator.hypervisor.hypervisor import Hypervisor
-from emulator.hypervisor.memory import fitting, hotadd
 from emulator.hypervisor.network import NetworkError
 from emulator.hypervisor.network.pcap import pcap
 from emulator.hypervisor.network.switch import Switch
 from emulator.hypervisor.storage.state import VolumeFormat
 from emulator.hypervisor.trace import Revision
-from emulator.hypervisor.vm import HOLDS_MEMORY, CpuSettings, DiskSettings, Vm, VmSettings, VmState
+from emulator.hypervisor.vm import HOLDS_MEMORY, Vm, VmState
 from emulator.lab import (
     actions,
     archive,
     causes,
     conditions,
     cpu_view,
+    defining,
     exit_stories,
     inspection,
     listing,
@@ -48,7 +46,7 @@ from emulator.lab import (
 )
 from emulator.lab.byte_views import ExitView, TableView, WhereView
 from emulator.lab.checkpoint import Checkpoint, CheckpointError
-from emulator.lab.config import MAX_VMS, HostConfig, LabConfig, VmConfig
+from emulator.lab.config import HostConfig, LabConfig, VmConfig
 from emulator.lab.cpu import to_cycles
 from emulator.lab.errors import LabError
 from emulator.lab.monitoring.monitor import Monitor
@@ -72,13 +70,10 @@ from emulator.lab.snapshots import Snapshots, SnapshotView
 from emulator.lab.storage_config import make_storage, pools_of
 from emulator.lab.timetravel import DEFAULT_BYTES, SPACING, Recorder
 from emulator.lab.values import nearest
-from emulator.machine.elf import Executable
 from emulator.machine.engine import Engine
 from emulator.machine.host import Host
 
 NS_PER_SECOND = 1_000_000_000
-# Linux numbers its consoles as it finds them: the SBI one first.
-COMMAND_LINES: Mapping[str, str] = {"sbi": "console=hvc0", "virtio": "console=hvc1"}
 Action = Mapping[str, Any]
 T = TypeVar("T")
 Answer = str | int | float | bool | list[str]
@@ -118,7 +113,7 @@ class Lab:
         self.ahead = Ahead()
         self.programs: dict[str, Program] = dict(programs)
         for index, vm in enumerate(config.vms):
-            self.require_program(vm.program, f"vms[{index}].program")
+            defining.require_program(self, vm.program, f"vms[{index}].program")
         self._build(position=0, next_event=1)
 
     @classmethod
@@ -160,14 +155,14 @@ class Lab:
         make_storage(self.config_at_start.pools, self.hypervisor.storage)
         make_networks(self.config_at_start.networks, self.hypervisor.networks)
         for vm in self.config_at_start.vms:
-            self.define(vm)
+            defining.define(self, vm)
         for vm in self.config_at_start.vms:
             if vm.autostart:
                 self._autostart(vm.name)
 
     def _autostart(self, name: str) -> None:
         try:
-            self.start(self.vm(name))
+            defining.start(self, self.vm(name))
         except (lifecycle.LifecycleError, AdmissionError) as error:
             raise LabError(str(error), "vms") from error
 
@@ -413,10 +408,6 @@ class Lab:
         """Return a VM as an archive, which the action `import_vm` reads. Raises LabError."""
         return archive.export_vm(self, self.vm(vm))
 
-    def settings_of(self, config: VmConfig, program: Program) -> VmSettings:
-        """Return what a VM of a configuration is made of when it runs a program."""
-        return replace(self._settings(config), executable=program.executable)
-
     @property
     def line(self) -> list[LogEntry]:
         """The log of this line of history; `log` is the part up to where the lab stands."""
@@ -466,157 +457,13 @@ class Lab:
             raise LabError(f"there is no VM {name!r}{nearest(str(name), known) or names}", "vm")
         return found
 
+    def uuid(self, vm: str) -> str:
+        """Return the UUID of a VM. Raises LabError."""
+        return defining.uuid(self, vm)
+
     def program(self, vm: str) -> Program:
         """Return the program of a VM as it is now. Raises LabError."""
         return self.edited.get(self.vm(vm).name) or self.programs[self.vm_configs[vm].program]
-
-    def define(self, config: VmConfig) -> Vm:
-        """Define a VM. Raises LabError if its name is taken or its program is unknown."""
-        config = self._with_plain_uuid(config)
-        if config.name in self.hypervisor.vms:
-            raise LabError(f"there is a VM {config.name!r} already; choose another name", "name")
-        if len(self.hypervisor.vms) >= MAX_VMS:
-            raise LabError(f"a lab holds at most {MAX_VMS} VMs; undefine one first")
-        self.require_program(config.program, "program")
-        self.require_command_line_fits(config)
-        self.require_volume(config)
-        self.require_new_uuid(config)
-        self.vm_configs[config.name] = config
-        return self.hypervisor.define(self._settings(config))
-
-    def require_program(self, name: str, path: str) -> None:
-        """Raise LabError if there is no program of this name."""
-        if name not in self.programs:
-            known = list(self.programs)
-            hint = nearest(name, known) or f"; programs here: {', '.join(known)}"
-            raise LabError(f"there is no program {name!r}{hint}", path)
-
-    def uuid(self, vm: str) -> str:
-        """Return the UUID of a VM. Raises LabError."""
-        return identity.uuid_of(self.seed, self.vm(vm).settings)
-
-    def _with_plain_uuid(self, config: VmConfig) -> VmConfig:
-        """Return a configuration that does not say what follows from the VM's name."""
-        plain = replace(config, uuid="")
-        follows = config.uuid == identity.uuid_of(self.seed, self._settings(plain))
-        return plain if follows else config
-
-    def require_new_uuid(self, config: VmConfig, renamed: str = "") -> None:
-        """Raise LabError if another VM has the UUID that this one would have."""
-        own = identity.uuid_of(self.seed, self._settings(config))
-        for name in self.hypervisor.vms:
-            if name not in (config.name, renamed) and self.uuid(name) == own:
-                raise LabError(
-                    f"the UUID {own} is that of {name} already; leave uuid out for another", "uuid"
-                )
-
-    def require_volume(self, config: VmConfig) -> None:
-        """Raise LabError if a VM's disk is a volume that does not exist."""
-        volumes = self.hypervisor.storage.state.volumes
-        if config.disk and config.disk.volume and config.disk.volume not in volumes:
-            name, known = config.disk.volume, list(volumes)
-            hint = nearest(name, known) or f"; volumes here: {', '.join(known) or 'none'}"
-            raise LabError(f"there is no volume {name!r}{hint}", "disk.volume")
-
-    def require_command_line_fits(self, config: VmConfig) -> None:
-        """Raise LabError if a VM has a kernel's command line and a program that takes none."""
-        if config.append and not self.programs[config.program].is_kernel:
-            raise LabError(
-                f"append is a kernel's command line, and {config.program} is none; drop it", "append"
-            )
-
-    def start(self, vm: Vm) -> None:
-        """Start a VM with its program as it is now. Raises LabError."""
-        lifecycle.require(vm, "start")
-        if vm.serial in self.templates:
-            raise LabError(f"{vm.name} is a template: clone it, or make it an ordinary VM again", "vm")
-        before = vm.settings
-        try:
-            self._set_program(vm, self.program(vm.name))
-            vm.settings = replace(vm.settings, cpu=self._cpu(self.vm_configs[vm.name]))
-            lifecycle.start(self.hypervisor, vm)
-        except VmLabError:
-            vm.settings = before
-            raise
-
-    def change_program(self, vm: Vm, program: Program) -> bool:
-        """Give a VM a program of its own and start it anew if it is on.
-
-        Return whether it was. Raises LabError.
-        """
-        old = vm.settings
-        self._set_program(vm, program)
-        restarts = self.is_on(vm)
-        try:
-            if restarts:
-                lifecycle.reload(self.hypervisor, vm)
-        except lifecycle.LifecycleError:
-            vm.settings = old
-            raise
-        self.edited[vm.name] = program
-        return restarts
-
-    def reconfigure(self, vm: Vm, config: VmConfig) -> None:
-        """Change a VM that is shut off; its place in the order of VMs stays."""
-        old = vm.name
-        if config.name != old and not config.uuid:
-            config = replace(config, uuid=self.uuid(old))
-        config = self._with_plain_uuid(config)
-        if config.program != self.vm_configs[old].program:
-            self.edited.pop(old, None)
-        elif old in self.edited:
-            self.edited[config.name] = self.edited.pop(old)
-        self.vm_configs = {
-            config.name if name == old else name: config if name == old else other
-            for name, other in self.vm_configs.items()
-        }
-        vm.settings = self._settings(config)
-        vms = list(self.hypervisor.vms.values())
-        self.hypervisor.vms.clear()
-        self.hypervisor.vms.update((one.name, one) for one in vms)
-
-    def reconfigure_cpu(self, vm: Vm, config: VmConfig) -> None:
-        """Change what a VM that is on may have of pCPUs and frames, or add vCPUs or memory.
-
-        Raises AdmissionError, and then nothing has changed.
-        """
-        settings = replace(vm.settings, vcpus=config.vcpus, cpu=self._cpu(config), ram=config.ram.settings())
-        grown = replace(settings, memory=config.memory)
-        refusal = fitting.reservation_refusal(self.hypervisor, vm, grown)
-        if refusal:
-            raise AdmissionError("memory_reservation", f"cannot change {vm.name}: {refusal}")
-        hotadd.require(self.hypervisor, vm, config.memory)
-        self.hypervisor.reconfigure_cpu(vm, settings)
-        hotadd.grow(self.hypervisor, vm, config.memory)
-        self.vm_configs[vm.name] = config
-
-    def reconfigure_host(self, config: HostConfig) -> None:
-        """Change how the pCPUs are shared, and which are online. Raises AdmissionError."""
-        timeslice, period = (to_cycles(ns, config.clock) for ns in (config.timeslice, config.period))
-        costs = Costs(dict(config.costs))
-        self.hypervisor.reconfigure_host(
-            config.scheduler, timeslice, period, config.offline, costs, config.vmid
-        )
-        self.hypervisor.reconfigure_memory(config.giving.settings(config.clock))
-        self.host_config = config
-        for vm in self.hypervisor.vms.values():  # some have the host's period
-            vm.settings = replace(vm.settings, cpu=self._cpu(self.vm_configs[vm.name]))
-            for vcpu in vm.vcpus:
-                vcpu.configure()
-
-    def _cpu(self, config: VmConfig) -> CpuSettings:
-        """Return what a VM may have of the pCPUs, in cycles."""
-        return config.cpu.settings(config.vcpus, self.host_config.clock, self.host_config.period)
-
-    def forget(self, name: str) -> None:
-        """Drop what belongs to a VM that was undefined."""
-        del self.vm_configs[name]
-        self.edited.pop(name, None)
-        snapshots.prune(self)
-
-    def _set_program(self, vm: Vm, program: Program) -> None:
-        """Let a VM's next start load `program`. Raises LabError if it does not assemble."""
-        vm.settings = replace(vm.settings, executable=program.executable)
 
     # Observations
 
@@ -748,28 +595,3 @@ class Lab:
     def is_on(self, vm: Vm) -> bool:
         """Return whether a VM is running, shutting down or paused."""
         return vm.lifecycle in HOLDS_MEMORY and vm.lifecycle is not VmState.CRASHED
-
-    def _settings(self, config: VmConfig) -> VmSettings:
-        """Return a VM's settings; the program is loaded into them when it starts."""
-        disk = config.disk and DiskSettings(
-            config.disk.size, b"", config.disk.read_only, config.disk.volume, config.disk.limits
-        )
-        return VmSettings(
-            name=config.name,
-            vcpus=config.vcpus,
-            memory=config.memory,
-            executable=Executable(0, ()),
-            on_fault=config.on_fault,
-            paging=config.paging,
-            append=config.append or COMMAND_LINES[config.console],
-            disk=disk,
-            network=config.network,
-            link=config.link,
-            console=config.console,
-            rng=config.rng,
-            balloon=config.balloon,
-            vmgenid=config.vmgenid,
-            uuid=config.uuid,
-            cpu=self._cpu(config),
-            ram=config.ram.settings(),
-        )

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from emulator.hypervisor.decisions import METHODS, DecisionError, Traits, by_interface, checked
 from emulator.hypervisor.scheduler import Custom
+from emulator.lab import defining
 from emulator.lab.checkpoint import Checkpoint, all_or_nothing
 from emulator.lab.errors import Diagnostic, LabError
 from emulator.lab.memento import Aside
@@ -376,11 +377,11 @@ def _use(lab: Lab, interface: str, chosen: Chosen) -> None:
             if before.scheduler == CUSTOM:
                 lab.hypervisor.use_scheduler(Custom(lab.timeslice_cycles, lab.seed))
             else:
-                lab.reconfigure_host(replace(before, scheduler=CUSTOM))
+                defining.reconfigure_host(lab, replace(before, scheduler=CUSTOM))
         elif interface == "replacement":
-            lab.reconfigure_host(replace(before, giving=replace(giving, swap_policy=CUSTOM)))
+            defining.reconfigure_host(lab, replace(before, giving=replace(giving, swap_policy=CUSTOM)))
         elif interface == "balloon":
-            lab.reconfigure_host(replace(before, giving=replace(giving, balloon_policy=CUSTOM)))
+            defining.reconfigure_host(lab, replace(before, giving=replace(giving, balloon_policy=CUSTOM)))
     except BaseException:
         desk.traits = {name: one for name, one in desk.traits.items() if name != interface}
         if old is not None:
