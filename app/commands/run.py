@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from app.bare import add_arguments, run_bare
 from app.commands import Subparsers
+from app.lessons.seeds import LARGEST_SEED
 from app.progress import ProgressLine
 from emulator.errors import VmLabError
 
 if TYPE_CHECKING:
     from app.grading.attempt import Attempt
+    from app.lessons import Lesson
+    from app.lessons.script import Script
 
 DEFAULT_NS = 100_000_000
 PARTS = 50
@@ -32,13 +35,17 @@ def add_parser(subparsers: Subparsers) -> None:
         prefix_chars="-+",
         help="run a lesson's lab without a page",
         description="Start a lesson's VMs (those with autostart, or all if none has it), run them, and print"
-        " consoles, exits by reason and check results. With --solution, do what solution/actions.yaml says."
+        " consoles, exits by reason and check results. With --solution, do what solution/actions.yaml says,"
+        " with --wrong NAME what wrong/NAME.yaml says, with --seed SEED as the student whom a fault names."
         " With --set, change the host or a VM first, and see in the table of CPU time what it brings."
         " With --bare, run an ELF file or firmware on a bare machine instead.",
     )
     parser.add_argument("lesson", type=Path, nargs="?", help="a lesson's directory; with --bare an ELF file")
     parser.add_argument("--until", metavar="TIME", help="virtual time to run, like 2s (default 100ms)")
-    parser.add_argument("--solution", action="store_true", help="do the steps of solution/actions.yaml")
+    steps = parser.add_mutually_exclusive_group()
+    steps.add_argument("--solution", action="store_true", help="do the steps of solution/actions.yaml")
+    steps.add_argument("--wrong", metavar="NAME", help="do the steps of wrong/NAME.yaml")
+    parser.add_argument("--seed", type=_seed, default=0, help="draw the parameters for this seed (default 0)")
     parser.add_argument(
         "--set",
         metavar="WHERE=VALUE",
@@ -88,7 +95,8 @@ def _lesson(args: argparse.Namespace) -> int:
     from emulator.build.engine import load_engine
 
     until = _duration(args.until) if args.until else None
-    lesson = load_lesson(args.lesson)
+    lesson = load_lesson(args.lesson, args.seed)
+    script = _script(lesson, args)
     compiling = _Patience()
     attempt = Attempt(lesson, load_engine(compiling))
     compiling.finish()
@@ -98,8 +106,8 @@ def _lesson(args: argparse.Namespace) -> int:
     captures = _captures(args.pcap)
     for network in captures:
         attempt.lab.apply({"verb": "net_capture", "network": network})
-    if args.solution:
-        _solve(attempt, until, progress)
+    if script is not None:
+        _follow(attempt, script, until, progress)
     else:
         _start(attempt)
         if args.gdb is None:
@@ -195,13 +203,30 @@ def changes(settings: list[str]) -> list[dict[str, Any]]:
     return [action for target, action in actions.items() if target != "host" or len(action) > 1]
 
 
-def _solve(attempt: "Attempt", until: int | None, progress: Callable[[str, float], None]) -> None:
-    solution = attempt.lesson.solution
-    if solution is None:
-        raise VmLabError(
-            f"{attempt.lesson.slug} has no solution/actions.yaml; write one, or run without --solution"
-        )
-    attempt.follow(solution, progress)
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{text} is no seed; expected 0 to {LARGEST_SEED}")
+    return number
+
+
+def _script(lesson: "Lesson", args: argparse.Namespace) -> "Script | None":
+    """Return the steps that are to be done, or None to start the VMs and run."""
+    if args.solution and lesson.solution is None:
+        raise VmLabError(f"{lesson.slug} has no solution/actions.yaml; write one, or run without --solution")
+    if args.solution or args.wrong is None:
+        return lesson.solution if args.solution else None
+    name = args.wrong.removeprefix("wrong/").removesuffix(".yaml")
+    if name not in lesson.wrong:
+        known = ", ".join(sorted(lesson.wrong)) or "none"
+        raise VmLabError(f"--wrong: {lesson.slug} has no wrong/{name}.yaml; there are: {known}")
+    return lesson.wrong[name]
+
+
+def _follow(
+    attempt: "Attempt", script: "Script", until: int | None, progress: Callable[[str, float], None]
+) -> None:
+    attempt.follow(script, progress)
     if until is not None:
         _run(attempt, until, progress)
 

@@ -16,6 +16,7 @@ from emulator.build.engine import kernels_cached, load_engine
 
 SECRET = b"the seeds that lessons are tested with"
 SHOWN_FAULTS = 12
+SHOWN_SEEDS = 3
 
 Progress = Callable[[str, float], None]
 Report = dict[str, Any]
@@ -66,7 +67,7 @@ def _seeds(lesson: str, count: int) -> list[int]:
 def _unread(path: Path, errors: Any) -> Report:
     waits = errors.waits_for_guests
     return {
-        "lesson": path.name,
+        "lesson": path.absolute().name,
         "errors": [] if waits else [error.as_dict() for error in errors.errors],
         "waits": [str(error) for error in errors.errors] if waits else [],
         "faults": [],
@@ -148,11 +149,29 @@ def lines(reports: list[Report]) -> Iterator[str]:
     for report in reports:
         yield _headline(report)
         yield from (f"  {error['file']}:{error['line']}: {error['message']}" for error in report["errors"])
-        yield from (f"  {fault}" for fault in report["faults"][:SHOWN_FAULTS])
-        if len(report["faults"]) > SHOWN_FAULTS:
-            yield f"  and {len(report['faults']) - SHOWN_FAULTS} more; --json shows all"
+        faults = list(_grouped(report))
+        yield from (f"  {fault}" for fault in faults[:SHOWN_FAULTS])
+        if len(faults) > SHOWN_FAULTS:
+            yield f"  and {len(faults) - SHOWN_FAULTS} more; --json shows all"
     bad = sum(is_faulty(report) for report in reports)
     yield f"{len(reports) - bad} of {len(reports)} lessons work"
+
+
+def _grouped(report: Report) -> Iterator[str]:
+    """Yield each fault once: those of the lesson, then those of some seeds, with the seeds."""
+    trials: list[Report] = report["trials"]
+    seeds: dict[str, list[int]] = {}
+    for trial in trials:
+        for fault in trial["faults"]:
+            seeds.setdefault(fault, []).append(trial["seed"])
+    of_seeds = {f"seed {seed}: {fault}" for fault, found in seeds.items() for seed in found}
+    yield from (fault for fault in report["faults"] if fault not in of_seeds)
+    for fault, found in seeds.items():
+        which = ", ".join(map(str, found[:SHOWN_SEEDS])) + (", ..." if len(found) > SHOWN_SEEDS else "")
+        yield f"{len(found)} of {len(trials)} seeds: {fault} ({which})"
+    if seeds:
+        seed = next(iter(seeds.values()))[0]
+        yield f"look: vmlab run {report['lesson']} --seed {seed} --solution (or --wrong NAME)"
 
 
 def _headline(report: Report) -> str:

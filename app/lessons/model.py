@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from app.lessons.errors import LessonError
+from app.lessons.errors import LessonError, nearest, shown
 from app.lessons.expression import Expression
 from app.lessons.params import Name, Parameters, ParamTable, Value
 from app.lessons.script import Script
@@ -270,7 +270,8 @@ class Lesson:
     def question(self, question_id: str) -> Question:
         """Return a question; raise LessonError if the lesson has none of that id."""
         if question_id not in self.questions:
-            raise LessonError(self.slug, 0, 0, f"has no question '{question_id[:60]}'")
+            message = f"there is no question '{shown(question_id)}'{nearest(question_id, self.questions)}"
+            raise LessonError(self.slug, 0, 0, message)
         return self.questions[question_id]
 
     @property

@@ -116,9 +116,16 @@ class Value:
 
     def _in(self, unit: str) -> str:
         units = UNITS.get(self.kind, {})
-        if unit not in units or isinstance(self.value, str):
-            known = ", ".join((*units, "hex")) if isinstance(self.value, int) else "none"
-            raise ParamError(f"is a {self.kind} and has no unit '{unit[:20]}'; units: {known}")
+        if isinstance(self.value, str):
+            raise ParamError(f"is text and has no unit; write it without '| {unit[:20]}'")
+        if not units:
+            kind = next((kind for kind, known in UNITS.items() if unit in known), "")
+            remedy = f"; if it is a {kind}, write {{value: ..., as: {kind}}}" if kind else "; known: hex"
+            raise ParamError(f"is a plain number and has no unit '{unit[:20]}'{remedy}")
+        if unit not in units:
+            raise ParamError(
+                f"is a {self.kind} and has no unit '{unit[:20]}'; units: {', '.join(units)}, hex"
+            )
         return _decimal(Fraction(self.value, units[unit]))
 
 

@@ -7,6 +7,7 @@ with it can say which a student must have had. A seed has 48 bits, so that JavaS
 import hmac
 
 SEED_BYTES = 6
+LARGEST_SEED = (1 << 8 * SEED_BYTES) - 1
 
 
 def student_seed(secret: bytes, student: str, lesson: str, turn: int = 0) -> int:

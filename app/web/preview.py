@@ -19,6 +19,7 @@ from flask import Flask, Response, abort, render_template, request
 from app.lessons import Lesson, LessonError, LessonErrors, load_lesson
 from app.lessons.files import LESSON
 from app.lessons.lint import advice
+from app.lessons.seeds import LARGEST_SEED
 from app.paths import assets_version, static_dir
 from app.web.authoring import authoring
 from app.web.language import add_languages
@@ -26,7 +27,6 @@ from app.web.language import add_languages
 NAMES = ("localhost", "127.0.0.1", "[::1]")
 LOOK_SECONDS = 0.3
 BEAT_SECONDS = 15.0
-LARGEST_SEED = (1 << 48) - 1
 MAXIMUM_FILES = 500
 
 

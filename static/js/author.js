@@ -1,6 +1,7 @@
 // The author's page of `vmlab preview`: an editor for each file, saved a moment after the last key; what the lesson shows,
 // its faults, and trials. Data: /edit/files, /edit/files/<name>, /edit/shown (HTML), /edit/trial (stream), /changes.
 import { StreamLanguage } from "@codemirror/language";
+import { EditorView } from "@codemirror/view";
 import { openEditor } from "./editor.js";
 import { h, setText } from "./element.js";
 import { startTabs } from "./tabs.js";
@@ -48,7 +49,7 @@ class File {
     Object.assign(this, await this.fresh());
     this.area.value = this.saved;
     element("file-panel").append(this.host);
-    this.editor = openEditor(this.area, /\.(s|c|h)$/.test(this.name) ? undefined : prose);
+    this.editor = openEditor(this.area, /\.(s|c|h)$/.test(this.name) ? undefined : [prose, EditorView.lineWrapping]);
     this.host.addEventListener("input", () => this.touched());
     this.host.addEventListener("keyup", () => this.touched());
   }

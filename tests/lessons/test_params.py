@@ -132,6 +132,16 @@ def test_a_seed_is_a_function_of_secret_student_and_lesson(secret: bytes, studen
             "is a size and has no unit 'ms'; units: B, KiB",
         ),
         ("memory: {{ memory }}", "memory: {{ nap }}", "lesson.md:23:17: vms[0].memory"),
+        (
+            "memory: {{ memory }}",
+            "memory: {{ rounds | us }}",
+            "is a plain number and has no unit 'us'; if it is a duration, write {value: ..., as: duration}",
+        ),
+        (
+            "memory: {{ memory }}",
+            "memory: {{ secret | us }}",
+            "is text and has no unit; write it without '| us'",
+        ),
     ],
 )
 def test_a_fault_of_a_parameter_is_located(

@@ -176,3 +176,23 @@ def test_every_fault_of_a_broken_lesson_is_printed(
     error = capsys.readouterr().err
     assert "lesson.md:6:1: unknown key 'minuts'" in error
     assert "lesson.md:12:17: vms[0].memory is 7 KiB" in error
+
+
+def test_a_seed_and_a_wrong_solution_are_run_as_the_trial_had_them(
+    write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]
+) -> None:
+    front = FRONT.replace("lab:\n", "params:\n  letter: {one_of: [H, J, K, L]}\nlab:\n")
+    wrong = (
+        "caught_by: hello\nsteps:\n"
+        "  - edit: {vm: a, old: \"'{{ letter }}'\", new: \"'x'\"}\n  - start: a\n  - run: 2 ms\n"
+    )
+    files: dict[str, str | bytes] = {
+        "guest/hello.s": HELLO.replace("'H'", "'{{ letter }}'"),
+        "wrong/x.yaml": wrong,
+    }
+    directory = str(write_lesson(front, files=files))
+    consoles = {printed(capsys, directory, "--until", "2 ms", "--seed", seed) for seed in "01234567"}
+    assert len(consoles) > 1
+    assert "  | x\n" in printed(capsys, directory, "--wrong", "x", "--seed", "5")
+    assert main(["run", directory, "--wrong", "y"]) == 2
+    assert "--wrong: 03-mine has no wrong/y.yaml; there are: x" in capsys.readouterr().err

@@ -73,6 +73,17 @@ def test_what_is_wrong_with_a_lesson_is_said_with_its_seed(
     assert any(fault.startswith("seed 5: ") and expected in fault for fault in report["faults"])
 
 
+def test_a_fault_of_many_seeds_is_said_once_with_how_to_look_at_it(
+    write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = write_lesson(SHOUTS, BODY, {**FILES, "solution/actions.yaml": "steps:\n  - start: a\n"})
+    assert main(["test-lesson", str(directory), "--seeds", "5", "--jobs", "1"]) == 1
+    said = capsys.readouterr().out
+    assert said.count("the solution fails check 'hello'") == 1
+    assert "  5 of 5 seeds: the solution fails check 'hello': the console of VM a is empty (" in said
+    assert "look: vmlab run 03-mine --seed " in said
+
+
 def test_a_script_can_say_that_an_action_is_refused(
     write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]
 ) -> None:
