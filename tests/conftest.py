@@ -86,7 +86,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test under tests/browser its marker and a second try, and run the slow tests last.
 
     Chromium, server, worker and test share two cores: losing that race once is no finding, twice is.
-    The summary counts the reruns.
+    The summary names each rerun and what it was for.
     """
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
@@ -94,6 +94,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.flaky(reruns=1))
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests had a second try, and what went wrong at the first."""
+    for report in terminalreporter.stats.get("rerun", []):
+        reason = str(report.longrepr).strip().rpartition("\n")[2]
+        terminalreporter.write_line(f"RERUN {report.nodeid}: {reason}")
 
 
 def _group(item: pytest.Item) -> str:
