@@ -99,7 +99,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which tests had a second try, and what went wrong at the first."""
     for report in terminalreporter.stats.get("rerun", []):
-        reason = str(report.longrepr).strip().rpartition("\n")[2]
+        crash = getattr(report.longrepr, "reprcrash", None)
+        reason = str(getattr(crash, "message", report.longrepr)).partition("\n")[0]
         terminalreporter.write_line(f"RERUN {report.nodeid}: {reason}")
 
 
