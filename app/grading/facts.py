@@ -54,6 +54,18 @@ class Disk(TypedDict):
     errors: int
     read_kib: int
     written_kib: int
+    volume: str
+    lost_kib: float
+
+
+class Volume(TypedDict):
+    """A volume of a pool; of one that is not there, everything is empty."""
+
+    format: str
+    thick: bool
+    capacity_kib: int
+    allocation_kib: int
+    backing: str
 
 
 class Network(TypedDict):
@@ -95,6 +107,7 @@ class Facts(Protocol):
     def memory(self, vm: str) -> Memory: ...
     def host_free_kib(self) -> int: ...
     def disk(self, vm: str) -> Disk: ...
+    def volume(self, name: str) -> Volume: ...
     def network(self, vm: str) -> Network: ...
     def walks(self, vm: str) -> Walks: ...
     def paging(self, vm: str) -> str: ...

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from app.grading.facts import Disk, Event, Fault, Frames, Memory, Network, Walks
+from app.grading.facts import Disk, Event, Fault, Frames, Memory, Network, Volume, Walks
 from app.grading.windows import Windows
 from app.lessons.errors import LessonError
 from app.lessons.model import Lesson
@@ -152,6 +152,18 @@ class LabFacts:
             "errors": sum(disk["errors"] for disk in found),
             "read_kib": sum(disk["read_bytes"] for disk in found) // 1024,
             "written_kib": sum(disk["written_bytes"] for disk in found) // 1024,
+            "volume": found[0]["volume"] if found else "",
+            "lost_kib": sum(disk["lost_bytes"] for disk in found) / 1024,
+        }
+
+    def volume(self, name: str) -> Volume:
+        found = self._lab.hypervisor.storage.state.volumes.get(name)
+        return {
+            "format": found.format if found else "",
+            "thick": bool(found and found.preallocated),
+            "capacity_kib": found.capacity // 1024 if found else 0,
+            "allocation_kib": found.allocation // 1024 if found else 0,
+            "backing": found.backing if found else "",
         }
 
     def network(self, vm: str) -> Network:

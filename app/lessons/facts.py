@@ -39,7 +39,7 @@ STATE = Type("text", values=STATES)
 KIND = Type("text", values=get_args(EventKind))
 SIGNAL = Type("text", values=tuple(SIGNALS))
 FAULT, FRAMES, EVENT, MEMORY = Type("fault"), Type("frames"), Type("event"), Type("memory")
-DISK, NETWORK, WALKS = Type("disk"), Type("network"), Type("walks")
+DISK, NETWORK, WALKS, VOLUME = Type("disk"), Type("network"), Type("walks"), Type("volume")
 
 
 def list_of(item: Type) -> Type:
@@ -74,6 +74,15 @@ RECORDS: Mapping[str, Mapping[str, Type]] = {
         "errors": INT,
         "read_kib": INT,
         "written_kib": INT,
+        "volume": TEXT,
+        "lost_kib": DOUBLE,
+    },
+    "volume": {
+        "format": TEXT,
+        "thick": BOOL,
+        "capacity_kib": INT,
+        "allocation_kib": INT,
+        "backing": TEXT,
     },
     "network": {"sent": INT, "received": INT, "dropped": INT},
     "walks": {"references": INT, "tlb_misses": INT},
@@ -184,6 +193,13 @@ FUNCTIONS: Mapping[str, Function] = {
         Function("memory", (_VM,), MEMORY, "the memory of VM {vm}", "what stands behind its memory"),
         Function("host_free_kib", (), INT, "the host's free memory in KiB", "memory that nobody owns"),
         Function("disk", (_VM,), DISK, "the disk of VM {vm}", "what its disk has done"),
+        Function(
+            "volume",
+            (Parameter("name", TEXT),),
+            VOLUME,
+            "the volume {name}",
+            "what a volume of a pool is and takes",
+        ),
         Function("network", (_VM,), NETWORK, "the network card of VM {vm}", "frames of its network card"),
         Function("walks", (_VM,), WALKS, "the page walks of VM {vm}", "what the MMU has counted"),
         Function("paging", (_VM,), TEXT, "the paging of VM {vm}", "nested or shadow; empty if undefined"),

@@ -17,11 +17,12 @@ export function startPackets(lab) {
   const panel = document.getElementById("panel-resources");
   const tool = new Packets(lab);
   let timer = 0;
-  let seen = -1;
+  let seen = "";
+  const now = () => `${lab.state?.position} ${lab.state?.vms.map(({ state }) => state)}`;
   const soon = () => {
-    if (panel.hidden || timer || tool.still || lab.state?.position === seen) return;
+    if (panel.hidden || timer || tool.still || now() === seen) return;
     timer = setTimeout(async () => {
-      seen = lab.state?.position ?? 0;
+      seen = now();
       await tool.refresh();
       timer = 0;
       soon();

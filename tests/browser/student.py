@@ -98,6 +98,11 @@ class Student(Workbench):
                 "clone": self._clone,
                 "set_template": self._set_template,
                 "set_balloon": self._set_balloon,
+                "vol_create": self._vol_create,
+                "vol_delete": self._vol_delete,
+                "vol_commit": self._vol_commit,
+                "vol_rebase": self._vol_rebase,
+                "power_loss": self._pull_the_plug,
             }
             ways[verb](**action)
         if refused:
@@ -147,6 +152,43 @@ class Student(Workbench):
         self.open("ram")
         self.page.get_by_label(f"Ask for a balloon of (VM {vm})").fill(target)
         self._press_in(self.page.locator(f'#ram-vms [data-vm="{vm}"]'), "Ask the guest")
+
+    def _virsh(self, line: str) -> None:
+        """Type a line into the host console, which must not answer with an error."""
+        self.open("host")
+        with self.page.expect_response(re.compile("/virsh$")) as answer:
+            self.page.fill("#host-line", line)
+            self.page.press("#host-line", "Enter")
+        assert not answer.value.json()["output"].startswith("error"), answer.value.json()["output"]
+
+    def _vol_create(self, volume: str, pool: str, capacity: str, **values: Any) -> None:
+        allocation = "" if values.get("preallocated") else " --allocation 0"
+        backing = f" --backing-vol {values['backing']}" if values.get("backing") else ""
+        size, form = capacity.replace(" ", ""), values.get("format", "qcow2")
+        self._virsh(f"vol-create-as {pool} {volume} {size} --format {form}{allocation}{backing}")
+
+    def _vol_delete(self, volume: str) -> None:
+        self._virsh(f"vol-delete {volume}")
+
+    def _vol_commit(self, volume: str) -> None:
+        self._virsh(f"blockcommit {self._disk_of(volume)} vda --active")
+
+    def _vol_rebase(self, volume: str, backing: str = "") -> None:
+        self._virsh(f"blockpull {self._disk_of(volume)} vda{backing and f' --base {backing}'}")
+
+    def _disk_of(self, volume: str) -> str:
+        """The VM whose disk a volume is, as the picture says."""
+        panel = self.open("resources")
+        chain = panel.locator(".chain").filter(
+            has=self.page.locator(".disk-layer:first-child .layer-name b", has_text=re.compile(f"^{volume}$"))
+        )
+        name = (chain.first.get_attribute("aria-label") or "").split()
+        return name[-1]
+
+    def _pull_the_plug(self, vm: str) -> None:
+        with self.page.expect_response(re.compile("/actions$")):
+            self.open("resources").get_by_role("button", name=f"Pull the plug of {vm}").click()
+        self.wait_state(vm, "shut off")
 
     def _set_host(self, **values: Any) -> None:
         self._open_configuration()

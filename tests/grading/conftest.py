@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.grading.facts import Disk, Event, Fault, Frames, Memory, Network, Walks
+from app.grading.facts import Disk, Event, Fault, Frames, Memory, Network, Volume, Walks
 
 FAULT: Fault = {
     "cause": "load guest-page fault",
@@ -101,7 +101,19 @@ class RecordedFacts:
         return 4096
 
     def disk(self, vm: str) -> Disk:
-        return {"reads": 1, "writes": 2, "flushes": 0, "errors": 0, "read_kib": 1, "written_kib": 1}
+        return {
+            "reads": 1,
+            "writes": 2,
+            "flushes": 0,
+            "errors": 0,
+            "read_kib": 1,
+            "written_kib": 1,
+            "volume": "",
+            "lost_kib": 0.0,
+        }
+
+    def volume(self, name: str) -> Volume:
+        return {"format": "", "thick": False, "capacity_kib": 0, "allocation_kib": 0, "backing": ""}
 
     def network(self, vm: str) -> Network:
         return {"sent": 3, "received": 2, "dropped": 0}
