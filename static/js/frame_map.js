@@ -1,7 +1,7 @@
 // A map of memory: one square per 4 KiB, painted by a code per square. "Who owns this memory?" shows the owners of all host
 // frames, the Memory view any layer of them or of a VM's pages.
 // Data: a source {codes: Uint8Array, paints: () => Paint[] by code, label: (code) => {text, paint} | null}.
-import { visibleWidth } from "./element.js";
+import { typeScale, visibleWidth } from "./element.js";
 import { BLOCK, SIDE, frameAt, layout, patches, place } from "./frame_layout.js";
 import { palette } from "./patterns.js";
 
@@ -31,6 +31,8 @@ export class FrameMap {
     this.base = null;
     this.labelled = null;
     this.labels = [];
+    /** Whether something has changed since labels were found. */
+    this.changed = false;
     /** Runs of squares that have to be painted again: [[first, count], ...]. */
     this.stale = [];
   }
@@ -53,6 +55,7 @@ export class FrameMap {
   mark(changed) {
     if (this.base) for (const run of changed) this.stale.push(run);
     if (this.stale.length > MOST_STALE) this.base = null;
+    this.changed = true;
     if (!CALM.matches && changed.length && changed.length <= MOST_FRESH)
       this.fresh.push({ since: performance.now(), runs: changed });
     this.ask();
@@ -209,16 +212,25 @@ export class FrameMap {
     if (this.labelled === null || now - this.labelled > LABELS_MS) {
       this.labelled = now;
       this.labels = this.findLabels();
-    }
+      this.changed = false;
+    } else if (this.changed) this.labelLater(LABELS_MS - (now - this.labelled));
     for (const { text, ink, ground, x, y, width, height, size } of this.labels) {
       this.context.font = `650 ${size}px "Source Sans 3", sans-serif`;
       plate(this.context, text, ink, ground, x, y, width, height);
     }
   }
 
+  /** The last change is labelled too, when it is time. */
+  labelLater(ms) {
+    this.later ||= setTimeout(() => {
+      this.later = 0;
+      this.ask();
+    }, ms + 1);
+  }
+
   findLabels() {
     const { cell, shown } = this.shape;
-    const ratio = this.ratio / Math.min(1, shown);
+    const ratio = (this.ratio * typeScale()) / Math.min(1, shown);
     const seen = this.source.codes.subarray(this.first, this.first + this.count);
     const found = [];
     for (const { left, top, right, bottom, code } of worthALabel(patches(seen, this.shape), this.source)) {
@@ -248,7 +260,7 @@ export class FrameMap {
   }
 }
 
-const usualHeight = (box, frames) => Math.max(192, Math.min(384, box * (frames > 32768 ? 1 : 0.55)));
+const usualHeight = (box, frames) => Math.max(192, Math.min(384 * typeScale(), box * (frames > 32768 ? 1 : 0.55)));
 
 /** Numbers in order as runs: [[first, count], ...]. */
 function joined(numbers) {

@@ -91,6 +91,7 @@ function drawNote(run, state, events) {
 /** Why time stopped by itself, in words: after a step it says where the step led. */
 function reasonOf(reason, { vms = [] }, events) {
   if (reason === "condition met: time") return _("The time you asked for has passed.");
+  if (reason === "condition met: timeslice") return _("A timeslice ended.");
   if (reason === "condition met: exit")
     return _("Stopped at a VM exit: {event}.", { event: events.findLast((event) => event.kind !== "action")?.text ?? "" });
   if (reason.startsWith("returned")) return _("Where you had left it, with all that you had done.");

@@ -2,7 +2,7 @@
 // zoom down to single squares, and a table. Data: layers.js; the owners of the stream (lab.owners, lab.legend);
 // GET frame?hfn= and GET memory?space=gpa for what the cursor is on. What is clicked is chosen for the whole page.
 import { look } from "./ask.js";
-import { h, setAttribute, setText, soon } from "./element.js";
+import { h, setAttribute, setText, soon, typeScale } from "./element.js";
 import { movedBy, runsFrom, tally } from "./frame_layout.js";
 import { FrameMap } from "./frame_map.js";
 import { LAYERS, Layer, meaning, noteOf } from "./layers.js";
@@ -33,7 +33,7 @@ export class MemoryMap {
     this.choice = element("layer");
     this.owners = ownerSource(lab);
     this.source = this.owners;
-    this.map = new FrameMap(this.canvas, this.source, { tall: (box) => Math.max(224, Math.min(420, box * 0.5)) });
+    this.map = new FrameMap(this.canvas, this.source, { tall: (box) => Math.max(224, Math.min(420 * typeScale(), box * 0.5)) });
     this.held = false;
     this.asking = false;
     this.details = null;

@@ -148,13 +148,14 @@ class Metrics {
     }
   }
 
-  /** Who has values, as lines: VMs in their colours, pCPUs and the host in ink. */
+  /** Who has values, as lines in the order of the page: VMs in their colours, pCPUs and the host in ink. */
   lines(signal) {
-    return [...(this.series.get(signal) ?? [])].map(([who, values]) => {
+    const lines = [...(this.series.get(signal) ?? [])].map(([who, values]) => {
       const vm = signal === "pcpu" || who === "host" ? undefined : this.lab.vm(who);
       const name = signal === "pcpu" ? `pCPU ${who}` : who === "host" ? _("host") : `VM ${who}`;
       return { who, name, index: vm?.index ?? null, place: Number(who) || 0, values };
     });
+    return lines.sort((one, other) => (one.index ?? one.place) - (other.index ?? other.place));
   }
 
   /** The instants at which an alarm was raised. */

@@ -92,6 +92,7 @@ class Packets {
   }
 
   drawNetworks(names) {
+    document.getElementById("packets").classList.toggle("nowhere", !names.length);
     if ([...this.network.options].map((one) => one.value).join() === names.join()) return;
     const before = this.network.value;
     this.network.replaceChildren(...names.map((name) => h("option", { value: name, selected: name === before }, name)));

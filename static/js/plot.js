@@ -1,7 +1,7 @@
 // One plot over virtual time with uPlot; a chunk of its own, loaded when the metrics are first looked at. Lines carry
 // their letter at their end, and differ by dashes as well as by colour.
 import uPlot from "uplot";
-import { h } from "./element.js";
+import { h, typeScale } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { palette, vmLetter } from "./patterns.js";
@@ -47,7 +47,7 @@ export class Plot {
   }
 
   size() {
-    return { width: this.canvas.clientWidth, height: HEIGHT };
+    return { width: this.canvas.clientWidth, height: HEIGHT * typeScale() };
   }
 
   /** @param {number[]} at instants in ns @param {any[]} lines @param {number[]} marks instants of alarms */
@@ -66,18 +66,19 @@ export class Plot {
 
   options() {
     const { inkSoft, rule } = palette();
-    const axis = { stroke: inkSoft.css, font: "12px 'Source Sans 3', sans-serif", ticks: { show: false } };
+    const large = typeScale();
+    const axis = { stroke: inkSoft.css, font: `${12 * large}px 'Source Sans 3', sans-serif`, ticks: { show: false } };
     const grid = { stroke: rule.css, width: 1 };
     const { write, most, binary } = this.kind;
     return {
       ...this.size(),
       legend: { show: false },
-      padding: [6, 20, 0, 0],
+      padding: [8 * large, 20 * large, 0, 0],
       cursor: { drag: { x: false, y: false }, points: { size: 6 }, y: false, sync: { key: "metrics" } },
       scales: { x: { time: false }, y: { range: (_chart, _low, high) => [0, most ?? (high > 0 ? 1.08 * high : 1)] } },
       axes: [
-        { ...axis, grid, space: 80, size: 24, values: (_chart, ticks) => ticks.map((ns) => numbers.time(ns)) },
-        { ...axis, grid, space: 28, size: 76, ...(binary && { incrs: BINARY }), values: (_chart, ticks) => ticks.map(write) },
+        { ...axis, grid, space: 80 * large, size: 24 * large, values: (_chart, ticks) => ticks.map((ns) => numbers.time(ns)) },
+        { ...axis, grid, space: 28 * large, size: 76 * large, ...(binary && { incrs: BINARY }), values: (_chart, ticks) => ticks.map(write) },
       ],
       series: [{}, ...this.lines.map((line) => this.line(line))],
       hooks: {
@@ -129,9 +130,10 @@ export class Plot {
         y: valToPos(values[last], "y", true),
       }))
       .sort((one, other) => one.y - other.y);
-    const side = LETTER * devicePixelRatio;
+    const scale = devicePixelRatio * typeScale();
+    const side = LETTER * scale;
     ctx.save();
-    ctx.font = `650 ${11 * devicePixelRatio}px 'Source Sans 3', sans-serif`;
+    ctx.font = `650 ${11 * scale}px 'Source Sans 3', sans-serif`;
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
     let free = bbox.top;

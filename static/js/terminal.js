@@ -2,6 +2,7 @@
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { Terminal } from "@xterm/xterm";
+import { typeScale } from "./element.js";
 import { palette } from "./patterns.js";
 
 const PIECE = 16384; // characters parsed at a time: a few milliseconds
@@ -30,7 +31,7 @@ export function openTerminal(host, label, history, typed, wantsSearch) {
   const terminal = new Terminal({
     theme: theme(),
     fontFamily: '"JetBrains Mono", monospace',
-    fontSize: 13,
+    fontSize: Math.round(13 * typeScale()),
     lineHeight: 1.25,
     convertEol: true,
     cursorBlink: false,

@@ -3,7 +3,7 @@
 // is asked for and drawn.
 import { Refused, ask, clearMessage, showMessage } from "./ask.js";
 import { announce } from "./announcer.js";
-import { setAttribute } from "./element.js";
+import { setAttribute, typeScale } from "./element.js";
 import * as numbers from "./numbers.js";
 import { onTheme } from "./patterns.js";
 import { choose, on as onSelection } from "./selection.js";
@@ -151,14 +151,14 @@ export class Timeline {
     canvas.addEventListener("pointermove", (event) => this.move(event));
     for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => this.release(event));
     canvas.addEventListener("pointerleave", () => this.drag || this.held || document.activeElement === canvas || this.point(null));
-    canvas.addEventListener("dblclick", (event) => event.offsetY > 0 && this.seek(this.timeAt(event.offsetX)));
+    canvas.addEventListener("dblclick", (event) => event.offsetY > 0 && this.seek(this.timeAt(event.offsetX / this.scale)));
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("focus", () => this.cursor === null && this.point(this.now));
     this.twin.addEventListener("toggle", () => this.refresh());
     lab.on("state", () => this.changed());
     lab.on("run", () => this.changed());
     new ResizeObserver(([{ contentRect }]) => {
-      this.width = Math.round(contentRect.width);
+      this.fit(contentRect.width);
       this.refresh();
     }).observe(canvas.parentElement);
     document.addEventListener("scroll", () => this.draw(), { capture: true, passive: true });
@@ -175,8 +175,14 @@ export class Timeline {
   }
 
   shown() {
-    this.width = this.canvas.parentElement.clientWidth;
+    this.fit(this.canvas.parentElement.clientWidth);
     this.changed();
+  }
+
+  /** Take a width in CSS pixels; the picture is as much larger than it is drawn as the page's type is. */
+  fit(width) {
+    this.scale = typeScale();
+    this.width = Math.round(width / this.scale);
   }
 
   changed() {
@@ -222,17 +228,17 @@ export class Timeline {
     if (!event.ctrlKey && !event.shiftKey && !sideways) return;
     event.preventDefault();
     const [from, to] = this.window();
-    if (event.ctrlKey) this.zoom(2 ** (event.deltaY / 240), this.timeAt(event.offsetX));
+    if (event.ctrlKey) this.zoom(2 ** (event.deltaY / 240), this.timeAt(event.offsetX / this.scale));
     else this.pan(((sideways ? event.deltaX : event.deltaY) / 600) * (to - from));
   }
 
   press(event) {
     if (event.button) return;
     this.fingers ??= new Map();
-    this.fingers.set(event.pointerId, event.offsetX);
+    this.fingers.set(event.pointerId, event.offsetX / this.scale);
     this.canvas.setPointerCapture(event.pointerId);
-    const x = event.offsetX;
-    const scrubs = event.offsetY < 26 || Math.abs(x - this.picture.place(this.now)) < 6;
+    const x = event.offsetX / this.scale;
+    const scrubs = event.offsetY / this.scale < 26 || Math.abs(x - this.picture.place(this.now)) < 6;
     const [from, to] = this.window();
     this.drag = { x, from, span: to - from, scrubs, moved: false, pivot: this.timeAt(x) };
     if (scrubs) this.seek(this.timeAt(x));
@@ -242,8 +248,8 @@ export class Timeline {
     if (!this.layout) return;
     const { drag } = this;
     if (!drag) {
-      this.canvas.style.cursor = this.picture.marked(event.offsetX, event.offsetY).length || event.offsetY < 26 ? "pointer" : "";
-      if (!this.held) this.point(this.timeAt(event.offsetX));
+      this.canvas.style.cursor = this.picture.marked(event.offsetX / this.scale, event.offsetY / this.scale).length || event.offsetY / this.scale < 26 ? "pointer" : "";
+      if (!this.held) this.point(this.timeAt(event.offsetX / this.scale));
       return;
     }
     if (!this.fingers.has(event.pointerId)) return;
@@ -251,13 +257,13 @@ export class Timeline {
       this.pinch(event);
       return;
     }
-    this.fingers.set(event.pointerId, event.offsetX);
-    if (Math.abs(event.offsetX - drag.x) > 3) drag.moved = true;
-    if (drag.scrubs) this.seek(this.timeAt(event.offsetX));
+    this.fingers.set(event.pointerId, event.offsetX / this.scale);
+    if (Math.abs(event.offsetX / this.scale - drag.x) > 3) drag.moved = true;
+    if (drag.scrubs) this.seek(this.timeAt(event.offsetX / this.scale));
     else if (drag.moved) {
       const width = this.layout.right - this.layout.left;
       this.span = drag.span >= this.end ? 0 : drag.span;
-      this.from = drag.from - ((event.offsetX - drag.x) / width) * drag.span;
+      this.from = drag.from - ((event.offsetX / this.scale - drag.x) / width) * drag.span;
       this.following = false;
       this.refresh();
     }
@@ -265,7 +271,7 @@ export class Timeline {
 
   pinch(event) {
     const before = [...this.fingers.values()];
-    this.fingers.set(event.pointerId, event.offsetX);
+    this.fingers.set(event.pointerId, event.offsetX / this.scale);
     const after = [...this.fingers.values()];
     const apart = (ends) => Math.max(12, Math.abs(ends[0] - ends[1]));
     this.drag.moved = true;
@@ -278,14 +284,14 @@ export class Timeline {
     if (!drag || this.fingers.size) return;
     this.drag = null;
     if (drag.moved || drag.scrubs || event.type === "pointercancel") return;
-    const items = this.picture.marked(event.offsetX, event.offsetY);
+    const items = this.picture.marked(event.offsetX / this.scale, event.offsetY / this.scale);
     if (items.length) {
       const at = items.indexOf(this.chosen);
       this.choose(items[(at + 1) % items.length]);
       return;
     }
-    const time = this.timeAt(event.offsetX);
-    this.held = !(this.held && Math.abs(this.picture.place(this.cursor) - event.offsetX) < 4);
+    const time = this.timeAt(event.offsetX / this.scale);
+    this.held = !(this.held && Math.abs(this.picture.place(this.cursor) - event.offsetX / this.scale) < 4);
     this.point(this.held ? time : null);
     if (this.held) choose({ position: positionOf(this.host, time) }, { from: this });
   }
@@ -503,7 +509,7 @@ export class Timeline {
     const { width } = this;
     const [from, to] = this.window();
     const box = this.canvas.getBoundingClientRect();
-    const seen = [-box.top, innerHeight - box.top];
+    const seen = [-box.top / this.scale, (innerHeight - box.top) / this.scale];
     const close = to - from <= CLOSE_SPAN && !this.running;
     this.layout = layOut(this.view, this.shownRows, width, close, (vm) => this.lab.vm(vm)?.index ?? 0);
     const { now, present, cursor, chosen, view } = this;

@@ -1,6 +1,7 @@
 // The timeline's canvas: pCPUs, vCPUs, what was done and logged, metrics and consoles over one axis of virtual time.
 // Data: a window (timeline_data.js), series of metrics, steps of single instructions; what is chosen and pointed at.
 import { drawAxis } from "./axis.js";
+import { typeScale } from "./element.js";
 import { palette, vmLetter } from "./patterns.js";
 import { _ } from "./text.js";
 import { BLOCKED, EXIT, IDLE, OFF, PAUSED, READY, RUN, SHARED, UNKNOWN, pcpuCode } from "./timeline_data.js";
@@ -63,13 +64,14 @@ export class TimelinePicture {
 
   /** Fit the canvas to its place and to the rows. */
   fit(width, height) {
-    const ratio = window.devicePixelRatio || 1;
+    const larger = typeScale();
+    const ratio = (window.devicePixelRatio || 1) * larger;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== w || this.canvas.height !== h) {
       this.canvas.width = w;
       this.canvas.height = h;
-      this.canvas.style.width = `${width}px`;
-      this.canvas.style.height = `${height}px`;
+      this.canvas.style.width = `${width * larger}px`;
+      this.canvas.style.height = `${height * larger}px`;
     }
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
   }
