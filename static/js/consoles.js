@@ -68,7 +68,7 @@ class Console {
     this.cleared = 0; // the offset from which the view shows output
     this.terminal = null;
     this.typed = "";
-    this.posting = false;
+    this.posting = null;
     this.timer = 0;
     this.known = false;
     this.panels = panels;
@@ -286,17 +286,25 @@ class Console {
     setTimeout(() => URL.revokeObjectURL(url), 10000);
   }
 
-  send(event) {
+  /** Send the line; it is back in its field if it did not get there. */
+  async send(event) {
     event.preventDefault();
-    this.post(`${this.input.value}\n`);
+    const line = this.input.value;
     this.input.value = "";
+    if ((await this.post(`${line}\n`)) || this.input.value) return;
+    this.input.value = line;
+    this.input.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
   /** Send what was typed, in order: while one request is under way, keys wait and then travel together. */
-  async post(text) {
+  post(text) {
     this.typed += text;
-    if (this.posting) return;
-    this.posting = true;
+    this.posting ??= this.flush().finally(() => (this.posting = null));
+    return this.posting;
+  }
+
+  /** @returns {Promise<boolean>} whether all of it was taken */
+  async flush() {
     try {
       while (this.typed) {
         const action = { verb: "console_input", vm: this.name, text: this.typed };
@@ -305,12 +313,12 @@ class Console {
         this.lab.takeState((await ask(`${this.lab.url}/actions`, action)).state);
         await pause;
       }
+      return true;
     } catch (failure) {
       if (!(failure instanceof Refused)) throw failure;
       this.typed = "";
       showMessage(failure.error);
-    } finally {
-      this.posting = false;
+      return false;
     }
   }
 }

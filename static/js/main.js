@@ -53,7 +53,10 @@ function startWorkbench(bench) {
   startTuning(lab);
   for (const tabs of ["view-tabs", "dock-tabs"]) startTabs(document.getElementById(tabs));
   startShortcuts();
-  startAsking(bench, (answer) => answer.state && lab.takeState(answer.state));
+  startAsking(bench, (answer, form) => {
+    if (answer.state) lab.takeState(answer.state);
+    if (form.action.endsWith("/reset")) lab.tell("restarted");
+  });
   keepTyped(lab);
   startPinning(lab, bench);
   lab.follow();

@@ -70,10 +70,11 @@ export function startProgram(lab) {
       else if (names.length) switchTo(names[0]);
     }
     drawPc(editor, lab, loaded);
-    // Fewer actions than before: the lab was started over, with the programs of the lesson.
-    if (lab.state.actions < actions) (drafts.clear(), switchTo(loaded));
+    // Fewer actions than before: it was started over, stands in its past, or is being opened again. What is typed stays.
+    if (lab.state.actions < actions && drafts.get(loaded) === undefined) switchTo(loaded);
     actions = lab.state.actions;
   });
+  lab.on("restarted", () => (drafts.clear(), switchTo(loaded)));
 }
 
 /** The source of a VM's program, or null if the server does not answer. */
