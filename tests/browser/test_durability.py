@@ -1,12 +1,12 @@
-"""The server dies under an open page: the page says so, waits, and finds its lab as it was."""
+"""The server dies under open pages: they say so and find their lab as it was, with all that was typed."""
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.serving import Server
-from tests.browser.workbench import CHROMEBOOK, Workbench
+from tests.browser.workbench import CHROMEBOOK, Workbench, until
 
 
 def test_a_page_outlives_its_server(
@@ -23,6 +23,18 @@ def test_a_page_outlives_its_server(
         bench.run_for(5)
         bench.wait_state("a", "shut off")
         printed, exits = bench.console("a"), bench.exits("a")
+        follower = Workbench(context.new_page(), "first-virtual-machine")
+        shows_the_same(follower, bench)
+        bench.press("b", "Run")
+        follower.wait_state("b", "running")
+        page.get_by_role("group", name="Step", exact=True).get_by_role("button", name="exit").click()
+        until(page, lambda: bench.exits("b") == 1, "the first exit of VM b")
+        shows_the_same(follower, bench)
+        follower.page.close()
+        position = bench.position()
+        type_everywhere(bench)
+        there_and_back(bench)
+        is_still_typed(bench)
     finally:
         first.kill()
     expect(connection).to_have_text("connection lost, retrying")
@@ -35,6 +47,68 @@ def test_a_page_outlives_its_server(
         expect(connection).to_have_text("live", timeout=30_000)
         bench.wait_state("a", "shut off")
         assert (bench.console("a"), bench.exits("a")) == (printed, exits)
+        assert bench.position() == position
+        is_still_typed(bench)
+        page.reload()
+        expect(connection).to_have_text("live")
+        until(page, lambda: bench.position() == position, "the same instant after a reload")
+        is_still_typed(bench)
+        for place in ("#question-frames-of-a", "#panel-program", "#panel-consoles", "#panel-config"):
+            expect(page.locator(place)).to_contain_text("Your unsaved text is back.")
     finally:
         context.close()
         second.stop()
+
+
+def shows_the_same(other: Workbench, bench: Workbench) -> None:
+    """Wait until another tab stands at the same instant."""
+    until(other.page, lambda: other.position() == bench.position(), "the other tab is at the same position")
+    assert (other.now_ns(), other.exits("b")) == (bench.now_ns(), bench.exits("b"))
+
+
+def type_everywhere(bench: Workbench) -> None:
+    """Begin an answer, a program, a policy, a line for a console and a configuration; send none."""
+    page = bench.page
+    page.fill("#question-frames-of-a input[name=value]", "256")
+    bench.source("a")
+    page.locator("#panel-program .cm-content").click()
+    page.keyboard.type("# mine ")
+    bench.open("policy")
+    page.locator("#panel-policy .cm-content").fill("# my policy")
+    bench.open("consoles")
+    line(page).fill("not sent yet")
+    bench.open("config")
+    page.locator("[name=vms-0-memory]").fill("512 KiB")
+    expect(page.locator("#config-changes")).to_contain_text("512 KiB")
+
+
+def there_and_back(bench: Workbench) -> None:
+    """Go to an instant before the last action, and return."""
+    page, present = bench.page, bench.position()
+    for _ in range(2):
+        before = bench.position()
+        page.get_by_role("group", name="Back", exact=True).get_by_role("button", name="exit").click()
+        until(page, lambda before=before: bench.position() < before, "the exit before")
+    bench.wait_state("b", "shut off")
+    page.get_by_role("button", name="Back to the present").click()
+    until(page, lambda: bench.position() == present, "the present")
+
+
+def is_still_typed(bench: Workbench) -> None:
+    """Check that all of it is there."""
+    page = bench.page
+    expect(page.locator("#question-frames-of-a input[name=value]")).to_have_value("256")
+    bench.open("config")
+    expect(page.locator("[name=vms-0-memory]")).to_have_value("512 KiB")
+    expect(page.locator("#config-changes")).to_contain_text("512 KiB")
+    assert "# mine " in bench.source("a")
+    bench.open("policy")
+    expect(page.locator("#panel-policy .cm-content")).to_have_text("# my policy")
+    bench.open("consoles")
+    expect(line(page)).to_have_value("not sent yet")
+
+
+def line(page: Page) -> Locator:
+    """The field for a line to VM b."""
+    page.click("#console-b-tab")
+    return page.locator("#console-b").get_by_role("textbox", name="Line to send to VM b")

@@ -1,34 +1,29 @@
-"""A lesson with the keyboard alone, in German; what is typed survives a reload; focus is never covered."""
+"""A whole lesson with the keyboard alone; another in German, where what is typed survives a reload."""
+
+from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.conftest import Complaints
+from tests.browser.keyboard import KeyboardStudent, tab_to
 from tests.browser.workbench import until
 
 LESSON = "/lessons/first-virtual-machine/?lang=de"
-# The element with focus: what it is, and whether anything lies over its middle.
-FOCUS = """() => {
-  const one = document.activeElement, box = one.getBoundingClientRect();
-  const top = document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height, innerHeight) / 2);
-  const seen = !top || one.contains(top) || top.contains(one) || box.width === 0;
-  return {id: one.id, name: one.name ?? "", value: one.value ?? "", text: one.innerText ?? "", seen,
-    vm: one.closest("[data-vm]")?.dataset.vm ?? "", question: one.closest(".predict")?.id ?? ""};
-}"""
 
 
-def tab_to(page: Page, wanted: dict[str, str], key: str = "Tab", most: int = 150) -> None:
-    """Press Tab until the element with focus is the wanted one; none on the way may be covered."""
-    for _ in range(most):
-        page.keyboard.press(key)
-        focus = page.evaluate(FOCUS)
-        assert focus["seen"], focus
-        if all(str(focus[name]).strip() == value for name, value in wanted.items()):
-            return
-    raise AssertionError(f"{wanted} was not reached with {most} tabs")
+def test_a_whole_lesson_with_the_keyboard_alone(page: Page, project: Path) -> None:
+    student = KeyboardStudent(page, project / "lessons/02-the-wall")
+    assert student.lesson.solution is not None
+    student.follow(student.lesson.solution)
+    results = student.check()
+    assert results == dict.fromkeys(results, True)
+    assert len(results) == 6
 
 
-def test_a_lesson_with_the_keyboard_alone(context: BrowserContext, page: Page, axe_source: str) -> None:
+def test_what_is_typed_survives_a_reload_in_german(
+    context: BrowserContext, page: Page, axe_source: str
+) -> None:
     page.goto("/")
     page.keyboard.press("Tab")
     expect(page.locator(".skip").first).to_be_focused()
@@ -37,7 +32,7 @@ def test_a_lesson_with_the_keyboard_alone(context: BrowserContext, page: Page, a
     expect(page.locator('[data-connection="live"]')).to_be_visible()
 
     # Predict first: a number, typed and sent.
-    tab_to(page, {"name": "value", "question": "question-frames-of-a"})
+    tab_to(page, name="value", question="question-frames-of-a")
     page.keyboard.type("256")
     page.reload()
     expect(page.locator(".restored")).to_contain_text("Dein Text ist wieder da")
@@ -49,10 +44,10 @@ def test_a_lesson_with_the_keyboard_alone(context: BrowserContext, page: Page, a
     # To the workbench by its skip link; start VM a, let time pass, stop it.
     page.locator("a.skip").nth(1).focus()
     page.keyboard.press("Enter")
-    tab_to(page, {"value": "start", "vm": "a"})
+    tab_to(page, value="start", vm="a")
     page.keyboard.press("Enter")
     expect(page.locator('.vm-card[data-vm="a"]:not([data-state="shut off"])')).to_be_visible()
-    tab_to(page, {"id": "run-toggle"}, key="Shift+Tab")
+    tab_to(page, id="run-toggle", key="Shift+Tab")
     page.keyboard.press("Enter")
     expect(page.locator('.vm-card[data-vm="a"][data-state="shut off"]')).to_be_visible()
     page.locator("#run-toggle").focus()
@@ -60,7 +55,7 @@ def test_a_lesson_with_the_keyboard_alone(context: BrowserContext, page: Page, a
         page.keyboard.press("Enter")
 
     # Arrow keys go over the tabs of the views and of the tools.
-    tab_to(page, {"id": "tab-overview"})
+    tab_to(page, id="tab-overview")
     for _ in range(page.locator("#view-tabs [role=tab]").count() - 1):
         page.keyboard.press("ArrowRight")
     expect(page.locator("#tab-exits")).to_be_focused()

@@ -26,9 +26,13 @@ class Workbench:
 
     def __init__(self, page: Page, lesson: str) -> None:
         self.page = page
-        page.goto(f"/lessons/{lesson}/")
+        self.enter(lesson)
         expect(page.locator('[data-slot="connection"]')).to_have_text("live")
         expect(page.locator('[data-slot="time"]')).not_to_have_text("–")
+
+    def enter(self, lesson: str) -> None:
+        """Open a lesson."""
+        self.page.goto(f"/lessons/{lesson}/")
 
     # VMs
 
@@ -121,13 +125,13 @@ class Workbench:
         """The program of a VM, as the editor has it."""
         self.open("program")
         self.page.select_option("#program-vm", vm)
-        expect(self.page.locator(".cm-content")).to_be_visible()
+        expect(self.page.locator("#panel-program .cm-content")).to_be_visible()
         expect(self.page.get_by_role("button", name="Assemble & restart")).to_be_enabled()
         return self.page.locator("#program-source").input_value()
 
     def write(self, text: str) -> None:
         """Replace the text in the editor."""
-        content = self.page.locator(".cm-content")
+        content = self.page.locator("#panel-program .cm-content")
         content.click()
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(text)
@@ -188,6 +192,10 @@ class Workbench:
         """Check my work: title -> passed."""
         self.page.locator("#results").evaluate("element => element.replaceChildren()")
         self.page.get_by_role("button", name="Check my work").click()
+        return self.results()
+
+    def results(self) -> dict[str, bool]:
+        """What was checked: title -> passed."""
         expect(self.page.locator("#results .results")).to_be_visible()
         rows = self.page.locator("#results .results > li").all()
         titles = [row.locator("h3").inner_text() for row in rows]
