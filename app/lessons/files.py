@@ -1,13 +1,22 @@
 """The files of one lesson, read once: everything else about a lesson follows from these bytes."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.lessons.errors import LessonError
-from app.lessons.source import MAXIMUM_ELF, MAXIMUM_TEXT, TextFile, as_text, display_name, read_bytes
+from app.lessons.source import (
+    MAXIMUM_ELF,
+    MAXIMUM_TEXT,
+    TextFile,
+    as_text,
+    display_name,
+    leads_outside,
+    read_bytes,
+)
 
 MAXIMUM_FILES = 100
 SOLUTION = "solution/actions.yaml"
@@ -76,10 +85,26 @@ def _listed(files: LessonFiles) -> Iterator[tuple[str, int]]:
     yield LESSON, MAXIMUM_TEXT
 
 
+def _entries(files: LessonFiles, folder: str) -> list[Path]:
+    """Return what a folder of the lesson holds; one that is no folder, or not the lesson's, is an error."""
+    directory = files.root / folder
+    if not os.path.lexists(directory):
+        return []
+    message = "is not a directory; delete it, or make it one"
+    if leads_outside(directory, files.root):
+        message = "leads outside the lesson's directory; copy the files into it"
+    elif directory.is_dir():
+        try:
+            return sorted(directory.iterdir())
+        except OSError as error:
+            message = f"cannot be read: {error.strerror}"
+    files.errors.append(LessonError(files.shown(folder), 0, 0, message))
+    return []
+
+
 def _folder(files: LessonFiles, folder: str, pattern: re.Pattern[str], example: str) -> Iterator[Path]:
     """Yield the files of a folder in order of name; a file with another kind of name is an error."""
-    directory = files.root / folder
-    paths = sorted(directory.iterdir()) if directory.is_dir() else []
+    paths = _entries(files, folder)
     if len(paths) > MAXIMUM_FILES:
         message = f"holds {len(paths)} files; at most {MAXIMUM_FILES} are read"
         files.errors.append(LessonError(files.shown(folder), 0, 0, message))

@@ -24,7 +24,7 @@ from app.lessons.model import Check, CheckTable, FrontMatter, Lesson, Partial, P
 from app.lessons.params import ParamError, Parameters, Value, plain
 from app.lessons.programs import Programs, program_errors
 from app.lessons.script import Script, read_script
-from app.lessons.source import TextFile
+from app.lessons.source import TextFile, display_name
 from app.lessons.substitute import substitute
 from app.lessons.typecheck import check_expression
 from app.lessons.validation import describe
@@ -42,7 +42,7 @@ def load_lesson(directory: Path | str, seed: int = 0) -> Lesson:
     match = SLUG.fullmatch(root.name)
     if not match or not root.is_dir():
         what = "is not a directory" if match else "is not named like 01-first-steps (number, hyphen, words)"
-        name = f"{root.parent.name}/{root.name}"
+        name = display_name(root, root)
         raise LessonErrors([LessonError(name, 0, 0, f"{what}; give a lesson's directory")])
     files = read_files(root)
     programs = Programs(files)
@@ -116,6 +116,7 @@ class _Builder:
             return None
         body = render_body(file, body_text, body_line, sources)
         self.errors += body.errors
+        self._check_params(document)
         front = self._front_matter(document)
         config = self._config(document, programs)
         if front is None or config is None:
@@ -138,7 +139,7 @@ class _Builder:
             steps=tuple(body.steps),
             questions=body.questions,
             lab_config=config,
-            lab_text=_block_text(file, "lab"),
+            lab_text=_block_text(file, document.place(("lab",)).line),
             programs=programs,
             checks=checks,
             solution=scripts.get("solution"),
@@ -150,6 +151,13 @@ class _Builder:
             files=self._files.contents,
             redraw=self._redraw,
         )
+
+    def _check_params(self, document: Document) -> None:
+        """Note parameters that are written so that nothing was drawn for them."""
+        if params_lines(self._files.text(LESSON)):
+            return
+        for key in {"params", "constraints"} & document.value.keys():
+            self.errors.append(document.error((key,), f"write '{key}:' at the margin, without quotes"))
 
     def _text(self, name: str) -> TextFile | None:
         try:
@@ -317,9 +325,8 @@ def config_path(path: str) -> tuple[str | int, ...]:
     return tuple(int(part) if part.isdigit() else part for part in parts)
 
 
-def _block_text(file: TextFile, key: str) -> str:
-    """Return what stands under a top-level key of the front matter, indented as there."""
+def _block_text(file: TextFile, start: int) -> str:
+    """Return what stands under the front matter's top-level key in a line, indented as there."""
     lines = file.text.split("\n")
-    start = next(number for number, line in enumerate(lines) if line.startswith(f"{key}:"))
-    end = next(number for number in range(start + 1, len(lines)) if re.match(r"[^\s#]", lines[number]))
-    return "\n".join(line.removeprefix("  ") for line in lines[start + 1 : end]).rstrip() + "\n"
+    end = next(number for number in range(start, len(lines)) if re.match(r"[^\s#]", lines[number]))
+    return "\n".join(line.removeprefix("  ") for line in lines[start:end]).rstrip() + "\n"

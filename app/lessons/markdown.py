@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import nh3
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from mdit_py_plugins.deflist import deflist_plugin
 from pydantic import ValidationError
 
+from app.lessons.bounded import Markdown
 from app.lessons.errors import LessonError, nearest, shown
 from app.lessons.model import Block, Choice, FigureTable, PredictTable, Price, Question, Step
 from app.lessons.source import TextFile
@@ -38,6 +37,8 @@ VIEWS: Mapping[str, tuple[str, str]] = {
 }
 """Live views that a figure can be bound to: the element's id on the lesson's page, and its title there."""
 MAXIMUM_STEPS = 60
+MAXIMUM_BLOCKS = 200
+MAXIMUM_LISTED = 1 << 20
 HINT_OPEN = "open"
 
 _IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -98,11 +99,6 @@ def safe_html(rendered: str) -> str:
     )
 
 
-def _markdown() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": False, "typographer": True})
-    return markdown.enable(["table", "strikethrough", "replacements", "smartquotes"]).use(deflist_plugin)
-
-
 class _Renderer:
     """Walks the top-level tokens once and cuts them into steps and blocks."""
 
@@ -110,21 +106,24 @@ class _Renderer:
         self._file = file
         self._first_line = first_line
         self._programs = programs
-        self._markdown = _markdown()
+        self._markdown = Markdown(self._fault)
+        self._at = 0
+        self._special = 0
+        self._listed = 0
         self._body = Body()
-        self._title = "Introduction"
+        self._title = self._title_html = "Introduction"
         self._blocks: list[Block] = []
         self._pending: list[Token] = []
         self._ids: set[str] = set()
 
     def render(self, text: str) -> Body:
-        tokens = self._markdown.parse(text)
+        tokens = self._markdown.tokens(text)
         self._check_images(tokens)
         index = 0
         while index < len(tokens):
             token = tokens[index]
             if token.type == "heading_open" and token.level == 0 and token.tag == "h2":
-                self._begin_step(tokens[index + 1].content)
+                self._begin_step(tokens[index + 1])
                 index += 3
                 continue
             self._take(token)
@@ -134,6 +133,10 @@ class _Renderer:
 
     def _error(self, line: int, message: str, column: int = 0) -> None:
         self._body.errors.append(self._file.error(line, message, column))
+
+    def _fault(self, token: Token | None, message: str) -> None:
+        """Note a fault of Markdown: of the body's, or of what stands in the block at `_at`."""
+        self._error(self._at or (self._line(token) if token else self._first_line), message)
 
     def _line(self, token: Token) -> int:
         return self._first_line + (token.map[0] if token.map else 0)
@@ -161,6 +164,12 @@ class _Renderer:
             )
         elif word in BLOCKS:
             self._flush()
+            self._at = self._line(token)
+            self._special += 1
+            if self._special > MAXIMUM_BLOCKS:
+                if self._special == MAXIMUM_BLOCKS + 1:
+                    self._error(self._at, f"more than {MAXIMUM_BLOCKS} blocks; split the lesson")
+                return
             try:
                 self._block(word, token, token.info.strip()[len(word) :].strip())
             except LessonError as error:
@@ -188,18 +197,18 @@ class _Renderer:
             self._pending = []
 
     def _render(self, tokens: Sequence[Token]) -> str:
-        rendered = self._markdown.renderer.render(tokens, self._markdown.options, {})
-        return safe_html(rendered.replace("<pre>", '<pre tabindex="0">'))
+        return safe_html(self._markdown.html(tokens).replace("<pre>", '<pre tabindex="0">'))
 
     def _prose(self, text: str) -> str:
-        return self._render(self._markdown.parse(text))
+        return self._render(self._markdown.tokens(text))
 
     def _inline(self, text: str) -> str:
-        return safe_html(self._markdown.renderInline(text))
+        return safe_html(self._markdown.line(text))
 
-    def _begin_step(self, title: str) -> None:
+    def _begin_step(self, title: Token) -> None:
         self._end_step()
-        self._title = title
+        self._title = title.content
+        self._title_html = self._markdown.html([title])
 
     def _end_step(self) -> None:
         self._flush()
@@ -210,7 +219,7 @@ class _Renderer:
             self._ids.add(identifier)
             if len(self._ids) == MAXIMUM_STEPS + 1:
                 self._error(self._first_line, f"more than {MAXIMUM_STEPS} steps; split the lesson")
-            title = html.unescape(re.sub(r"<[^>]*>", "", self._markdown.renderInline(self._title)))
+            title = html.unescape(re.sub(r"<[^>]*>", "", self._title_html))
             self._body.steps.append(Step(identifier, title, tuple(self._blocks)))
         self._blocks = []
 
@@ -256,6 +265,11 @@ class _Renderer:
         if not 1 <= first <= last <= len(lines):
             wanted = f"write a label of {name}, or FIRST-LAST from 1 to {len(lines)}"
             self._error(line, f"'{shown(numbers)}' cannot be listed; {wanted}")
+            return
+        self._listed += sum(map(len, lines[first - 1 : last])) + last - first
+        if self._listed > MAXIMUM_LISTED:
+            self._error(line, f"the listings show more than {MAXIMUM_LISTED >> 10} KiB; show fewer lines")
+            self._listed = -(1 << 40)  # said once; what follows would show as much again
             return
         caption = self._inline(token.content.strip())
         self._blocks.append(Block("listing", listing_html(name, lines[first - 1 : last], first, caption)))

@@ -14,7 +14,7 @@ from app.lessons.substitute import substitute
 from emulator.lab.errors import LabError
 from emulator.lab.programs import Program
 
-_COMPILER_MESSAGE = re.compile(r"([^\s:]+):(\d+):(\d+): (?:fatal )?error: (.*)")
+_COMPILER_MESSAGE = re.compile(r"(<[a-z ]+>|[^\s:]+):(\d+):(\d+): (?:fatal )?error: (.*)")
 
 
 def program_errors(program: Program, name: str) -> list[LessonError]:
@@ -95,4 +95,6 @@ class Programs:
             if found is None:
                 raise LessonError(self._files.shown(name), 0, 0, str(error)) from error
             file, line, column, message = found.groups()
+            if file not in sources:  # <inline asm>, whose lines are none of a file
+                raise LessonError(self._files.shown(name), 0, 0, f"in {file}: {message}") from error
             raise LessonError(self._files.shown(f"guest/{file}"), int(line), int(column), message) from error

@@ -93,7 +93,7 @@ _NAMING = ("define", "set_vm", "clone")
 
 def read_script(file: TextFile, wrong: bool) -> Script:
     """Read a script; raise LessonError. Only a wrong script has `caught_by`."""
-    document = parse(file, file.text)
+    document = parse(file, file.text, controls=True)
     table = _table(document, (), ("caught_by", "steps") if wrong else ("steps",))
     caught_by = table.get("caught_by", "")
     if wrong and not (isinstance(caught_by, str) and caught_by):

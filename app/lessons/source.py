@@ -1,17 +1,20 @@
 """Reads the text files of a lesson: bounded, UTF-8, without characters that hide what a reader sees."""
 
+import os
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.lessons.errors import LessonError
+from app.lessons.errors import LessonError, shown
 
 MAXIMUM_TEXT = 512 * 1024
 MAXIMUM_ELF = 8 * 1024 * 1024
 
-# Unicode Standard Annex #9: controls that make text read in another order than the one it is stored in.
-_BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Category Cf makes text read in another order than it is stored in (Unicode Standard Annex #9), has no width
+# (U+200B) or is a tag (U+E0041). Some languages need ZERO WIDTH NON-JOINER and ZERO WIDTH JOINER.
+_HIDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_ALLOWED = frozenset("\t\n\u200c\u200d")
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,29 @@ def display_name(path: Path, root: Path) -> str:
 
     `root` is the lesson's directory; both are absolute.
     """
-    return (Path(root.parent.name) / root.name / path.relative_to(root)).as_posix()
+    return shown((Path(root.parent.name) / root.name / path.relative_to(root)).as_posix(), 300)
+
+
+def leads_outside(path: Path, root: Path) -> bool:
+    """Return whether a path of a lesson is, by links, one beside it."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+
+
+def hidden_character(text: str) -> tuple[int, str] | None:
+    """Return where a text has its first character that hides what it says, from 0, and which it is."""
+    if text.isascii() and text.isprintable():
+        return None
+    for at, character in enumerate(text):
+        if unicodedata.category(character) in _HIDING and character not in _ALLOWED:
+            what = unicodedata.name(character, "a control character")
+            return at, f"U+{ord(character):04X} ({what}) is invisible"
+    return None
 
 
 def read_bytes(path: Path, root: Path, limit: int) -> bytes:
     """Return a file's bytes; raise LessonError if it is missing, outside the lesson, or too large."""
     name = display_name(path, root)
-    if not path.resolve().is_relative_to(root.resolve()):
+    if leads_outside(path, root):
         raise LessonError(name, 0, 0, "leads outside the lesson's directory; copy the file into it")
     if not path.is_file():
         raise LessonError(name, 0, 0, "is missing; a lesson needs this file")
@@ -95,12 +114,5 @@ def as_text(name: str, data: bytes) -> TextFile:
 
 def _reject_hidden_characters(name: str, text: str) -> None:
     for number, line in enumerate(text.split("\n"), 1):
-        if line.isascii() and line.isprintable():
-            continue
-        for column, character in enumerate(line, 1):
-            control = unicodedata.category(character) == "Cc" and character != "\t"
-            if control or character in _BIDIRECTIONAL:
-                what = unicodedata.name(character, "a control character")
-                raise LessonError(
-                    name, number, column, f"U+{ord(character):04X} ({what}) is invisible; delete it"
-                )
+        if found := hidden_character(line):
+            raise LessonError(name, number, found[0] + 1, f"{found[1]}; delete it")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.lessons.errors import LessonError
 from app.lessons.files import LESSON, SOLUTION, is_text_file
-from app.lessons.source import MAXIMUM_TEXT, as_text, display_name, read_bytes
+from app.lessons.source import MAXIMUM_TEXT, as_text, display_name, leads_outside, read_bytes
 from emulator.errors import VmLabError
 
 FOLDERS = ("guest", "solution", "wrong")
@@ -94,7 +94,7 @@ class Workspace:
                 f" write {LESSON}, {SOLUTION}, guest/hello.s or wrong/too-early.yaml"
             )
         path = self._root / name
-        if not path.resolve().is_relative_to(self._root.resolve()):
+        if leads_outside(path, self._root):
             raise WorkspaceError(f"{name} leads outside the lesson's directory")
         return path
 

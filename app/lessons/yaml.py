@@ -8,13 +8,14 @@ documents; no lesson needs them, and the first three are how YAML files blow up 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from app.lessons.errors import LessonError, shown
-from app.lessons.source import TextFile
+from app.lessons.source import TextFile, hidden_character
 
 Path = tuple[str | int, ...]
 """Where a value stands in a document: keys and list indexes from the top."""
@@ -70,9 +71,12 @@ class Document:
         return LessonError(self.file.name, place.line, place.column, message)
 
 
-def parse(file: TextFile, text: str, first_line: int = 1) -> Document:
-    """Parse YAML `text` that begins at line `first_line` of `file`; raise LessonError at the first fault."""
-    reader = _Reader(Document(file), first_line)
+def parse(file: TextFile, text: str, first_line: int = 1, controls: bool = False) -> Document:
+    """Parse YAML `text` that begins at line `first_line` of `file`; raise LessonError at the first fault.
+
+    With `controls` a text may hold characters that hide it, written as escapes: what is typed at a console.
+    """
+    reader = _Reader(Document(file), first_line, controls)
     try:
         reader.read(cast(Any, YAML(typ="safe", pure=True)).parse(text))
     except MarkedYAMLError as error:
@@ -88,9 +92,10 @@ def parse(file: TextFile, text: str, first_line: int = 1) -> Document:
 class _Reader:
     """Builds the values of one document from parser events, with an explicit stack."""
 
-    def __init__(self, document: Document, first_line: int) -> None:
+    def __init__(self, document: Document, first_line: int, controls: bool) -> None:
         self.document = document
         self._first_line = first_line
+        self._controls = controls
         self._stack: list[tuple[Path, dict[str, Any] | list[Any]]] = []
         self._key: list[str | None] = []
         self._values = 0
@@ -140,10 +145,15 @@ class _Reader:
 
     def _scalar(self, event: Any) -> None:
         self._reject_extras(event)
+        if not self._controls and (hidden := hidden_character(str(event.value))):
+            raise self._error(event, f"{hidden[1]}; delete it")
         if self._stack and isinstance(self._stack[-1][1], dict) and self._key[-1] is None:
             self._open_entry(event)
         else:
-            self._add(event, _scalar_value(event))
+            value = _scalar_value(event)
+            if isinstance(value, float) and not isfinite(value):
+                raise self._error(event, f"{shown(event.value)} is too large a number; must be below 1e308")
+            self._add(event, value)
 
     def _open_entry(self, event: Any) -> None:
         path, container = self._stack[-1]
