@@ -67,13 +67,20 @@ function drawHost(place, host, vms) {
     [size(assigned), _("assigned to VMs that are on")],
     memory.overcommit ? [`${memory.overcommit} %`, _("overcommit")] : [_("no"), _("overcommit: a static partition")],
     memory.swap_pages ? [size(used), _("of {size} swap ({policy})", { size: size(memory.swap_pages), policy: memory.swap_policy })] : [_("no"), _("swap")],
-    memory.ksm ? [size(memory.pages_sharing), _("saved by KSM, {ksm}", { ksm: ksm(memory) })] : [_("no"), "KSM"],
+    merged(memory),
     [memory.balloon_policy, _("balloons")],
   ];
   const key = JSON.stringify(facts);
   if (place.dataset.key === key) return;
   place.dataset.key = key;
   place.replaceChildren(...facts.map(([value, what]) => h("span", {}, h("b", {}, value), ` ${what}`)));
+}
+
+/** What KSM saves; pages that it has merged stay so when it is switched off. */
+function merged(memory) {
+  if (memory.ksm) return [size(memory.pages_sharing), _("saved by KSM, {ksm}", { ksm: ksm(memory) })];
+  if (!memory.pages_sharing) return [_("no"), "KSM"];
+  return [size(memory.pages_sharing), _("saved by KSM, which is off now: {ksm}", { ksm: ksm(memory) })];
 }
 
 const ksm = ({ pages_shared, breaks }) =>

@@ -98,7 +98,7 @@ class Student(Workbench):
             ways: dict[str, Callable[..., None]] = {
                 "define": self._define,
                 "set_vm": self._set_vm,
-                "set_host": self._set_host,
+                "set_host": self.set_host,
                 "console_input": self._type,
                 "snapshot_create": self._snapshot,
                 "snapshot_revert": self._revert,
@@ -197,7 +197,8 @@ class Student(Workbench):
             self.open("resources").get_by_role("button", name=f"Pull the plug of {vm}").click()
         self.wait_state(vm, "shut off")
 
-    def _set_host(self, **values: Any) -> None:
+    def set_host(self, **values: Any) -> None:
+        """Set fields of the host in the tab Configuration."""
         self._open_configuration()
         self._configure(values)
 

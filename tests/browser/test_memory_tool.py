@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from app.paths import lessons_dir
+from tests.browser.student import Student
 from tests.browser.workbench import Workbench, digits
 
 
@@ -53,3 +55,16 @@ def test_the_map_shows_each_layer_of_the_host_and_of_a_vm_by_keyboard(page: Page
     page.keyboard.press("Home")
     expect(canvas).to_have_attribute("aria-valuetext", "Page 0x80000000 of VM b: has a frame of its own")
     expect(readout).to_contain_text("behind it: frame")
+
+
+def test_what_ksm_has_merged_is_told_when_it_is_off_again(page: Page) -> None:
+    student = Student(page, lessons_dir() / "01-first-virtual-machine")
+    student.press("b", "Run")
+    student.set_host(ksm=True)
+    student.run_exactly(60_000_000)
+    student.open("ram")
+    host = page.locator("#ram-host")
+    expect(host).to_contain_text("saved by KSM, 1 shared frame")
+    student.set_host(ksm=False)
+    student.open("ram")
+    expect(host).to_contain_text("saved by KSM, which is off now: 1 shared frame")

@@ -10,7 +10,7 @@
         .equ    SBI_CONSOLE, 0x4442434E # "DBCN", the debug console
         .equ    SBI_TIME, 0x54494D45    # "TIME", the alarm clock
         .equ    TIMER_INTERRUPT, 1 << 5
-        .equ    NAP, 10000              # a millisecond, in ticks of 10 MHz
+        .equ    NAP, 20000              # 2 ms, in ticks of 10 MHz
         .equ    PAGE, 4096
 
         .macro  say words               # print what stands from \words up to \words_end
