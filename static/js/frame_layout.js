@@ -4,6 +4,7 @@
 export const SIDE = 4;
 export const BLOCK = SIDE * SIDE;
 const LEAST_CELL = 3;
+const COLUMNS = [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024]; // all are whole blocks
 
 /**
  * Where each frame stands: as many columns as fill `width` x `height` device pixels best. Where not even one pixel per
@@ -14,12 +15,14 @@ const LEAST_CELL = 3;
  */
 export function layout(frames, width, height) {
   let best = { columns: 0, rows: 0, cell: 0, shown: 0, side: 1 };
-  for (let columns = 32; columns <= 1024; columns *= 2) {
+  let most = 0;
+  for (const columns of COLUMNS) {
     const rows = Math.ceil(frames / columns / SIDE) * SIDE;
     const fitting = Math.min(width / columns, height / rows);
     const shown = fitting >= 1 ? Math.floor(fitting) : fitting;
-    if (shown > best.shown)
-      best = { columns, rows, cell: Math.max(1, shown), shown, side: shown >= LEAST_CELL ? SIDE : 1 };
+    if (shown < best.shown || (shown === best.shown && fitting <= most)) continue;
+    most = fitting;
+    best = { columns, rows, cell: Math.max(1, shown), shown, side: shown >= LEAST_CELL ? SIDE : 1 };
   }
   return best;
 }

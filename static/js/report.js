@@ -1,10 +1,12 @@
 // "Add to my report": keeps a copy of a picture with its caption in this browser (IndexedDB), and shows the copies on the
-// page of the report. A picture is {lab, at, title, caption, data}: its lab's URL, when it was pinned, PNG as a data URL.
+// page of the report. A picture is {lab, at, title, caption, data, dark}: its lab's URL, when it was pinned, PNG as a data
+// URL, whether it was taken in dark colours.
 import { announce } from "./announcer.js";
 import { h } from "./element.js";
 import * as numbers from "./numbers.js";
 import { palette } from "./patterns.js";
 import { _ } from "./text.js";
+import { shown } from "./theme.js";
 
 const NAME_KEY = "vmlab.report-name";
 const PLACES = ".picture, .plot, [data-picture]";
@@ -43,6 +45,7 @@ export function startPinning(lab, bench) {
   offer();
   bench.addEventListener("shown", () => requestAnimationFrame(offer), true);
   lab.on("state", offer);
+  new MutationObserver(offer).observe(document.getElementById("plots"), { childList: true });
 }
 
 function pinButton(place, lab) {
@@ -80,7 +83,7 @@ async function pin(place, title, lab) {
   const when = _("At {when}", { when: numbers.time(lab.state?.now_ns ?? 0) });
   const readout = said(place.querySelector(".readout"));
   await inStore("readwrite", (store) =>
-    store.add({ lab: lab.url, at: Date.now(), title, caption: [when, readout].filter(Boolean).join(". "), data }),
+    store.add({ lab: lab.url, at: Date.now(), title, caption: [when, readout].filter(Boolean).join(". "), data, dark: shown() === "dark" }),
   );
   return announce("report", _("“{picture}” is in your report.", { picture: title }));
 }
@@ -140,7 +143,7 @@ function figure(one, at, lab) {
   return h(
     "figure",
     {},
-    h("img", { src: one.data, alt: `${one.title} ${one.caption}` }),
+    h("img", { class: one.dark ? "dark" : "", src: one.data, alt: `${one.title} ${one.caption}` }),
     h(
       "figcaption",
       {},

@@ -4,7 +4,8 @@ import { _ } from "./text.js";
 
 const YEAR = 365 * 24 * 3600;
 
-function shown() {
+/** The theme that the page is in: dark or light. */
+export function shown() {
   const chosen = document.documentElement.dataset.theme;
   if (chosen) return chosen;
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
