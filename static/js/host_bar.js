@@ -110,7 +110,8 @@ function reasonOf(reason, { vms = [] }, events) {
 function noteOf(run, state, events) {
   const [subject, sentence] = noteNow(run, state, events);
   if (!run.behind || run.mode !== "paused") return [subject, sentence];
-  const where = { sentence, now: numbers.time(state.now_ns), end: numbers.time(run.present_ns) };
+  const [now, last] = [numbers.time(state.now_ns), numbers.time(run.present_ns)];
+  const where = { sentence, now, end: now === last ? `${now} + ${numbers.time(run.present_ns - state.now_ns)}` : last };
   if (!run.ahead) return [subject, _("{sentence} You look at {now}; the run goes on to {end}.", where)];
   return [
     subject,
