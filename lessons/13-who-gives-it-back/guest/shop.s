@@ -97,6 +97,7 @@ serve:
         say     dot
         li      s9, 0
         j       look
+
 slow:
         mv      t2, s8
         li      s8, 0
@@ -106,6 +107,7 @@ slow:
         mv      a0, s6
         call    print_number
         say     us
+
 look:
         lw      s3, WANTED(s0)          # VM exit: how many pages does the host want?
         mv      s4, s1
@@ -113,7 +115,8 @@ follow:
         bltu    s1, s3, give
         bgtu    s1, s3, take_back
         j       changed
-give:
+
+give:                                   # one page more into the balloon
         li      t0, PAGES - KEEP
         bgeu    s1, t0, changed         # no more: the rest I need myself
         addi    s1, s1, 1
@@ -121,12 +124,14 @@ give:
         la      a2, inflate_queue
         call    name_page
         j       follow
-take_back:
+
+take_back:                              # one page less
         li      a1, DEFLATE
         la      a2, deflate_queue
         call    name_page
         addi    s1, s1, -1
         j       follow
+
 changed:
         beq     s1, s4, nap
         sw      s1, GIVEN(s0)
@@ -157,7 +162,6 @@ touch:
         add     t0, t0, t2
         addi    t1, t1, -1
         bnez    t1, touch
-
         addi    s7, s7, 1               # and a picture
         li      t1, PAGES
         bltu    s7, t1, show
