@@ -1,6 +1,7 @@
 """Does a lesson without a page: builds its lab, applies a script of actions, and keeps the answers.
 
-The same actions as a student's, so that a solution proves that a student can do it.
+The same actions as a student's, so that a solution proves that a student can do it. Policies (`set_policy`)
+run here: a script is done on its author's own computer only.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ class Attempt:
         """Build the lab; raise LabError if it cannot be built."""
         self.lesson = lesson
         self.lab = Lab(lesson.lab_config, dict(lesson.programs), lesson.seed, engine)
+        self.lab.policies.enable()
         self._sources = {vm.name: lesson.programs[vm.program].source or "" for vm in lesson.lab_config.vms}
 
     @property
