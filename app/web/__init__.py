@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, jsonify, url_for
 
 from app.paths import assets_version, static_dir
-from app.web import archives, assets, borrowing, engine, labs, lessons, policies, report, stream
+from app.web import archives, assets, borrowing, engine, labs, lessons, policies, report, sharing, stream
 from app.web.context import build_context, context, current_student, set_session_cookie
 from app.web.errors import add_error_handlers
 from app.web.language import add_languages
@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> Flask:
     add_languages(app)
     app.after_request(set_session_cookie)
     app.context_processor(_every_template)
-    for part in (lessons, report, labs, archives, borrowing, stream, engine, policies):
+    for part in (lessons, report, labs, archives, borrowing, stream, engine, policies, sharing):
         app.register_blueprint(part.blueprint)
     app.add_url_rule("/healthz", view_func=health)
     app.extensions["vmlab"] = build_context(settings)

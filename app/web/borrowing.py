@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from app.texts import gettext as _
-from app.web.context import context, own_lab
+from app.web.context import context, graded_lab
 from app.web.forms import read_fields, take_request_id
 from app.workers.submission import MAX_BODY_BYTES, read_submission
 
@@ -20,13 +20,13 @@ blueprint = Blueprint("borrowing", __name__, url_prefix="/labs/<lab>")
 @blueprint.get("/lease")
 def lease(lab: str) -> ResponseReturnValue:
     """Say whether the lab runs in a browser."""
-    return jsonify(context().leases.status(own_lab(lab)))
+    return jsonify(context().leases.status(graded_lab(lab)))
 
 
 @blueprint.post("/borrow")
 def borrow(lab: str) -> ResponseReturnValue:
     """Lend the lab to the browser that asks."""
-    row = own_lab(lab)
+    row = graded_lab(lab)
     context().posts.spend(row.student, 4)
     return jsonify(context().leases.borrow(row, take_request_id(read_fields(request))))
 
@@ -34,7 +34,7 @@ def borrow(lab: str) -> ResponseReturnValue:
 @blueprint.post("/return")
 def give_back(lab: str) -> ResponseReturnValue:
     """Take the lab back without what was done in the browser."""
-    row = own_lab(lab)
+    row = graded_lab(lab)
     context().posts.spend(row.student)
     fields = read_fields(request)
     force = fields.get("force") in (True, "true", "1")
@@ -44,7 +44,7 @@ def give_back(lab: str) -> ResponseReturnValue:
 @blueprint.post("/submit")
 def submit(lab: str) -> ResponseReturnValue:
     """Verify what was done in the browser, and take it over."""
-    row = own_lab(lab)
+    row = graded_lab(lab)
     context().posts.spend(row.student)
     request.max_content_length = MAX_BODY_BYTES
     body = read_object()
@@ -57,7 +57,7 @@ def submit(lab: str) -> ResponseReturnValue:
 @blueprint.get("/submission")
 def submission(lab: str) -> ResponseReturnValue:
     """Return the lab as a submission, to be kept or verified elsewhere."""
-    row = own_lab(lab)
+    row = graded_lab(lab)
     response = jsonify(context().leases.export(row))
     response.headers["Content-Disposition"] = f'attachment; filename="{row.lesson}.json"'
     return response

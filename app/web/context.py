@@ -8,15 +8,26 @@ from typing import cast
 
 from flask import Response, current_app, g, request
 
+from app.desk.problem import Problem
 from app.lessons import Course, load_course
 from app.lessons.editions import Editions
+from app.texts import gettext as _
 from app.web.course_secret import course_secret
 from app.web.errors import not_found
 from app.web.gdb import Doors
 from app.web.leases import LabLeases
 from app.web.security import Limiter
 from app.web.settings import Settings
-from app.web.store import Database, EntryStore, LabRow, LabStore, LeaseStore, StudentStore, open_database
+from app.web.store import (
+    Database,
+    EntryStore,
+    LabRow,
+    LabStore,
+    LeaseStore,
+    SharedStore,
+    StudentStore,
+    open_database,
+)
 from app.web.stream_count import StreamCount
 from app.web.work import LabWork
 from app.workers.pool import Pool
@@ -38,6 +49,7 @@ class Context:
     pool: Pool
     leases: LabLeases
     entries: EntryStore
+    shared: SharedStore
     work: LabWork
     posts: Limiter
     guests: Limiter
@@ -60,9 +72,11 @@ def build_context(settings: Settings) -> Context:
     pool = Pool(settings.worker_command, settings.workers, labs)
     pool.start()
     leases = LabLeases(course, labs, LeaseStore(database, time.time), pool)
+    shared = SharedStore(database, labs, time.time)
     work = LabWork(
         course,
         labs,
+        shared,
         leases,
         pool,
         Editions(settings.editions),
@@ -77,6 +91,7 @@ def build_context(settings: Settings) -> Context:
         pool=pool,
         leases=leases,
         entries=EntryStore(database, time.time),
+        shared=shared,
         work=work,
         posts=Limiter(settings.posts_per_second, settings.posts_at_once, time.monotonic),
         guests=Limiter(rate=5, burst=400, clock=time.monotonic),
@@ -114,6 +129,19 @@ def own_lab(lab: str) -> LabRow:
     row = context().labs.find(lab, student) if student else None
     if row is None:
         raise not_found()
+    return row
+
+
+def graded_lab(lab: str) -> LabRow:
+    """Return the student's own lab of a lesson; raise a 403 Problem for a copy of a shared run."""
+    row = own_lab(lab)
+    if row.shared is not None:
+        raise Problem(
+            403,
+            _("This lab is a copy of a shared run: nothing in it is checked, answered or handed in."),
+            title=_("This is only a copy"),
+            remedy=_("Open your own lab of this lesson and do it there."),
+        )
     return row
 
 

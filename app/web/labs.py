@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest
 from app.desk.config_fields import MOST, form_context
 from app.desk.requests import PAGES, with_numbers
 from app.texts import gettext as _
-from app.web.context import context, own_lab
+from app.web.context import context, graded_lab, own_lab
 from app.web.forms import MAX_FIELDS, Fields, read_fields, reply_form, take_request_id, text_field
 from app.web.store import LabRow
 
@@ -103,6 +103,7 @@ def gdb(lab: str) -> ResponseReturnValue:
 @blueprint.post("/check")
 def check(lab: str) -> ResponseReturnValue:
     """Grade the lab as it stands."""
+    graded_lab(lab)
     row, _, _ = _receive(lab, cost=4)
     results = context().work.check(row)
     return _done(row, {"results": results}, "labs/_results.html", "results", results)
@@ -111,6 +112,7 @@ def check(lab: str) -> ResponseReturnValue:
 @blueprint.post("/answers")
 def answer(lab: str) -> ResponseReturnValue:
     """Record the answer to a question."""
+    graded_lab(lab)
     row, fields, request_id = _receive(lab)
     question, value = text_field(fields, "question"), fields.get("value")
     if not isinstance(value, str | int | float):
@@ -194,9 +196,11 @@ def _done(
         return render_template(template, lab=lab_view(row), **{name: body if shown is None else shown})
     if form == "json":
         return jsonify(body)
+    if row.shared is not None:
+        return redirect(url_for("sharing.show", token=row.shared), 303)
     return redirect(url_for("lessons.show", lesson_id=row.lesson), 303)
 
 
 def lab_view(row: LabRow) -> dict[str, str]:
     """Return what every template may know of a lab."""
-    return {"id": row.id, "lesson": row.lesson, "url": f"/labs/{row.id}"}
+    return {"id": row.id, "lesson": row.lesson, "url": f"/labs/{row.id}", "shared": row.shared or ""}

@@ -19,6 +19,7 @@ from app.web.context import context, current_student, student_or_guest
 from app.web.engine import engine_text
 from app.web.errors import not_found
 from app.web.labs import lab_view
+from app.web.store import LabRow, SharedRun
 from app.web.store.labs import Progress
 from app.web.work import LabWork
 from app.workers.control import UNITS
@@ -74,9 +75,13 @@ def index() -> str:
 def show(lesson_id: str) -> ResponseReturnValue:
     """Show a lesson beside its workbench."""
     lesson = find_lesson(lesson_id)
-    _require_open(lesson)
+    require_open(lesson)
+    return lesson_page(context().work.lab_of(student_or_guest(), lesson), lesson)
+
+
+def lesson_page(row: LabRow, lesson: Lesson, shared: SharedRun | None = None) -> str:
+    """Return the page of a lesson beside a lab of it; of a copy of a shared run, without what is graded."""
     work, labs = context().work, context().labs
-    row = work.lab_of(student_or_guest(), lesson)
     newest, lesson = lesson.version, work.lesson_of(row)
     observation = work.first_look(row)
     return render_template(
@@ -85,7 +90,7 @@ def show(lesson_id: str) -> ResponseReturnValue:
         lab={
             **lab_view(row),
             "config_text": lesson.lab_text,
-            "outdated": row.lesson_version != newest,
+            "outdated": shared is None and row.lesson_version != newest,
             "lent_since": context().leases.status(row)["since"],
             "programs": work.programs(row, lesson),
         },
@@ -93,7 +98,8 @@ def show(lesson_id: str) -> ResponseReturnValue:
         results=labs.last_results(row.id),
         answers=_still_answers(work, lesson, labs.answers(row.id)),
         choices=choices(),
-        engine=engine_text(row.lesson_version),
+        engine="" if shared else engine_text(row.lesson_version),
+        shared=shared,
     )
 
 
@@ -105,7 +111,7 @@ def find_lesson(lesson_id: str) -> Lesson:
         raise not_found() from None
 
 
-def _require_open(lesson: Lesson) -> None:
+def require_open(lesson: Lesson) -> None:
     """Raise a 403 Problem before the course opens a lesson."""
     place = context().course.entry(lesson)
     if not place.is_open(datetime.now(UTC)):

@@ -26,9 +26,10 @@ from app.lessons.seeds import student_seed
 from app.texts import gettext as _
 from app.texts import language
 from app.web.configuration import commented, read_draft
-from app.web.errors import busy
+from app.web.errors import busy, not_found
 from app.web.leases import LabLeases
 from app.web.store.labs import Beginning, LabRow, LabStore, Reply
+from app.web.store.sharing import SharedStore
 from app.workers.connection import WorkerLost
 from app.workers.control import STOPS, TRAVELS
 from app.workers.pool import CallFailed, LabUnknown, Overloaded, Pool
@@ -49,6 +50,7 @@ class LabWork:
         self,
         course: Course,
         labs: LabStore,
+        shared: SharedStore,
         leases: LabLeases,
         pool: Pool,
         editions: Editions,
@@ -59,6 +61,7 @@ class LabWork:
         self._editions = editions
         self._secret = secret
         self._labs = labs
+        self._shared = shared
         self._leases = leases
         self._pool = pool
 
@@ -160,7 +163,7 @@ class LabWork:
         return self._once(row, request_id, action, lambda now, key: self._act(now, action, key))
 
     def reset(self, row: LabRow, request_id: str | None) -> JsonObject:
-        """Begin the lab again from its lesson as it is today."""
+        """Begin the lab again from its lesson as it is today; a copy of a shared run, from that run."""
         action = {"verb": "reset_lab"}
         return self._once(row, request_id, action, lambda now, key: self._restart(now, key))
 
@@ -282,9 +285,20 @@ class LabWork:
             raise busy(_("The change could not be saved and was undone.")) from error
 
     def _restart(self, row: LabRow, key: Key | None) -> JsonObject:
+        if row.shared is not None:
+            return self._copy_again(row, row.shared, key)
         reply: JsonObject = {"seq": 0, "position": 0, "result": {}}
         start = self._begin(self._lesson(row), row.seed)
         self._labs.restart(row.id, start, None if key is None else key.reply(reply))
+        self._pool.discard(row.id)
+        return {**reply, "state": self._state(row)}
+
+    def _copy_again(self, row: LabRow, token: str, key: Key | None) -> JsonObject:
+        run = self._shared.find(token)
+        if run is None:  # it has just gone, and the copy with it
+            raise not_found()
+        reply: JsonObject = {"seq": len(run.log), "position": run.position, "result": {}}
+        self._shared.restart(row, run, None if key is None else key.reply(reply))
         self._pool.discard(row.id)
         return {**reply, "state": self._state(row)}
 

@@ -231,6 +231,15 @@ class Pool:
                 with suppress(WorkerLost):
                     self._send(lab, Message("subscribe", lab, body={"stream": subscription.id}))
 
+    def drop(self, lab: str) -> None:
+        """Drop the worker's copy of a lab that is not kept any more, and end its streams."""
+        slot = self._slot(lab)
+        with self.lock(lab):
+            self._forget(lab)
+            self._tell(slot, lab, "close", "")
+            for subscription in slot.streams_of(lab):
+                subscription.end()
+
     # Requests
 
     def _slot(self, lab: str) -> Slot:

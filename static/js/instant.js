@@ -8,7 +8,9 @@ import { _ } from "./text.js";
 
 /** @param {import("./lab.js").Lab} lab */
 export function startInstant(lab) {
-  document.getElementById("copy-instant").addEventListener("click", ({ currentTarget }) => copy(lab, currentTarget));
+  const button = document.getElementById("copy-instant");
+  button.hidden = document.getElementById("copy-instant-note").hidden = false;
+  button.addEventListener("click", () => copy(lab));
   const wanted = new URL(location.href).searchParams.get("at");
   if (wanted !== null) goWhenReady(lab, wanted);
 }
@@ -20,17 +22,23 @@ const linkTo = (position) => {
   return url.href;
 };
 
-async function copy(lab, button) {
+async function copy(lab) {
   const link = linkTo(lab.state?.position ?? 0);
   try {
     await navigator.clipboard.writeText(link);
-    setText(button.querySelector("span"), _("Copied"));
+    sayCopied();
     announce("link", _("The link to this instant is copied."));
-    setTimeout(() => setText(button.querySelector("span"), _("Copy link")), 2000);
   } catch {
     // Without https there is no clipboard: the link is shown, to be copied by hand.
     showMessage({ title: _("Copy this link"), message: link, remedy: _("It opens your lab at this instant.") });
   }
+}
+
+/** Show in the host bar for a moment that a link was copied. */
+export function sayCopied() {
+  const summary = document.querySelector("#link-menu > summary");
+  setText(summary, _("Copied"));
+  setTimeout(() => setText(summary, _("Copy link")), 2000);
 }
 
 /** Go there as soon as the lab stands; once, so that a reload comes back to where the lab stands then. */

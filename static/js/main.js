@@ -21,6 +21,7 @@ import { startPolicy } from "./policy.js";
 import { startProgram } from "./program.js";
 import { startPinning, startReport } from "./report.js";
 import { startSeparator } from "./separator.js";
+import { startSharing } from "./sharing.js";
 import { startShortcuts } from "./shortcuts.js";
 import { startSnapshots } from "./snapshots.js";
 import { startSteps } from "./steps.js";
@@ -34,6 +35,7 @@ function startWorkbench(bench) {
   const lab = new Lab(bench.dataset.lab);
   startHostBar(lab);
   startInstant(lab);
+  startSharing(lab);
   startVmCards(lab);
   startFrameMap(lab);
   startLanes(lab);
@@ -53,12 +55,15 @@ function startWorkbench(bench) {
   startTuning(lab);
   for (const tabs of ["view-tabs", "dock-tabs"]) startTabs(document.getElementById(tabs));
   startShortcuts();
-  startAsking(bench, (answer, form) => {
+  const done = (answer, form) => {
     if (answer.state) lab.takeState(answer.state);
     if (form.action.endsWith("/reset")) lab.tell("restarted");
-  });
+  };
+  startAsking(bench, done);
+  const banner = document.getElementById("shared-run"); // on the page of a copy
+  if (banner) startAsking(banner, done);
   keepTyped(lab);
-  startPinning(lab, bench);
+  if (!("shared" in bench.dataset)) startPinning(lab, bench);
   lab.follow();
   startEngine(lab, bench);
 }

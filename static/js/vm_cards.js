@@ -45,7 +45,7 @@ export function startVmCards(lab) {
   });
   document.addEventListener("click", (event) => {
     for (const open of document.querySelectorAll("details.more[open]"))
-      if (!open.contains(event.target) || event.target.closest(".more button")) open.open = false;
+      if (!open.contains(event.target) || event.target.closest(".more button:not([data-stay])")) open.open = false;
   });
   document.addEventListener("keydown", (event) => {
     const open = event.key === "Escape" && document.querySelector("details.more[open]");

@@ -24,9 +24,12 @@ def until(page: Page, condition: Callable[[], Any], what: str) -> None:
 class Workbench:
     """A lesson page with its workbench."""
 
-    def __init__(self, page: Page, lesson: str) -> None:
+    def __init__(self, page: Page, lesson: str, address: str = "") -> None:
         self.page = page
-        self.enter(lesson)
+        if address:
+            page.goto(address)
+        else:
+            self.enter(lesson)
         expect(page.locator('[data-slot="connection"]')).to_have_text("live")
         expect(page.locator('[data-slot="time"]')).not_to_have_text("–")
 

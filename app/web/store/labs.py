@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, text, union_all, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from app.web.store import schema
@@ -34,6 +34,7 @@ class LabRow:
     lesson_version: str
     generation: int
     seed: int
+    shared: str | None = None  # the token of the shared run that it is a copy of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +80,18 @@ class LabStore:
         return self._find(schema.lab.c.id == lab, schema.lab.c.student == student)
 
     def of_lesson(self, student: str, lesson: str) -> LabRow | None:
-        """Return the student's lab for a lesson."""
-        return self._find(schema.lab.c.lesson == lesson, schema.lab.c.student == student)
+        """Return the student's own lab for a lesson."""
+        columns = schema.lab.c
+        return self._find(columns.lesson == lesson, columns.student == student, columns.shared.is_(None))
+
+    def copy_of(self, student: str, token: str) -> LabRow | None:
+        """Return the student's copy of a shared run."""
+        return self._find(schema.lab.c.shared == token, schema.lab.c.student == student)
 
     def newest_seeds(self, lesson: str, count: int) -> list[int]:
         """Return the seeds of the labs of a lesson that were begun last."""
         columns = schema.lab.c
-        newest = select(columns.seed).where(columns.lesson == lesson)
+        newest = select(columns.seed).where(columns.lesson == lesson, columns.shared.is_(None))
         with self._database.read() as connection:
             rows = connection.execute(newest.order_by(columns.created_at.desc()).limit(count)).scalars()
             return list(rows)
@@ -97,12 +103,14 @@ class LabStore:
             done = connection.execute(
                 upsert(schema.lab)
                 .values(
-                    id=lab, student=student, generation=1, created_at=self._now(), **_beginning(beginning)
+                    id=lab, student=student, generation=1, created_at=self._now(), **first_place(beginning)
                 )
-                .on_conflict_do_nothing(index_elements=["student", "lesson"])
+                .on_conflict_do_nothing(
+                    index_elements=["student", "lesson"], index_where=text("shared IS NULL")
+                )
             )
             if done.rowcount:
-                _write_programs(connection, lab, beginning.programs)
+                write_programs(connection, lab, beginning.programs)
         row = self.of_lesson(student, beginning.lesson)
         assert row is not None
         return row
@@ -114,11 +122,11 @@ class LabStore:
             connection.execute(
                 update(schema.lab)
                 .where(columns.id == lab)
-                .values(generation=columns.generation + 1, **_beginning(beginning))
+                .values(generation=columns.generation + 1, **first_place(beginning))
             )
             connection.execute(delete(schema.program).where(schema.program.c.lab == lab))
-            _write_programs(connection, lab, beginning.programs)
-            _drop_unused_images(connection)
+            write_programs(connection, lab, beginning.programs)
+            drop_unused_images(connection)
             self._repeat_answers(connection, lab)
             write_reply(connection, lab, reply, self._now())
 
@@ -135,7 +143,7 @@ class LabStore:
                 lesson=row.lesson,
                 generation=row.generation,
                 config=json.loads(row.config),
-                programs=_read_programs(connection, lab),
+                programs=read_programs(connection, lab),
                 seed=row.seed,
                 log=read_log(connection, lab, row.generation),
                 position=row.position,
@@ -288,7 +296,7 @@ class LabStore:
         query = (
             select(lab.lesson, func.max(result.passed).label("passed"), result.total)
             .select_from(schema.lab.outerjoin(schema.check_result))
-            .where(lab.student == student)
+            .where(lab.student == student, lab.shared.is_(None))
             .group_by(lab.lesson)
         )
         with self._database.read() as connection:
@@ -309,6 +317,7 @@ class LabStore:
             columns.lesson_version,
             columns.generation,
             columns.seed,
+            columns.shared,
         ).where(*conditions)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
@@ -343,7 +352,8 @@ def _statuses(results: str) -> dict[str, str]:
     return {check["id"]: check.get("status", "passed" if check["passed"] else "failed") for check in checks}
 
 
-def _beginning(beginning: Beginning) -> dict[str, Any]:
+def first_place(beginning: Beginning) -> dict[str, Any]:
+    """Return the columns of a lab that stands where it begins."""
     return {
         "lesson": beginning.lesson,
         "lesson_version": beginning.lesson_version,
@@ -360,13 +370,17 @@ def place(stand: Stand) -> dict[str, int]:
     return {"position": stand.position, "actions": stand.actions, "present": stand.present}
 
 
-def _write_programs(connection: Connection, lab: str, programs: Sequence[ProgramText]) -> None:
+def write_programs(
+    connection: Connection, owner: str, programs: Sequence[ProgramText], table: Table = schema.program
+) -> None:
+    """Keep the programs of a lab, or of whatever `table` keeps programs of."""
+    key = table.primary_key.columns[0].name
     rows: list[dict[str, Any]] = []
-    for text in programs:
-        digest = None if text.elf is None else _keep_image(connection, text.elf)
-        rows.append({"lab": lab, "name": text.name, "source": text.source, "image": digest})
+    for one in programs:
+        digest = None if one.elf is None else _keep_image(connection, one.elf)
+        rows.append({key: owner, "name": one.name, "source": one.source, "image": digest})
     if rows:
-        connection.execute(insert(schema.program), rows)
+        connection.execute(insert(table), rows)
 
 
 def _wanted(connection: Connection, lab: str, stops: str) -> dict[str, Any]:
@@ -388,17 +402,24 @@ def _keep_image(connection: Connection, data: bytes) -> str:
     return digest
 
 
-def _drop_unused_images(connection: Connection) -> None:
-    used = select(schema.program.c.image).where(schema.program.c.image.is_not(None))
-    connection.execute(delete(schema.image).where(schema.image.c.digest.not_in(used)))
+def drop_unused_images(connection: Connection) -> None:
+    """Drop the images that no lab and no shared run holds."""
+    held = [
+        select(table.c.image).where(table.c.image.is_not(None))
+        for table in (schema.program, schema.shared_program)
+    ]
+    connection.execute(delete(schema.image).where(schema.image.c.digest.not_in(union_all(*held))))
 
 
-def _read_programs(connection: Connection, lab: str) -> tuple[ProgramText, ...]:
-    program, image = schema.program.c, schema.image.c
+def read_programs(
+    connection: Connection, owner: str, table: Table = schema.program
+) -> tuple[ProgramText, ...]:
+    """Return the programs of a lab, or of whatever `table` keeps programs of."""
+    program, image = table.c, schema.image.c
     rows = connection.execute(
         select(program.name, program.source, image.data)
-        .select_from(schema.program.outerjoin(schema.image))
-        .where(program.lab == lab)
+        .select_from(table.outerjoin(schema.image))
+        .where(table.primary_key.columns[0] == owner)
         .order_by(program.name)
     )
     return tuple(ProgramText(row.name, row.source, row.data) for row in rows)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     inspect,
+    text,
 )
 
 metadata = MetaData()
@@ -46,6 +47,7 @@ session = Table(
 # A lab holds its own copy of configuration and programs: it must be rebuilt exactly even after the lesson
 # was edited.
 # `generation` counts resets; the log of the current generation alone determines the lab.
+# `shared`: it is a copy of that shared run, beside the student's own lab of the lesson.
 lab = Table(
     "lab",
     metadata,
@@ -62,7 +64,28 @@ lab = Table(
     # It stands at `position` after the first `actions` of its log (null: all); its line reaches to `present`.
     Column("actions", Integer),
     Column("present", Integer, nullable=False, server_default="0"),
-    Index("lab_of_student", "student", "lesson", unique=True),
+    Column("shared", String, ForeignKey("shared_run.token", ondelete="CASCADE"), index=True),
+    Index("lab_of_student", "student", "lesson", unique=True, sqlite_where=text("shared IS NULL")),
+    Index("copy_of_student", "student", "shared", unique=True, sqlite_where=text("shared IS NOT NULL")),
+)
+
+# A run up to one instant, for whoever has its token; never changed. `log` holds no answers. `digest` is over
+# what determines the run: the same instant shared again is the same shared run.
+shared_run = Table(
+    "shared_run",
+    metadata,
+    Column("token", String, primary_key=True),
+    Column("student", String, ForeignKey("student.id", ondelete="CASCADE"), nullable=False),
+    Column("digest", String, nullable=False),
+    Column("lesson", String, nullable=False),
+    Column("lesson_version", String, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("log", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("now_ns", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("shared_run_of_student", "student", "digest", unique=True),
 )
 
 # A compiled program, kept once for all labs that hold it: an operating system has megabytes.
@@ -77,6 +100,15 @@ program = Table(
     "program",
     metadata,
     Column("lab", String, ForeignKey("lab.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("source", Text),
+    Column("image", String, ForeignKey("image.digest"), index=True),
+)
+
+shared_program = Table(
+    "shared_program",
+    metadata,
+    Column("run", String, ForeignKey("shared_run.token", ondelete="CASCADE"), primary_key=True),
     Column("name", String, primary_key=True),
     Column("source", Text),
     Column("image", String, ForeignKey("image.digest"), index=True),
@@ -212,6 +244,19 @@ def _add_cursor(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE lab ADD COLUMN present INTEGER NOT NULL DEFAULT 0")
 
 
+def _add_shared_runs(connection: Connection) -> None:
+    """Let a student have copies of shared runs beside the one lab of a lesson."""
+    for table in (shared_run, shared_program):
+        table.create(connection, checkfirst=True)
+    if "shared" in {column["name"] for column in inspect(connection).get_columns("lab")}:
+        return
+    reference = "REFERENCES shared_run (token) ON DELETE CASCADE"
+    connection.exec_driver_sql(f"ALTER TABLE lab ADD COLUMN shared VARCHAR {reference}")
+    connection.exec_driver_sql("DROP INDEX lab_of_student")
+    for index in lab.indexes:
+        index.create(connection, checkfirst=True)
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _create_tables,
     _share_images,
@@ -219,4 +264,5 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _add_tournament,
     _add_stops,
     _add_cursor,
+    _add_shared_runs,
 )

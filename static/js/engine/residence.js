@@ -9,7 +9,7 @@ import { copyLine, readLine, readRecord, writeLab, writeLine } from "./journal.j
 import { borrow, giveBack, lookUp, Unreachable } from "./server.js";
 
 // What stays the server's while the lab is here; everything else that is asked of the lab is answered here.
-const SERVERS = /^$|^(borrow|submit|return|lease|record|submission|metrics|metrics\.csv)$/;
+const SERVERS = /^$|^(borrow|submit|return|lease|record|share|submission|metrics|metrics\.csv)$/;
 const SAVE_MS = 2000;
 const PATIENCE_MS = 60000;
 
