@@ -25,7 +25,7 @@ from emulator.lab.cpu import MAX_PCPUS, CpuConfig, format_pcpus
 from emulator.lab.memory_config import HOST_MEMORY_KEYS, VM_MEMORY_KEYS, HostMemoryConfig, RamConfig
 from emulator.lab.monitoring.rules import DEFAULT_INTERVAL_NS, Rule, read_rules, sampling_interval
 from emulator.lab.network_config import CardConfig, NetworkConfig, read_networks
-from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, format_size
+from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, format_size, quoted
 from emulator.lab.storage_config import DiskConfig as DiskConfig
 from emulator.lab.storage_config import PoolConfig, read_pools
 from emulator.lab.values import (
@@ -311,7 +311,7 @@ def timeslice_length(value: object, path: str = "timeslice") -> int:
 def host_isa(value: object, path: str = "isa") -> Isa:
     """Return the extensions that an ISA string names; raise ConfigError."""
     if not isinstance(value, str):
-        raise ConfigError(path, f"is {value!r}; expected an ISA string, e.g. `rv64imac_sstc`")
+        raise ConfigError(path, f"is {quoted(value)}; expected an ISA string, e.g. `rv64imac_sstc`")
     try:
         return parse_isa(value)
     except IsaError as error:
@@ -322,7 +322,9 @@ def program_name(value: object, path: str = "program") -> str:
     """Return a valid program name (a relative path such as `guest/hello.s`); raise ConfigError."""
     if isinstance(value, str) and _PROGRAM.fullmatch(value) and ".." not in value.split("/"):
         return value
-    raise ConfigError(path, f"is {value!r}; expected the name of a program of this lesson, e.g. `hello.s`")
+    raise ConfigError(
+        path, f"is {quoted(value)}; expected the name of a program of this lesson, e.g. `hello.s`"
+    )
 
 
 def uuid_text(value: object, path: str = "uuid") -> str:
@@ -331,7 +333,7 @@ def uuid_text(value: object, path: str = "uuid") -> str:
         return ""
     if isinstance(value, str) and _UUID.fullmatch(value.lower()):
         return value.lower()
-    raise ConfigError(path, f"is {value!r}; expected a UUID, e.g. `{uuid.UUID(int=1 << 100)}`")
+    raise ConfigError(path, f"is {quoted(value)}; expected a UUID, e.g. `{uuid.UUID(int=1 << 100)}`")
 
 
 def command_line(value: object, path: str = "append") -> str:
@@ -340,8 +342,8 @@ def command_line(value: object, path: str = "append") -> str:
         return value
     raise ConfigError(
         path,
-        f"is {value!r}; expected a kernel's command line, at most {MAX_COMMAND_LINE} ASCII characters on one"
-        " line, e.g. `console=hvc0 quiet`",
+        f"is {quoted(value)}; expected a kernel's command line, at most {MAX_COMMAND_LINE} ASCII characters"
+        " on one line, e.g. `console=hvc0 quiet`",
     )
 
 
@@ -384,6 +386,6 @@ def _reject_duplicate_names(vms: tuple[VmConfig, ...]) -> None:
     for index, vm in enumerate(vms):
         if vm.name in first:
             raise ConfigError(
-                f"vms[{index}].name", f"is {vm.name!r}, already the name of vms[{first[vm.name]}]"
+                f"vms[{index}].name", f"is {quoted(vm.name)}, already the name of vms[{first[vm.name]}]"
             )
         first[vm.name] = index

@@ -20,7 +20,7 @@ from typing import cast
 
 from emulator.hypervisor.scheduler import DEFAULT_WEIGHT, POLICIES
 from emulator.hypervisor.vm import CpuSettings
-from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity
+from emulator.lab.quantities import DURATION_UNITS, RATE_UNITS, format_quantity, quoted
 from emulator.lab.values import ConfigError, one_of, quantity, whole_number
 
 MAX_PCPUS = 8
@@ -110,9 +110,9 @@ def pcpu_set(value: object, path: str = "affinity") -> tuple[int, ...]:
         return ()
     numbers = _numbers(value)
     if numbers is None:
-        raise ConfigError(path, f"is {value!r}; expected numbers of pCPUs, e.g. `0-1,3`")
+        raise ConfigError(path, f"is {quoted(value)}; expected numbers of pCPUs, e.g. `0-1,3`")
     if any(not 0 <= number < MAX_PCPUS for number in numbers):
-        raise ConfigError(path, f"is {value!r}; pCPUs have numbers from 0 to {MAX_PCPUS - 1}")
+        raise ConfigError(path, f"is {quoted(value)}; pCPUs have numbers from 0 to {MAX_PCPUS - 1}")
     return tuple(sorted(set(numbers)))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import cast
 
 from emulator.hypervisor.costs import DEFAULTS, LEAST_EXIT, MAY_BE_FREE
+from emulator.lab.quantities import quoted
 from emulator.lab.values import ConfigError, one_of, table_of, whole_number
 
 MAX_COST = 100_000
@@ -52,5 +53,7 @@ def _pairs(text: str, path: str) -> dict[str, object]:
     for name, equals, cycles in pairs:
         if not (equals and cycles.strip().isdecimal()):
             part = f"{name}{equals}{cycles}".strip()
-            raise ConfigError(path, f"has {part!r}; expected a name and cycles, e.g. `mmio=3000,sbi=800`")
+            raise ConfigError(
+                path, f"has {quoted(part)}; expected a name and cycles, e.g. `mmio=3000,sbi=800`"
+            )
     return cast("dict[str, object]", {name.strip(): int(cycles) for name, _, cycles in pairs})

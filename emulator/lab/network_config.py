@@ -22,7 +22,7 @@ from typing import cast, get_args
 from emulator.hypervisor.network import PLAIN_LINK, LinkSettings, NetworkError, Networks, NetworkSettings
 from emulator.hypervisor.network.packets import text
 from emulator.hypervisor.network.state import AGEING_NS, DEFAULT_VLAN, PARTS_PER_MILLION, NetworkMode
-from emulator.lab.quantities import DURATION_UNITS, format_quantity
+from emulator.lab.quantities import DURATION_UNITS, format_quantity, quoted
 from emulator.lab.storage_config import latency, read_list, resource_name
 from emulator.lab.values import ConfigError, boolean, one_of, optional, quantity, table_of, whole_number
 
@@ -189,7 +189,8 @@ def _address(value: object, path: str) -> tuple[int, int]:
     usable = found is not None and 8 <= found.network.prefixlen <= 30
     if found is None or not usable or found.ip in (found.network[0], found.network[-1]):
         raise ConfigError(
-            path, f"is {value!r}; expected a gateway's address with a prefix of 8 to 30, e.g. 10.0.1.1/24"
+            path,
+            f"is {quoted(value)}; expected a gateway's address with a prefix of 8 to 30, e.g. 10.0.1.1/24",
         )
     return int(found.ip), found.network.prefixlen
 
@@ -214,7 +215,9 @@ def _loss(value: object, path: str) -> int:
     match = _LOSS.fullmatch(value.strip()) if isinstance(value, str) else None
     parts = Fraction(match.group(1)) * (PARTS_PER_MILLION // 100) if match else Fraction(-1)
     if not 0 <= parts <= PARTS_PER_MILLION:
-        raise ConfigError(path, f"is {value!r}; expected a share of frames from 0 % to 100 %, e.g. `1.5 %`")
+        raise ConfigError(
+            path, f"is {quoted(value)}; expected a share of frames from 0 % to 100 %, e.g. `1.5 %`"
+        )
     return int(parts)
 
 

@@ -17,19 +17,27 @@ DURATION_UNITS: Mapping[str, int] = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s":
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]+)?")
 
 
+def quoted(value: object) -> str:
+    """Return a value of a configuration as errors show it, which is never long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
 def parse_quantity(text: object, units: Mapping[str, int], example: str) -> int:
     """Return `text` ("8 MiB", or an int in the smallest unit) as an int; raise ValueError with a sentence."""
     if isinstance(text, int) and not isinstance(text, bool):
         return text
     match = _QUANTITY.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        raise ValueError(f"{text!r} is not a quantity; write it like {example!r}")
+        raise ValueError(f"{quoted(text)} is not a quantity; write it like {example!r}")
     number, unit = match.groups()
     if unit is not None and unit not in units:
-        raise ValueError(f"{text!r} has the unknown unit {unit!r}; use {', '.join(units)}, like {example!r}")
+        raise ValueError(
+            f"{quoted(text)} has the unknown unit {quoted(unit)}; use {', '.join(units)}, like {example!r}"
+        )
     value = Fraction(number) * (units[unit] if unit else 1)
     if value.denominator != 1:
-        raise ValueError(f"{text!r} is not a whole number of {next(iter(units))}")
+        raise ValueError(f"{quoted(text)} is not a whole number of {next(iter(units))}")
     return int(value)
 
 

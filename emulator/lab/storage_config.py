@@ -21,7 +21,7 @@ from typing import TypeVar, cast, get_args
 from emulator.devices.virtio.disk_limits import NO_LIMITS, CacheMode, DiskLimits
 from emulator.hypervisor.storage import Storage, StorageError
 from emulator.hypervisor.storage.state import VolumeFormat
-from emulator.lab.quantities import DURATION_UNITS, SIZE_UNITS, format_quantity, format_size
+from emulator.lab.quantities import DURATION_UNITS, SIZE_UNITS, format_quantity, format_size, quoted
 from emulator.lab.values import (
     ConfigError,
     boolean,
@@ -242,7 +242,7 @@ def resource_name(value: object, path: str) -> str:
         return value
     raise ConfigError(
         path,
-        f"is {value!r}; expected a name of 1 to 32 lower-case letters, digits and hyphens"
+        f"is {quoted(value)}; expected a name of 1 to 32 lower-case letters, digits and hyphens"
         " that starts with a letter, e.g. `golden`",
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from emulator.errors import VmLabError
-from emulator.lab.quantities import SIZE_UNITS, format_quantity, format_size, parse_quantity
+from emulator.lab.quantities import SIZE_UNITS, format_quantity, format_size, parse_quantity, quoted
 
 PAGE_BYTES = 4096
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class ConfigError(VmLabError):
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """Return `; did you mean 'x'?` for the nearest of `known`, or an empty string."""
-    matches = difflib.get_close_matches(word, known, 1, 0.5)
+    matches = difflib.get_close_matches(word[:100], known, 1, 0.5)
     return f"; did you mean `{matches[0]}`?" if matches else ""
 
 
@@ -38,7 +38,8 @@ def table_of(data: object, path: str, known: tuple[str, ...]) -> Mapping[str, An
     table = cast("Mapping[object, Any]", data)
     for key in table:
         if key not in known:
-            where = f"{path}.{key}" if path != "lab" else str(key)
+            short = str(key)[:60]
+            where = f"{path}.{short}" if path != "lab" else short
             hint = nearest(str(key), known) or f"; known keys: {', '.join(known)}"
             raise ConfigError(where, f"is not a known key{hint}")
     return cast("Mapping[str, Any]", table)
@@ -54,7 +55,7 @@ def optional(
 def whole_number(value: object, path: str, low: int, high: int) -> int:
     """Return a whole number from `low` to `high`."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ConfigError(path, f"is {value!r}; expected a whole number from {low} to {high}")
+        raise ConfigError(path, f"is {quoted(value)}; expected a whole number from {low} to {high}")
     if not low <= value <= high:
         raise ConfigError(path, f"is {value}; must be from {low} to {high}")
     return value
@@ -88,7 +89,7 @@ def boolean(value: object, path: str) -> bool:
     """Return true or false."""
     if isinstance(value, bool):
         return value
-    raise ConfigError(path, f"is {value!r}; expected true or false")
+    raise ConfigError(path, f"is {quoted(value)}; expected true or false")
 
 
 def one_of(value: object, path: str, known: Sequence[T]) -> T:
@@ -96,7 +97,9 @@ def one_of(value: object, path: str, known: Sequence[T]) -> T:
     if value in known:
         return cast("T", value)
     words = [str(word) for word in known]
-    raise ConfigError(path, f"is {value!r}; expected one of {', '.join(words)}{nearest(str(value), words)}")
+    raise ConfigError(
+        path, f"is {quoted(value)}; expected one of {', '.join(words)}{nearest(str(value), words)}"
+    )
 
 
 def vm_name(value: object, path: str = "name") -> str:
@@ -105,7 +108,7 @@ def vm_name(value: object, path: str = "name") -> str:
         return value
     raise ConfigError(
         path,
-        f"is {value!r}; expected a name of 1 to 32 lower-case letters, digits and hyphens"
+        f"is {quoted(value)}; expected a name of 1 to 32 lower-case letters, digits and hyphens"
         " that starts with a letter, e.g. `web-1`",
     )
 

@@ -172,3 +172,12 @@ def test_faults_of_devices_are_located(key: str, value: object, message: str) ->
     with pytest.raises(ConfigError) as caught:
         VmConfig.from_dict({"name": "a", "program": "x.s", key: value}, "vm")
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "key", ["name", "program", "memory", "disk", "network", "console", "rng", "x" * 3_000]
+)
+def test_a_long_value_does_not_make_a_long_error(key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        VmConfig.from_dict({"name": "a", "program": "x.s", key: "y" * 300_000}, "vm")
+    assert len(str(caught.value)) < 1_000

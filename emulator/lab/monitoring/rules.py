@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from emulator.lab.monitoring.signals import SIGNALS
-from emulator.lab.quantities import DURATION_UNITS, SIZE_UNITS, format_quantity, parse_quantity
+from emulator.lab.quantities import DURATION_UNITS, SIZE_UNITS, format_quantity, parse_quantity, quoted
 from emulator.lab.values import ConfigError, kind_of, nearest, optional, quantity, table_of, vm_name
 
 RULE_KEYS = ("name", "when", "for", "vms", "then")
@@ -105,7 +105,7 @@ def read_rules(value: object, path: str = "rules") -> tuple[Rule, ...]:
     names = [rule.name for rule in rules]
     for index, name in enumerate(names):
         if name in names[:index]:
-            raise ConfigError(f"{path}[{index}].name", f"is {name!r}, already the name of another rule")
+            raise ConfigError(f"{path}[{index}].name", f"is {quoted(name)}, already the name of another rule")
     return rules
 
 
@@ -127,7 +127,7 @@ def read_condition(value: object, path: str) -> tuple[str, str, float]:
     """Return signal, comparison and threshold of "ready > 10 %"; raise ConfigError."""
     match = _WHEN.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ConfigError(path, f"is {value!r}; expected a comparison, e.g. `ready > 10 %`")
+        raise ConfigError(path, f"is {quoted(value)}; expected a comparison, e.g. `ready > 10 %`")
     name, comparison, number, unit = match.groups()
     if name not in SIGNALS:
         known = list(SIGNALS)
@@ -155,7 +155,7 @@ def _vms(value: object, path: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return () if value in ("", "all") else (vm_name(value, path),)
     if not isinstance(value, list | tuple):
-        raise ConfigError(path, f"is {value!r}; expected names of VMs, e.g. `[web, db]`")
+        raise ConfigError(path, f"is {quoted(value)}; expected names of VMs, e.g. `[web, db]`")
     return tuple(vm_name(one, f"{path}[{index}]") for index, one in enumerate(cast("list[object]", value)))
 
 
@@ -163,5 +163,7 @@ def _then(value: object, path: str) -> tuple[tuple[str, str | int], ...]:
     table: Mapping[str, Any] = table_of(value, path, CHANGEABLE)
     for key, change in table.items():
         if isinstance(change, bool) or not isinstance(change, str | int):
-            raise ConfigError(f"{path}.{key}", f'is {change!r}; expected a number, or "+64", "-64", "x2"')
+            raise ConfigError(
+                f"{path}.{key}", f'is {quoted(change)}; expected a number, or "+64", "-64", "x2"'
+            )
     return tuple(table.items())
