@@ -105,10 +105,8 @@ measure:
         beqz    t0, next
         bleu    s3, t0, next
         addi    s5, s5, 1
+        mv      s6, s2                  # s6 = the last of them
         say     somebody
-        mv      a0, s2
-        call    print_number
-        say     dot
 next:
         li      t0, PAGE
         add     s1, s1, t0
@@ -121,6 +119,12 @@ next:
         mv      a0, s5
         call    print_number
         say     of_all
+        beqz    s5, end
+        say     last
+        mv      a0, s6
+        call    print_number
+end:
+        say     dot
         j       listen
 
 write:                                  # a0 = ns that it takes to write 32 words to the page at s1
@@ -192,14 +196,16 @@ took:   .ascii  ": "
 took_end:
 ns:     .ascii  " ns.\n"
 ns_end:
-somebody: .ascii "  Somebody has version "
+somebody: .ascii "  Somebody has this page.\n"
 somebody_end:
 dot:    .ascii  ".\n"
 dot_end:
 slow:   .ascii  "Slow: "
 slow_end:
-of_all: .ascii  " of 8.\n"
+of_all: .ascii  " of 8"
 of_all_end:
+last:   .ascii  ", the last one is version "
+last_end:
 
         .data
 letter: .byte   0
