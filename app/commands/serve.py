@@ -43,13 +43,16 @@ def main(args: argparse.Namespace) -> int:
     """Serve until interrupted."""
     from app.lessons import load_course
     from app.web import default_settings, server
+    from app.web.course_secret import course_secret
     from app.web.store import data_directory, open_database
 
     _check_port(args.host, args.port)
     settings = default_settings(data_directory(args.data), args.lessons, args.workers)
     settings = replace(settings, gdb_ports=args.gdb or range(0), gdb_host=args.gdb_host)
     open_database(settings.data).close()
-    for errors in load_course(settings.lessons).broken.values():
+    course = load_course(settings.lessons)
+    course_secret(settings.data, course.secret_variable)
+    for errors in course.broken.values():
         reason = "waits for a guest" if errors.waits_for_guests else "is left out"
         print(f"this lesson {reason}:\n{errors}", file=sys.stderr, flush=True)
     _compile_kernels()

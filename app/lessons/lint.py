@@ -74,9 +74,22 @@ def advice(lesson: Lesson, course: str) -> list[LessonError]:
         found.append(LessonError(script, 0, 0, "is missing; write the steps that earn every point"))
     for script in (lesson.solution, *lesson.wrong.values()):
         found += _unknown_answers(lesson, script) if script else []
+    found += _unused_files(lesson, course)
     text = as_text(file, lesson.files[LESSON])
     found += _text(lesson, text)
     found += _parameters(lesson, text)
+    return found
+
+
+def _unused_files(lesson: Lesson, course: str) -> list[LessonError]:
+    """Return the guest files that no other file of the lesson names."""
+    found: list[LessonError] = []
+    for name in lesson.files:
+        short = name.removeprefix("guest/")
+        named = any(short.encode() in data for other, data in lesson.files.items() if other != name)
+        if short != name and not named:
+            message = "is never used; name it in lesson.md or delete it"
+            found.append(LessonError(f"{course}/{lesson.slug}/{name}", 0, 0, message))
     return found
 
 

@@ -19,7 +19,7 @@ def course_secret(data: Path, variable: str = "") -> bytes:
     given = os.environ.get(variable, "")
     if given:
         if len(given) < SHORTEST:
-            raise StoreError(f"${variable} has {len(given)} characters; give a secret of at least {SHORTEST}")
+            raise StoreError(f"${variable} has {len(given)} characters; must have {SHORTEST} or more")
         return given.encode()
     path = data / FILE
     try:

@@ -64,6 +64,15 @@ def test_faults_of_scripts_are_found(
     assert expected in capsys.readouterr().out
 
 
+def test_a_guest_that_nothing_uses_is_named(
+    write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"solution/actions.yaml": SOLUTION, "guest/left.s": "_start: wfi\n"}
+    assert main(["lint", str(write_lesson(files=files))]) == 1
+    expected = "lessons/03-mine/guest/left.s: is never used; name it in lesson.md or delete it\n"
+    assert capsys.readouterr().out == expected
+
+
 def test_a_whole_course_is_checked(write_lesson: WriteLesson, capsys: pytest.CaptureFixture[str]) -> None:
     good = write_lesson(files={"solution/actions.yaml": SOLUTION})
     (good.parent / "04-empty").mkdir()

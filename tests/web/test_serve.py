@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from app.cli import main
+
 PROJECT = Path(__file__).resolve().parents[2]
 COURSE = PROJECT / "tests" / "web" / "course"
 
@@ -198,3 +200,11 @@ def test_a_port_in_use_is_a_clear_error(server: Server, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f":{server.port}" in done.stderr
     assert "--port" in done.stderr
+
+
+def test_a_short_secret_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VMLAB_COURSE_SECRET", "abc")
+    assert main(["serve", "--port", str(free_port()), "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == ("vmlab: $VMLAB_COURSE_SECRET has 3 characters; must have 16 or more\n")
