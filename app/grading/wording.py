@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from app.lessons.evaluate import Evaluator, NoValue
-from app.lessons.expression import Binary, Call, Expression, Index, Literal, Member, Name, Node, Unary
+from app.lessons.expression import Binary, Call, Expression, Index, Items, Literal, Member, Name, Node, Unary
 from app.lessons.facts import FUNCTIONS
 from app.lessons.typecheck import bind
 from app.texts import gettext as _
@@ -22,6 +22,7 @@ _RELATIONS = {
     ">=": mark("%(left)s is at least %(right)s"),
     "in": mark("%(left)s is one of %(right)s"),
 }
+_SIGNS = {"+": "+", "-": "−", "*": "×", "/": "/", "%": "mod"}
 _METHODS = {
     "contains": mark("%(left)s contains %(right)s"),
     "startsWith": mark("%(left)s begins with %(right)s"),
@@ -73,8 +74,46 @@ def named(expression: Expression, node: Node) -> str:
             return _("the number of %(what)s in %(list)s", what=shown(word), list=named(expression, target))
         case Call(target=None):
             return _phrase(expression, node)
+        case Items(items=items) if _is_constant(expression, node):
+            return ", ".join(named(expression, item) for item in items)
+        case Binary() | Unary() if _is_constant(expression, node):
+            return _computed(expression, node)
+        case Binary(operator=sign, left=left, right=right) if sign in _SIGNS:
+            first = _part(expression, left, sign in "*/%")
+            return f"{first} {_SIGNS[sign]} {_part(expression, right, True)}"
         case _:
             return expression.source(node)
+
+
+def _is_constant(expression: Expression, node: Node) -> bool:
+    """Return whether a value follows from parameters and numbers alone."""
+    match node:
+        case Literal():
+            return True
+        case Name(name=name):
+            return name in expression.names
+        case Unary(operand=operand):
+            return _is_constant(expression, operand)
+        case Items(items=items):
+            return all(_is_constant(expression, item) for item in items)
+        case Binary(left=left, right=right):
+            return _is_constant(expression, left) and _is_constant(expression, right)
+        case _:
+            return False
+
+
+def _computed(expression: Expression, node: Node) -> str:
+    try:
+        return shown(Evaluator(expression, None).value(node))
+    except NoValue:
+        return expression.source(node)
+
+
+def _part(expression: Expression, node: Node, tight: bool) -> str:
+    """Return one side of a sum or a product, in brackets where a sum would be read otherwise."""
+    name = named(expression, node)
+    is_sum = isinstance(node, Binary) and node.operator in "+-" and not _is_constant(expression, node)
+    return f"({name})" if tight and is_sum else name
 
 
 def _phrase(expression: Expression, node: Call) -> str:
@@ -98,23 +137,24 @@ def _said(expression: Expression, node: Node) -> str:
 def actual(expression: Expression, evaluator: Evaluator) -> str:
     """Return what was the case instead, for every part that made the expression false."""
     reasons: dict[str, None] = {}
-    for node in _culprits(expression.root, evaluator):
+    for node in _culprits(expression, expression.root, evaluator):
         reasons[_observed(expression, node, evaluator)] = None
     return "; ".join(list(reasons)[:MOST_REASONS])
 
 
-def _culprits(node: Node, evaluator: Evaluator) -> list[Node]:
+def _culprits(expression: Expression, node: Node, evaluator: Evaluator) -> list[Node]:
     """Return the parts whose values decide that a yes/no expression is false."""
     match node:
         case Binary(operator="&&", left=left, right=right):
             wrong = left if not evaluator.value(left) else right
-            return _culprits(wrong, evaluator)
+            return _culprits(expression, wrong, evaluator)
         case Binary(operator="||", left=left, right=right):
-            return _culprits(left, evaluator) + _culprits(right, evaluator)
+            return _culprits(expression, left, evaluator) + _culprits(expression, right, evaluator)
         case Unary(operator="!", operand=operand):
             return [operand]
         case Binary(left=left, right=right):
-            return [part for part in (left, right) if not isinstance(part, Literal | Name)]
+            unknown = [part for part in (left, right) if not _is_constant(expression, part)]
+            return [part for part in unknown if not isinstance(part, Name)]
         case Call(target=Node() as target, name=name) if name in (*_METHODS, "exists", "all"):
             return [target]
         case _:

@@ -13,6 +13,10 @@ from app.lessons.model import Check, Choice, DeclineTable, Lesson, Partial, Pric
 from app.paths import lessons_dir
 from tests.grading.conftest import RecordedFacts
 
+A_TO_B = (
+    "the share of a pCPU that VM a held in the last 1s / the share of a pCPU that VM b held in the last 1s"
+)
+
 
 def graded(text: str, facts: RecordedFacts):
     return grade_check(Check("x", "A title", 3, parse(text), "because", "do this"), facts)
@@ -47,6 +51,26 @@ def test_a_passed_check_earns_its_points(facts: RecordedFacts) -> None:
             'starts("a") > 1 || starts("b") > 1',
             "the number of starts of VM a is more than 1 or the number of starts of VM b is more than 1",
             "the number of starts of VM a is 1; the number of starts of VM b is 1",
+        ),
+        (
+            'exits("a", "sbi") * 2 < 10 - 2 * 3',
+            "the number of sbi exits of VM a × 2 is less than 4",
+            "the number of sbi exits of VM a × 2 is 40",
+        ),
+        (
+            '2 * (starts("a") - 3) == starts("b") + 1',
+            "2 × (the number of starts of VM a − 3) is the number of starts of VM b + 1",
+            "2 × (the number of starts of VM a − 3) is -4; the number of starts of VM b + 1 is 2",
+        ),
+        (
+            'state("b") in ["running", "idle"]',
+            'the state of VM b is one of "running", "idle"',
+            'the state of VM b is "crashed"',
+        ),
+        (
+            'console("b").contains("Hel" + "lo")',
+            'the console of VM b contains "Hello"',
+            "the console of VM b is empty",
         ),
         (
             '!ran("a", "b")',
@@ -88,8 +112,8 @@ def test_a_passed_check_earns_its_points(facts: RecordedFacts) -> None:
         ),
         (
             'cpu_share("a", last="1s") / cpu_share("b", last="1s") <= 2.1',
-            'cpu_share("a", last="1s") / cpu_share("b", last="1s") is at most 2.1',
-            'cpu_share("a", last="1s") / cpu_share("b", last="1s") is 3',
+            f"{A_TO_B} is at most 2.1",
+            f"{A_TO_B} is 3",
         ),
         (
             'steal("a", last="100 ms") < 0.1',
