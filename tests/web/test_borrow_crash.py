@@ -4,6 +4,7 @@ Death is played at every step: from there on nothing of the server works any mor
 forgotten. The request is then sent again, as a browser does that got no reply.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -67,10 +68,12 @@ def fuse(monkeypatch: pytest.MonkeyPatch) -> Fuse:
 
 
 def restart(server: Context, lab: str) -> None:
-    """Forget what a server has in memory of a lab."""
+    """Forget what a server has in memory of a lab, and rebuild it."""
     server.pool.discard(lab)
     server.pool._positions.clear()  # pyright: ignore[reportPrivateUsage]
     server.pool.go_on(lab, 0, {"mode": "paused", "speed": "1", "condition": None, "reason": ""})
+    while server.pool.call(lab, "state")["run"]["mode"] == "rebuilding":
+        time.sleep(0.01)
 
 
 def persist(fuse: Fuse, server: Context, lab: str, steps: int, request: Callable[[], Any]) -> Any:
