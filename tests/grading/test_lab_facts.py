@@ -196,3 +196,35 @@ def test_lines_that_a_revert_takes_back_are_remembered(engine: Any) -> None:
     assert 2 <= upgraded["at_ms"] < 3
     assert facts.events("console") == [hello, upgraded]
     assert facts.events("console", "golden") == []
+
+
+def test_a_volume_and_what_a_power_cut_takes(engine: Any) -> None:
+    attempt = Attempt(load_lesson(lessons_dir() / "15-disks-of-disks"), engine)
+    attempt.lab.apply({"verb": "start", "vm": "till"})
+    attempt.lab.apply({"verb": "console_input", "vm": "till", "text": "w 5 apple\n"})
+    attempt.run(2_000_000)
+    attempt.lab.apply({"verb": "power_loss", "vm": "till"})
+    facts = facts_of(attempt)
+    assert facts.volume("ledger") == {
+        "format": "raw",
+        "thick": True,
+        "capacity_kib": 64,
+        "allocation_kib": 64,
+        "backing": "",
+    }
+    assert (facts.volume("golden")["allocation_kib"], facts.volume("none")["capacity_kib"]) == (0, 0)
+    assert (facts.disk("till")["volume"], facts.disk("till")["lost_kib"]) == ("ledger", 0.5)
+    assert facts.disk("ada")["volume"] == ""
+
+
+def test_an_attempt_runs_the_policies_of_its_script(engine: Any) -> None:
+    attempt = Attempt(load_lesson(lessons_dir() / "12-write-a-scheduler"), engine)
+    last = "class Mine(Scheduler):\n    def pick(self, runqueue, now):\n        return runqueue[-1]\n"
+    attempt.lab.apply({"verb": "set_policy", "interface": "scheduler", "text": last})
+    attempt.lab.apply({"verb": "start", "vm": "gold"})
+    attempt.lab.apply({"verb": "start", "vm": "silver"})
+    attempt.run(5_000_000)
+    facts = facts_of(attempt)
+    assert facts.scheduler() == "custom"
+    assert facts.run_ms("silver") > 2
+    assert attempt.lab.log[-1]["action"]["verb"] == "decide"
