@@ -238,9 +238,12 @@ class Student(Workbench):
 
     def _define(self, **values: Any) -> None:
         self._open_configuration()
-        self.page.get_by_role("button", name="Add a VM").click()
+        self._add_vm()
         place = self.page.locator("#config-vms tr").last.get_attribute("data-index")
         self._configure({f"vms-{place}-{key}": value for key, value in _fields(values).items()})
+
+    def _add_vm(self) -> None:
+        self.page.get_by_role("button", name="Add a VM").click()
 
     def _open_configuration(self) -> None:
         with self.page.expect_response(re.compile("/config$")):

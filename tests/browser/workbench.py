@@ -30,7 +30,7 @@ class Workbench:
             page.goto(address)
         else:
             self.enter(lesson)
-        expect(page.locator('[data-slot="connection"]')).to_have_text("live")
+        expect(page.locator('[data-connection="live"]')).to_be_visible()
         expect(page.locator('[data-slot="time"]')).not_to_have_text("–")
 
     def enter(self, lesson: str) -> None:
