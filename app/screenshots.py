@@ -6,6 +6,7 @@ Needs Playwright (a development tool) and a Chromium.
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +29,14 @@ if TYPE_CHECKING:
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 300.0
 PATIENCE_MS = 60_000
-SETTLE_MS = 500
-VIEWS = "#view-tabs [role=tab], #dock-tabs [role=tab]"
+SETTLE_MS = 250
+TRIES = 12
+TABS = "#view-tabs [role=tab], #dock-tabs [role=tab]"
 WORKING = "first-virtual-machine"
 FAULTING = "the-wall"
+# What VM b tries: an address behind its memory, by a page table of its own.
+FAULT = (("TARGET, 0x80002000", "TARGET, 0x80100000"), ("OWN_PAGE_TABLE, 0", "OWN_PAGE_TABLE, 1"))
+SECRET = "0x80002000"
 
 
 class ScreenshotError(VmLabError):
@@ -47,14 +52,15 @@ class Display:
     height: int
     theme: Literal["light", "dark"] = "light"
     query: str = "lang=en"
+    whole: bool = False  # also with nothing started, and with all tables open
 
 
 DISPLAYS = (
-    Display("1366x768", 1366, 768),
+    Display("1366x768", 1366, 768, whole=True),
     Display("1366x768-dark", 1366, 768, theme="dark"),
     Display("1366x768-de", 1366, 768, query="lang=de"),
-    Display("1920x1080-projector", 1920, 1080, query="lang=en&mode=projector"),
-    Display("390x844", 390, 844),
+    Display("1920x1080-projector", 1920, 1080, query="lang=en&mode=projector", whole=True),
+    Display("390x844", 390, 844, whole=True),
     Display("390x844-de-dark", 390, 844, theme="dark", query="lang=de"),
 )
 
@@ -89,12 +95,11 @@ def _take(browser: Browser, url: str, display: Display, directory: Path) -> None
         reduced_motion="reduce",
     )
     context.set_default_timeout(PATIENCE_MS)
-    page = context.new_page()
-    story = _Story(page, directory, display)
+    story = _Story(context.new_page(), directory, display)
     story.pages()
-    story.empty()
     story.at_work()
     story.fault()
+    story.explained()
     story.report()
     context.close()
 
@@ -119,63 +124,151 @@ class _Story:
         self.page.goto("/no-such-page")
         self.shot("error")
 
+    def at_work(self) -> None:
+        """Two VMs that take turns: each view and each tool, before and after, and their tables."""
+        self.open(WORKING)
+        self.shot("lesson")
+        self.views("empty")
+        for vm in ("a", "b"):
+            self.start(vm)
+        self.run("20 ms")
+        self.views("work")
+        self.unfold("#panel-config details, .twin")
+        self.views("tables")
+
+    def fault(self) -> None:
+        """VM b reaches for memory that is not its own, by a page table of its own: a walk of two stages."""
+        self.open(FAULTING)
+        self.start("a")
+        self.run("2 ms")
+        self.rewrite("b", FAULT)
+        self.run("5 ms")
+        self.top()
+        self.shot("fault-cards")
+        self.page.click('.vm-card[data-vm="b"] [data-why]')
+        self.page.wait_for_selector("#fault .fault .walk-rows")
+        self.page.locator("#fault").scroll_into_view_if_needed()
+        self.shot("fault-story")
+        self.page.locator("#fault .walk-view").first.scroll_into_view_if_needed()
+        self.shot("fault-walk")
+
+    def explained(self) -> None:
+        """An event's causes, a byte with its walk, and a vCPU that stops at a breakpoint."""
+        self.tab("time")
+        self.page.click("#time-all")
+        self.page.focus("#timeline")
+        self.page.keyboard.press("End")
+        why = self.page.locator("#time-details .acts button", has_text=re.compile("Why|Warum"))
+        for _ in range(TRIES):
+            if why.count():
+                break
+            self.page.keyboard.press("p")
+            self.page.wait_for_timeout(SETTLE_MS)
+        why.click()
+        self.page.wait_for_selector("#time-details .why li")
+        self.top("#tab-time")
+        self.shot("time-why")
+        self.tab("ram")
+        self.page.select_option("#byte-vm", "a")
+        self.page.fill("#byte-address", SECRET)
+        self.page.click("#byte-form button[type=submit]")
+        self.page.wait_for_selector("#byte-where .ref")
+        self.top("#byte")
+        self.shot("byte")
+        self.page.locator("#byte-where").scroll_into_view_if_needed()
+        self.shot("byte-walk")
+        self.breakpoint()
+
+    def breakpoint(self) -> None:
+        """VM b starts once more, and stops a few instructions later."""
+        self.start("b")
+        self.tab("cpu")
+        self.page.select_option("#cpu-vm", "b")
+        line = self.page.locator("#code-lines tr").nth(3).locator("button").first
+        line.click()
+        self.page.wait_for_selector("#stops li")
+        self.run("1 ms")
+        self.page.wait_for_selector("#code-lines tr[aria-current]")
+        self.top("#tab-cpu")
+        self.shot("breakpoint")
+        self.page.locator("#stops").scroll_into_view_if_needed()
+        self.shot("breakpoint-stops")
+
+    def report(self) -> None:
+        self.page.locator(".lesson-foot form button").click()
+        self.page.wait_for_selector("#results .results")
+        self.shot("results")
+        self.tab("overview")
+        for pin in self.page.locator(".pin:visible").all():  # a projector shows none
+            pin.click()
+        self.page.goto(f"/lessons/{FAULTING}/report")
+        self.shot("report")
+        self.page.locator("#report-figures").scroll_into_view_if_needed()
+        self.shot("report-figures")
+
+    # What a student does; by id and value, since the words are those of a language
+
     def open(self, lesson: str) -> None:
         self.page.goto(f"/lessons/{lesson}/")
         self.page.wait_for_selector('[data-connection="live"]')
 
-    def empty(self) -> None:
-        self.open(WORKING)
-        self.shot("lesson")
-        self.tools("empty")
-
-    def at_work(self) -> None:
-        for vm in ("a", "b"):
-            self.page.click(f'.vm-card[data-vm="{vm}"] .verbs > button[value="start"]')
-            self.page.wait_for_selector(f'.vm-card[data-vm="{vm}"]:not([data-state="shut off"])')
-        self.run()
-        self.tools("work")
-        self.page.evaluate(
-            "document.querySelectorAll('.twin, #config details').forEach(one => one.open = true)"
+    def start(self, vm: str) -> None:
+        self.page.click(f'.vm-card[data-vm="{vm}"] .verbs > button[value="start"]')
+        self.page.wait_for_selector(
+            f'.vm-card[data-vm="{vm}"]:is([data-state="running"], [data-state="idle"])'
         )
-        self.tools("tables")
 
-    def run(self) -> None:
-        self.page.select_option("#speed", "max")
-        self.page.click("#run-toggle[value=run]")
-        self.page.wait_for_selector("#run-toggle[value=pause]")
-        self.page.wait_for_timeout(4 * SETTLE_MS)
-        if self.page.locator("#run-toggle[value=pause]").count():
-            self.page.click("#run-toggle[value=pause]")
-        self.page.wait_for_selector("#run-toggle[value=run]")
+    def run(self, duration: str) -> None:
+        """Let a virtual time pass, or less if a stop is met."""
+        lab = self.page.locator("[data-lab]").get_attribute("data-lab")
+        if not self.page.locator(".run-for[open]").count():
+            self.page.click(".run-for > summary")
+        self.page.fill("#run-duration", duration)
+        with self.page.expect_response(re.compile("/control$")):
+            self.page.click(".run-for button[value=run_for]")
+        end = time.monotonic() + PATIENCE_MS / 1000
+        headers = {"Accept": "application/json"}
+        while self.page.request.get(f"{lab}/state", headers=headers).json()["run"]["mode"] != "paused":
+            if time.monotonic() > end:
+                raise ScreenshotError(f"screenshots: {duration} of virtual time did not pass")
+            self.page.wait_for_timeout(50)
+        if self.page.locator(".run-for[open]").count():
+            self.page.click(".run-for > summary")
 
-    def tools(self, state: str) -> None:
+    def rewrite(self, vm: str, changes: Iterable[tuple[str, str]]) -> None:
+        """Change a program in the editor, assemble it and start it."""
+        self.tab("program")
+        self.page.select_option("#program-vm", vm)
+        self.page.wait_for_selector(".cm-content")
+        self.page.wait_for_selector("#program-form button[type=submit]:enabled")
+        self.page.wait_for_timeout(SETTLE_MS)
+        source = self.page.locator("#program-source").input_value()
+        for old, new in changes:
+            source = source.replace(old, new)
+        self.page.click(".cm-content")
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(source)
+        self.page.click("#program-form button[type=submit]")
+        self.page.wait_for_selector(f'.vm-card[data-vm="{vm}"][data-state="running"]')
+
+    def tab(self, name: str) -> None:
+        self.page.click(f"#tab-{name}")
+
+    def views(self, state: str) -> None:
         """Every view and every tool, one after the other, each where it begins."""
-        for tab in [one.get_attribute("id") for one in self.page.locator(VIEWS).all()]:
+        if state != "work" and not self.display.whole:
+            return
+        for tab in self.page.locator(TABS).evaluate_all("tabs => tabs.map(tab => tab.id)"):
             self.page.click(f"#{tab}")
-            self.page.evaluate(f"document.getElementById('{tab}').scrollIntoView({{block: 'start'}})")
-            self.shot(f"{state}-{str(tab).removeprefix('tab-')}")
-        self.page.click("#tab-overview")
+            self.top(f"#{tab}")
+            self.shot(f"{state}-{tab.removeprefix('tab-')}")
+        self.tab("overview")
 
-    def fault(self) -> None:
-        self.open(FAULTING)
-        for start in self.page.locator('.verbs > button[value="start"]:visible').all():
-            start.click()
-        self.run()
-        self.page.evaluate("document.querySelector('.workbench').scrollTo(0, 0)")
-        self.shot("fault-cards")
-        self.page.click("#tab-exits")
-        self.page.evaluate("document.getElementById('tab-exits').scrollIntoView({block: 'start'})")
-        self.shot("fault-story")
+    def unfold(self, what: str) -> None:
+        self.page.locator(what).evaluate_all("all => all.forEach(one => { one.open = true; })")
 
-    def report(self) -> None:
-        self.page.click(".lesson-foot button")
-        self.page.wait_for_selector("#results .results, #results .message")
-        self.shot("results")
-        pin = self.page.locator(".pin:visible").first
-        if pin.count():
-            pin.click()
-        self.page.goto(f"/lessons/{FAULTING}/report")
-        self.shot("report")
+    def top(self, selector: str = "#host-bar") -> None:
+        self.page.locator(selector).evaluate("one => one.scrollIntoView({block: 'start'})")
 
 
 @contextmanager
