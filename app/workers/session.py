@@ -309,6 +309,7 @@ class Session:
         achieved = self._pacer.achieved(self._clock(), self.lab.position) if running else None
         past = self.lab.past
         return {
+            "revision": self.revision,
             "mode": self.mode,
             "speed": self.speed,
             "achieved": achieved,

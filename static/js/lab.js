@@ -6,6 +6,10 @@ import { follow } from "./stream.js";
 const KEPT_SLICES = 20000;
 const KEPT_EVENTS = 500;
 
+/** Whether a state was told before another; `run.revision` orders those between which only the run has changed. */
+const isOlder = (one, other) =>
+  one.cursor < other.cursor || (one.cursor === other.cursor && one.run.revision < other.run.revision);
+
 export class Lab extends EventTarget {
   /** @param {string} url "/labs/<id>" */
   constructor(url) {
@@ -61,7 +65,7 @@ export class Lab extends EventTarget {
 
   /** Take the payload of a `state` event, or the `state` in a POST's answer: that one may be older than what the stream brought. */
   takeState(state, streamed = false) {
-    if (!streamed && this.state && state.cursor < this.state.cursor) return;
+    if (!streamed && this.state && isOlder(state, this.state)) return;
     this.state = state;
     if (state.vms) this.tell("state", state);
     else this.tell("run", state);

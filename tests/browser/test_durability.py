@@ -1,8 +1,9 @@
-"""The server dies under open pages: they say so and find their lab as it was, with all that was typed."""
+"""The server dies under open pages, or answers late: they find their lab as it was, and what was typed."""
 
+import time
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.serving import Server
@@ -112,3 +113,23 @@ def line(page: Page) -> Locator:
     """The field for a line to VM b."""
     page.click("#console-b-tab")
     return page.locator("#console-b").get_by_role("textbox", name="Line to send to VM b")
+
+
+def test_an_answer_that_comes_late_does_not_hide_what_came_since(page: Page) -> None:
+    bench = Workbench(page, "first-virtual-machine")
+    bench.press("a", "Run")
+    bench.wait_state("a", "running")
+    bench.press("a", "Pause")
+    bench.wait_state("a", "paused")
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        assert not answer.json()["state"]["run"]["waiting"]
+        time.sleep(0.5)
+        route.fulfill(response=answer)
+
+    page.route("**/control", late)
+    with page.expect_response("**/control"):
+        page.click("#run-toggle[value=run]")
+    page.wait_for_timeout(300)
+    expect(page.locator('[data-slot="note"]')).to_contain_text("every vCPU is off, paused")
