@@ -17,6 +17,13 @@ const BACK = {
   "went back: exit": _("Back at the previous VM exit"),
   "went back: timeslice": _("Back at the end of the previous timeslice"),
 };
+const STOPPED = {
+  "condition met: time": _("The time you asked for has passed."),
+  "condition met: timeslice": _("A timeslice ended."),
+  "nothing left to run before the condition held": _("Nothing is left to run, and what you asked for has not happened."),
+  "nothing left to run before that instant": _("Nothing is left to run before that instant."),
+  undone: _("Undone. Time goes on from here; what was undone is kept as another line."),
+};
 
 const slot = (name) => document.querySelector(`#host-bar [data-slot="${name}"]`);
 
@@ -90,12 +97,11 @@ function drawNote(run, state, events) {
 
 /** Why time stopped by itself, in words: after a step it says where the step led. */
 function reasonOf(reason, { vms = [] }, events) {
-  if (reason === "condition met: time") return _("The time you asked for has passed.");
-  if (reason === "condition met: timeslice") return _("A timeslice ended.");
+  if (reason in STOPPED) return STOPPED[reason];
+  if (reason.startsWith("nobody was watching")) return _("Time stopped, because nobody was watching.");
   if (reason === "condition met: exit")
     return _("Stopped at a VM exit: {event}.", { event: events.findLast((event) => event.kind !== "action")?.text ?? "" });
   if (reason.startsWith("returned")) return _("Where you had left it, with all that you had done.");
-  if (reason === "undone") return _("Undone. Time goes on from here; what was undone is kept as another line.");
   if (reason.startsWith("went")) return BACK[reason] ? `${BACK[reason]}.` : _("At the instant you asked for.");
   if (reason !== "condition met: instruction") return _("Time stopped: {reason}.", { reason: reason.replace(/\.$/, "") });
   const lines = vms.flatMap((vm) =>

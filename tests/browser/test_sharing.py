@@ -43,8 +43,8 @@ def test_an_instant_is_shared_by_keyboard_and_opened_by_another_student(
     copy = Workbench(other, LESSON, link)
     expect(other.get_by_role("heading", name="A copy of a shared run, at")).to_be_visible()
     until(other, lambda: copy.position() == position, "the instant that was shared")
-    assert copy.console(names[0]) == printed
     assert violations(other, axe_source) == []
+    assert copy.console(names[0]) == printed
     for missing in ("#engine-bar", "#did-it-work", ".predict", "#tab-policy"):
         expect(other.locator(missing)).to_have_count(0)
 
