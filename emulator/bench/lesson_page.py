@@ -28,6 +28,7 @@ HEAVY = "/lessons/heavy-lab/"
 VIEWS = {"overview": "#tab-overview", "time": "#tab-time", "memory": "#tab-ram"}
 WINDOW = {"width": 1366, "height": 768}
 SETTLE_MS = 2500
+REST_SECONDS = 10.0
 
 # Runs before the page's own scripts: counts tasks over 50 ms, and messages of the stream and when they came.
 _WATCH = """
@@ -182,9 +183,10 @@ def running_figures(found: dict[str, Reading]) -> Iterator[Figure]:
 
 def _standing(tab: Tab, seconds: float) -> Iterator[Figure]:
     tab.press("#run-toggle[value=pause]")
-    tab.read(3 * SETTLE_MS / 1000)  # what was drawn last, and the garbage of all that went before
+    tab.read(REST_SECONDS)  # what was drawn last, and the garbage of all before
     idle = tab.read(seconds)
     yield figure("page.idle.kB_per_s", idle.kb_per_s, "kB/s")
+    yield figure("page.idle.main_thread_percent", 100 * idle.main / idle.seconds, "%")
     yield figure("page.idle.cpu_percent", 100 * idle.cpu / idle.seconds, "%")
     yield figure("page.idle.updates_per_s", idle.updates_per_s, "1/s")
 
