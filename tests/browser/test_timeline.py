@@ -83,7 +83,7 @@ def test_the_past_is_seen_zoomed_scrubbed_and_undone(page: Page, axe_source: str
     assert box
     page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 8)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 8, steps=4)
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 8, steps=4)
     page.mouse.up()
     until(page, lambda: bench.position() < far, "the line was dragged back")
     bench.wait_state("b", "running")
