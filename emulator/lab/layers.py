@@ -24,7 +24,6 @@ from emulator.state import PAGE_BYTES, RAM_BASE
 
 if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
-    from emulator.lab.sampling import Samples
 
 # Codes that every layer has. In the map of a VM nothing is free: 0 is a page without a frame.
 FREE, OTHER, UNKNOWN = 0, 1, 2

@@ -8,8 +8,9 @@ import * as numbers from "./numbers.js";
 import { onTheme } from "./patterns.js";
 import { choose, on as onSelection } from "./selection.js";
 import { _ } from "./text.js";
-import { positionOf, timeOf } from "./timeline_data.js";
-import { TimelinePicture, isMarked, layOut } from "./timeline_picture.js";
+import { isMarked, positionOf, timeOf } from "./timeline_data.js";
+import { layOut } from "./timeline_layout.js";
+import { TimelinePicture } from "./timeline_picture.js";
 import { TRACED_SPAN, TimelineSource } from "./timeline_source.js";
 import { details, fillTables, moment, tell } from "./timeline_words.js";
 

@@ -100,6 +100,9 @@ export class Lane {
 const MOST = { events: 350, actions: 100, prints: 60 };
 const FINE = new Set(["exit", "schedule", "interrupt"]); // told only where there is room for all of them
 
+/** Whether an event has a mark of its own; the others are seen on the lanes. */
+export const isMarked = (event) => !FINE.has(event.kind);
+
 /** The lane `before` up to where the lane `flat` begins, and then that. What ended before `from` is left out. */
 function joinLanes(before, flat, from) {
   const start = flat[0];
@@ -119,7 +122,7 @@ function joinLanes(before, flat, from) {
 
 function joinLists(name, before, more) {
   const all = [...before, ...more];
-  const few = all.length > MOST[name] ? all.filter((one) => !FINE.has(one.kind)) : all;
+  const few = all.length > MOST[name] ? all.filter(isMarked) : all;
   const kept = few.slice(-MOST[name]);
   return [kept, all.length - kept.length];
 }

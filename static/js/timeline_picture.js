@@ -4,50 +4,13 @@ import { drawAxis } from "./axis.js";
 import { typeScale } from "./element.js";
 import { palette, vmLetter } from "./patterns.js";
 import { _ } from "./text.js";
-import { BLOCKED, EXIT, IDLE, OFF, PAUSED, READY, RUN, SHARED, UNKNOWN, pcpuCode } from "./timeline_data.js";
+import { BLOCKED, EXIT, IDLE, OFF, PAUSED, READY, RUN, SHARED, UNKNOWN, isMarked, pcpuCode } from "./timeline_data.js";
+import { AXIS, GAP } from "./timeline_layout.js";
+import { markText, printable, shape } from "./timeline_marks.js";
 
 const FONT = '"Source Sans 3", sans-serif';
 const MONO = '"JetBrains Mono", monospace';
-const AXIS = 26;
-const GAP = 3;
-const SECTION = 9;
-const MARK = 22;
-const PLOT = 30;
 const TOUCH = 12; // pixels around a mark
-
-/** Where everything lies: rows of {kind, key, label, top, height}. */
-export function layOut(view, shown, width, close, indexOf) {
-  const many = view.pcpus.length + view.vcpus.length;
-  const narrow = width < 560;
-  const rows = [];
-  let top = AXIS + 4;
-  const add = (kind, key, height, more = {}) => {
-    rows.push({ kind, key, top, height, ...more });
-    top += height + GAP;
-  };
-  const section = () => rows.length && (top += SECTION - GAP);
-  if (shown.has("actions")) add("actions", "actions", MARK);
-  if (shown.has("events")) add("events", "events", MARK);
-  if (shown.has("pcpus")) {
-    section();
-    view.pcpus.forEach((lane, index) => add("pcpu", index, close ? 42 : many > 16 ? 18 : 28, { lane }));
-  }
-  if (shown.has("vcpus")) {
-    section();
-    for (const { vm, vcpu, lane } of view.vcpus) add("vcpu", `${vm}/${vcpu}`, many > 24 ? 11 : 18, { lane, vm, vcpu });
-  }
-  for (const signal of ["ready", "exits"])
-    if (shown.has(signal)) {
-      section();
-      add("plot", signal, PLOT);
-    }
-  if (shown.has("consoles")) {
-    const names = [...new Set(view.prints.map((print) => print.vm))].sort((one, other) => indexOf(one) - indexOf(other));
-    if (names.length) section();
-    for (const vm of names) add("console", vm, 18, { vm });
-  }
-  return { rows, left: narrow ? 74 : 118, right: width - 1, height: top + 2, narrow };
-}
 
 export class TimelinePicture {
   /** @param {HTMLCanvasElement} canvas @param {import("./lab.js").Lab} lab */
@@ -568,36 +531,6 @@ export class TimelinePicture {
     context.stroke();
     context.setLineDash([]);
   }
-}
-
-const FINE = new Set(["exit", "schedule", "interrupt"]);
-
-/** Whether an event has a mark of its own; the others are seen on the lanes. */
-export const isMarked = (event) => !FINE.has(event.kind);
-
-/** What a terminal would show of a text, on one line. */
-export const printable = (text) =>
-  text.replace(/\x1b\[[0-9;?]*[A-Za-z]?/g, "").replace(/[\x00-\x20]+/g, " ").trim();
-
-/** The words at a mark. */
-export function markText(kind, item) {
-  if (kind === "actions") return [item.verb.replaceAll("_", " "), item.vm, item.text].filter(Boolean).join(" ");
-  return item.text;
-}
-
-/** Trace a mark's shape: each kind has its own. */
-function shape(context, kind, x, y, r) {
-  if (kind === "fault") polygon(context, [x, y - r - 1, x + r + 1, y, x, y + r + 1, x - r - 1, y]);
-  else if (kind === "action") polygon(context, [x - r, y - r, x + r, y - r, x, y + r]);
-  else if (kind === "alarm") polygon(context, [x, y - r, x + r, y + r, x - r, y + r]);
-  else if (kind === "state") context.arc(x, y, r, 0, 2 * Math.PI);
-  else context.rect(x - r + 1, y - r + 1, 2 * r - 2, 2 * r - 2);
-}
-
-function polygon(context, points) {
-  context.moveTo(points[0], points[1]);
-  for (let i = 2; i < points.length; i += 2) context.lineTo(points[i], points[i + 1]);
-  context.closePath();
 }
 
 /** The places of samples that a window needs, one beyond each edge included. */

@@ -4,7 +4,7 @@ import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { n_, _ } from "./text.js";
 import { BLOCKED, IDLE, PAUSED, READY, STATES, UNKNOWN, pcpuCode } from "./timeline_data.js";
-import { markText, printable } from "./timeline_picture.js";
+import { markText, printable } from "./timeline_marks.js";
 
 const MOST_NAMED = 6;
 const MOST_ROWS = 200;
