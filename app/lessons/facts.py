@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from emulator.hypervisor.costs import BY_REASON
+from emulator.hypervisor.scheduler import POLICIES
+from emulator.hypervisor.storage.state import VolumeFormat
+from emulator.isa.causes import EXCEPTIONS
+from emulator.lab.actions import VERBS
+from emulator.lab.config import Paging
 from emulator.lab.monitoring.signals import SIGNALS
 from emulator.lab.observation import EventKind, VmState
 
@@ -17,11 +22,16 @@ STATES = (*get_args(VmState), "undefined")
 
 @dataclass(frozen=True)
 class Type:
-    """A type of the language; `item` is the element type of a list, `values` all that a text can be."""
+    """A type of the language; `item` is the element type of a list, `values` all that a text can be.
+
+    Of a text that is a name, `names` says of what; of an event, `about` is its kind if that is known.
+    """
 
     name: str
     item: "Type | None" = None
     values: tuple[str, ...] = ()
+    names: Literal["", "vm", "volume", "snapshot"] = ""
+    about: str = ""
 
     def __str__(self) -> str:
         return f"list of {self.item}" if self.item else self.name
@@ -38,6 +48,12 @@ REASON = Type("text", values=REASONS)
 STATE = Type("text", values=STATES)
 KIND = Type("text", values=get_args(EventKind))
 SIGNAL = Type("text", values=tuple(SIGNALS))
+VM_NAME, VOLUME_NAME, SNAPSHOT_NAME = (
+    Type("text", names="vm"),
+    Type("text", names="volume"),
+    Type("text", names="snapshot"),
+)
+CAUSE = Type("text", values=tuple(cause.name for cause in EXCEPTIONS.values()))
 FAULT, FRAMES, EVENT, MEMORY = Type("fault"), Type("frames"), Type("event"), Type("memory")
 DISK, NETWORK, WALKS, VOLUME = Type("disk"), Type("network"), Type("walks"), Type("volume")
 
@@ -49,7 +65,7 @@ def list_of(item: Type) -> Type:
 
 RECORDS: Mapping[str, Mapping[str, Type]] = {
     "fault": {
-        "cause": TEXT,
+        "cause": CAUSE,
         "gpa": INT,
         "gva": INT,
         "pc": INT,
@@ -57,7 +73,7 @@ RECORDS: Mapping[str, Mapping[str, Type]] = {
         "neighbours_unchanged": BOOL,
     },
     "frames": {"count": INT, "hash": TEXT, "at_start": TEXT, "unchanged": BOOL},
-    "event": {"kind": TEXT, "vm": TEXT, "reason": TEXT, "text": TEXT, "at_ms": DOUBLE},
+    "event": {"kind": KIND, "vm": VM_NAME, "reason": TEXT, "text": TEXT, "at_ms": DOUBLE},
     "memory": {
         "kib": INT,
         "resident_kib": INT,
@@ -74,21 +90,28 @@ RECORDS: Mapping[str, Mapping[str, Type]] = {
         "errors": INT,
         "read_kib": INT,
         "written_kib": INT,
-        "volume": TEXT,
+        "volume": VOLUME_NAME,
         "lost_kib": DOUBLE,
     },
     "volume": {
-        "format": TEXT,
+        "format": Type("text", values=(*get_args(VolumeFormat), "")),
         "thick": BOOL,
         "capacity_kib": INT,
         "allocation_kib": INT,
-        "backing": TEXT,
+        "backing": VOLUME_NAME,
     },
     "network": {"sent": INT, "received": INT, "dropped": INT},
     "walks": {"references": INT, "tlb_misses": INT},
     "int": {"count": INT},
 }
 """Fields by type. A number may be asked for its `count`, so that `exits("a").count` reads well."""
+
+EVENT_REASONS: Mapping[str, Type] = {
+    "action": Type("text", values=tuple(VERBS)),
+    "exit": REASON,
+    "fault": CAUSE,
+}
+"""What the `reason` of an event of some kinds can be."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +120,7 @@ class Parameter:
 
     name: str
     type: Type
-    names: Literal["", "vm", "question", "duration"] = ""
+    names: Literal["", "vm", "question", "volume", "duration"] = ""
     optional: bool = False
 
 
@@ -120,7 +143,7 @@ FUNCTIONS: Mapping[str, Function] = {
     function.name: function
     for function in (
         Function(
-            "vms", (), list_of(TEXT), "the list of defined VMs", "names of the VMs that are defined now"
+            "vms", (), list_of(VM_NAME), "the list of defined VMs", "names of the VMs that are defined now"
         ),
         Function(
             "state", (_VM,), STATE, "the state of VM {vm}", "state now; undefined if there is no such VM"
@@ -195,16 +218,28 @@ FUNCTIONS: Mapping[str, Function] = {
         Function("disk", (_VM,), DISK, "the disk of VM {vm}", "what its disk has done"),
         Function(
             "volume",
-            (Parameter("name", TEXT),),
+            (Parameter("name", TEXT, names="volume"),),
             VOLUME,
             "the volume {name}",
             "what a volume of a pool is and takes",
         ),
         Function("network", (_VM,), NETWORK, "the network card of VM {vm}", "frames of its network card"),
         Function("walks", (_VM,), WALKS, "the page walks of VM {vm}", "what the MMU has counted"),
-        Function("paging", (_VM,), TEXT, "the paging of VM {vm}", "nested or shadow; empty if undefined"),
+        Function(
+            "paging",
+            (_VM,),
+            Type("text", values=(*get_args(Paging), "")),
+            "the paging of VM {vm}",
+            "nested or shadow; empty if undefined",
+        ),
         Function("instructions", (_VM,), INT, "the instructions of VM {vm}", "retired since its start"),
-        Function("scheduler", (), TEXT, "the host's scheduler", "the scheduler now"),
+        Function(
+            "scheduler",
+            (),
+            Type("text", values=tuple(POLICIES)),
+            "the host's scheduler",
+            "the scheduler now",
+        ),
         Function("weight", (_VM,), INT, "the weight of VM {vm}", "its CPU weight now"),
         Function("cap", (_VM,), INT, "the cap of VM {vm} in percent", "of one pCPU; 0 is none"),
         Function(
@@ -215,7 +250,13 @@ FUNCTIONS: Mapping[str, Function] = {
             "pCPU time that it is guaranteed",
         ),
         Function("affinity", (_VM,), list_of(INT), "the pCPUs of VM {vm}", "those it may run on; empty: all"),
-        Function("snapshots", (_VM,), list_of(TEXT), "the snapshots of VM {vm}", "their names, oldest first"),
+        Function(
+            "snapshots",
+            (_VM,),
+            list_of(SNAPSHOT_NAME),
+            "the snapshots of VM {vm}",
+            "their names, oldest first",
+        ),
         Function(
             "faults",
             (_VM,),

@@ -10,7 +10,8 @@ from app.lessons.front import params_lines, split_front_matter
 from app.lessons.load import load_lesson
 from app.lessons.markdown import VIEWS
 from app.lessons.model import Lesson
-from app.lessons.prose import prose_faults
+from app.lessons.naming import named_ever, script_faults
+from app.lessons.prose import name_faults, prose_faults
 from app.lessons.script import Answer, Script
 from app.lessons.source import TextFile, as_text
 from app.lessons.substitute import substitute
@@ -72,13 +73,18 @@ def advice(lesson: Lesson, course: str) -> list[LessonError]:
     if lesson.solution is None:
         script = f"{course}/{lesson.slug}/solution/actions.yaml"
         found.append(LessonError(script, 0, 0, "is missing; write the steps that earn every point"))
-    for script in (lesson.solution, *lesson.wrong.values()):
-        found += _unknown_answers(lesson, script) if script else []
+    for script in _scripts(lesson):
+        found += _unknown_answers(lesson, script)
+        found += script_faults(lesson.lab_config, lesson.programs, script)
     found += _unused_files(lesson, course)
     text = as_text(file, lesson.files[LESSON])
     found += _text(lesson, text)
     found += _parameters(lesson, text)
     return found
+
+
+def _scripts(lesson: Lesson) -> list[Script]:
+    return [script for script in (lesson.solution, *lesson.wrong.values()) if script]
 
 
 def _unused_files(lesson: Lesson, course: str) -> list[LessonError]:
@@ -95,9 +101,12 @@ def _unused_files(lesson: Lesson, course: str) -> list[LessonError]:
 
 def _text(lesson: Lesson, file: TextFile) -> list[LessonError]:
     """Return what to mend in the text, the questions and the figures."""
-    _, body, first_line = split_front_matter(substitute(file, lesson.params, params_lines(file))[0])
+    drawn = substitute(file, lesson.params, params_lines(file))[0]
+    _, body, first_line = split_front_matter(drawn)
     anchors = {element for element, _ in VIEWS.values()} | {f"step-{step.id}" for step in lesson.steps}
     found = prose_faults(file, body, first_line, anchors)
+    named = named_ever(lesson.lab_config, lesson.programs, _scripts(lesson))
+    found += name_faults(drawn, named["vm"])
     for question in lesson.questions.values():
         if not question.choices and not question.unit:
             line = _line_of(file, f"```predict {question.id}")
@@ -124,14 +133,26 @@ def _parameters(lesson: Lesson, file: TextFile) -> list[LessonError]:
     if parameters.accepted(DRAWS) < 0.02:
         found.append(file.error(line, "nearly no draw meets the constraints; derive a value instead"))
     for seed in range(1, SEEDS + 1):
-        try:
-            lesson.drawn(seed)
-        except LessonErrors as errors:
-            found += [
-                LessonError(e.file, e.line, e.column, f"{e.message} (seed {seed})") for e in errors.errors
-            ]
+        errors = _errors_for(lesson, seed)
+        found += [LessonError(e.file, e.line, e.column, f"{e.message} (seed {seed})") for e in errors]
+        if errors:
             break
     return found
+
+
+def _errors_for(lesson: Lesson, seed: int) -> list[LessonError]:
+    """Return the faults that the student with a seed meets, and not the one that the lesson is read for."""
+    try:
+        drawn = lesson.drawn(seed)
+    except LessonErrors as errors:
+        return list(errors.errors)
+    known = {(e.line, e.column) for script in _scripts(lesson) for e in _script_errors(lesson, script)}
+    found = [error for script in _scripts(drawn) for error in _script_errors(drawn, script)]
+    return [error for error in found if (error.line, error.column) not in known]
+
+
+def _script_errors(lesson: Lesson, script: Script) -> list[LessonError]:
+    return script_faults(lesson.lab_config, lesson.programs, script)
 
 
 def _is_used(lesson: Lesson, name: str) -> bool:

@@ -21,6 +21,7 @@ from app.lessons.files import LESSON, SOLUTION, LessonFiles, read_files
 from app.lessons.front import params_lines, read_parameters, split_front_matter
 from app.lessons.markdown import Body, render_body
 from app.lessons.model import Check, CheckTable, FrontMatter, Lesson, Partial, Program
+from app.lessons.naming import named_ever
 from app.lessons.params import ParamError, Parameters, Value, plain
 from app.lessons.programs import Programs, program_errors
 from app.lessons.script import Script, read_script
@@ -121,10 +122,8 @@ class _Builder:
         config = self._config(document, programs)
         if front is None or config is None:
             return None
-        vms = {vm.name for vm in config.vms}.union(
-            *(script.defined_vms for script in scripts.values() if script)
-        )
-        checks = self._checks(document, front, vms, set(body.questions))
+        named = named_ever(config, programs, [script for script in scripts.values() if script])
+        checks = self._checks(document, front, {**named, "question": set(body.questions)})
         self._check_scripts(front, body, scripts)
         self._check_prices(file, front, body)
         return Lesson(
@@ -225,7 +224,7 @@ class _Builder:
         return config
 
     def _checks(
-        self, document: Document, front: FrontMatter, vms: set[str], questions: set[str]
+        self, document: Document, front: FrontMatter, known: Mapping[str, set[str]]
     ) -> tuple[Check, ...]:
         checks: list[Check] = []
         for index, table in enumerate(front.checks):
@@ -234,7 +233,7 @@ class _Builder:
                 self.errors.append(
                     document.error((*path, "id"), f"the id '{table.id}' is already used; choose another")
                 )
-            check = self._check(document, index, table, vms, questions)
+            check = self._check(document, index, table, known)
             if check:
                 checks.append(check)
         self._check_relations(document, front)
@@ -245,9 +244,8 @@ class _Builder:
         return hashlib.sha256(self._files.digest.encode() + self._images).hexdigest()[:16]
 
     def _check(
-        self, document: Document, index: int, table: CheckTable, vms: set[str], questions: set[str]
+        self, document: Document, index: int, table: CheckTable, known: Mapping[str, set[str]]
     ) -> Check | None:
-        known = (vms, questions)
         expression = self._expression(document, ("checks", index, "expect"), table.expect, known)
         partial = [
             Partial(found, part.points, part.say)
@@ -275,12 +273,12 @@ class _Builder:
         )
 
     def _expression(
-        self, document: Document, path: tuple[str | int, ...], text: str, known: tuple[set[str], set[str]]
+        self, document: Document, path: tuple[str | int, ...], text: str, known: Mapping[str, set[str]]
     ) -> Expression | None:
         """Parse and type-check one condition, with the values of the parameters as its names."""
         try:
             expression = parse_expression(text).bound(plain(self._values))
-            check_expression(expression, *known)
+            check_expression(expression, known["vm"], known["question"], known)
         except ExpressionError as error:
             message = f"expect, character {error.column}: {error.message}"
             self.errors.append(document.error(path, message))

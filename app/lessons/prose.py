@@ -4,8 +4,9 @@ The reading level is LIX (Bjornsson 1968): words per sentence plus the percentag
 letters. 40 is a newspaper, 60 a law. It needs no dictionary and holds for any language with spaces.
 """
 
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -16,6 +17,7 @@ from app.lessons.source import TextFile
 
 LONGEST_SENTENCE = 50
 HARDEST = 60
+LIKE = 0.75
 FEWEST_WORDS = 40
 """A shorter text has no level."""
 
@@ -31,6 +33,7 @@ _UNITS = {
 }
 _UNIT = re.compile(rf"(?<![\w.])[0-9][0-9.,_]* ?({'|'.join(_UNITS)})\b")
 _SENTENCE_END = re.compile(r"[.!?:;](?=\s|$)")
+_VM = re.compile(r"\bVMs? (?:`([a-z][a-z0-9-]*)`|([b-z])(?![\w'’-])|([a-z][a-z0-9-]{3,}))")
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 
 
@@ -58,6 +61,24 @@ def prose_faults(file: TextFile, body: str, first_line: int, anchors: set[str]) 
             f"the text is hard to read (LIX {level:.0f}); use shorter sentences and words, {HARDEST} at most"
         )
         found.append(file.error(first_line, message))
+    return found
+
+
+def name_faults(file: TextFile, vms: Collection[str]) -> list[LessonError]:
+    """Return the VMs that a lesson speaks of and that it does not have; `file` holds the student's values.
+
+    A name is what is written as code, a word that is nearly the name of a VM, or a letter alone if a VM is
+    named so.
+    """
+    found: list[LessonError] = []
+    letters = any(len(vm) == 1 for vm in vms)
+    for number, line in enumerate(file.text.split("\n"), 1):
+        for match in _VM.finditer(line):
+            name = match[1] or match[2] or match[3]
+            likely = match[1] or (letters if match[2] else difflib.get_close_matches(name, vms, 1, LIKE))
+            if likely and name not in vms:
+                message = f"the lesson has no VM '{name}'{nearest(name, vms)}"
+                found.append(file.error(number, message, match.start(match.lastindex or 0) + 1))
     return found
 
 

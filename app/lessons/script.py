@@ -78,18 +78,6 @@ class Script:
         """Return an error at a step."""
         return LessonError(self.file, step.place.line, step.place.column, message)
 
-    @property
-    def defined_vms(self) -> frozenset[str]:
-        """Return the names of the VMs that the script defines or renames."""
-        actions = [step.action for step in self.steps if isinstance(step, Act)]
-        named = [
-            str(action.get("name") or action.get("vm")) for action in actions if action.get("verb") in _NAMING
-        ]
-        return frozenset(named)
-
-
-_NAMING = ("define", "set_vm", "clone")
-
 
 def read_script(file: TextFile, wrong: bool) -> Script:
     """Read a script; raise LessonError. Only a wrong script has `caught_by`."""

@@ -1,6 +1,7 @@
 """Type-checks expressions before any student runs them: unknown names, wrong types, impossible values."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from app.lessons.errors import nearest
 from app.lessons.expression import (
@@ -20,6 +21,8 @@ from app.lessons.expression import (
 from app.lessons.facts import (
     BOOL,
     DOUBLE,
+    EVENT,
+    EVENT_REASONS,
     FUNCTIONS,
     INT,
     MACROS,
@@ -27,7 +30,6 @@ from app.lessons.facts import (
     RECORDS,
     TEXT,
     Function,
-    Parameter,
     Type,
     list_of,
 )
@@ -39,16 +41,28 @@ _ORDERED = ("int", "double", "text")
 _NUMBERS = ("int", "double")
 
 
-def check_expression(expression: Expression, vms: Collection[str], questions: Collection[str]) -> None:
-    """Raise ExpressionError unless it is a yes/no question about these VMs and predict-questions."""
-    found = _Checker(vms, questions).type_of(expression.root, _types(expression))
+_WORDS = {"vm": "VM", "question": "question", "volume": "volume"}
+
+
+def check_expression(
+    expression: Expression,
+    vms: Collection[str],
+    questions: Collection[str],
+    others: Mapping[str, Collection[str]] | None = None,
+) -> None:
+    """Raise ExpressionError unless it is a yes/no question about these VMs and predict-questions.
+
+    `others` are the known names of a `volume` or `snapshot`; a kind that is not given is not checked.
+    """
+    known = {"vm": vms, "question": questions, **(others or {})}
+    found = _Checker(known, values=expression.names).type_of(expression.root, _types(expression))
     if found != BOOL:
         raise ExpressionError(1, f"gives {_a(found)}; a check must be true or false, e.g. compare it with ==")
 
 
 def type_of_names(expression: Expression) -> Type:
     """Return the type of an expression over its names alone; raise ExpressionError."""
-    return _Checker((), (), {}).type_of(expression.root, _types(expression))
+    return _Checker({}, {}).type_of(expression.root, _types(expression))
 
 
 def _types(expression: Expression) -> Scope:
@@ -64,13 +78,13 @@ class _Checker:
 
     def __init__(
         self,
-        vms: Collection[str],
-        questions: Collection[str],
+        known: Mapping[str, Collection[str]],
         functions: Mapping[str, Function] = FUNCTIONS,
+        values: Mapping[str, str | int] | None = None,
     ) -> None:
-        self._vms = vms
-        self._questions = questions
+        self._known = known
         self._functions = functions
+        self._values = dict(values or {})
 
     def type_of(self, node: Node, scope: Scope) -> Type:
         match node:
@@ -110,11 +124,20 @@ class _Checker:
         return found
 
     def _check_value(self, node: Node, expected: Type) -> None:
-        if expected.values and isinstance(node, Literal) and node.value not in expected.values:
-            word = str(node.value)
+        value = self._constant(node)
+        if expected.values and value is not None and value not in expected.values:
+            word = str(value)
             raise ExpressionError(
                 node.start + 1, f"'{word}' is never the case here{nearest(word, expected.values)}"
             )
+        if expected.names and value != "":
+            self._check_name(node, expected.names)
+
+    def _constant(self, node: Node) -> str | int | float | None:
+        """Return the value of a node that is written out or is a parameter of the lesson, else None."""
+        if isinstance(node, Literal):
+            return node.value
+        return self._values.get(node.name) if isinstance(node, Name) else None
 
     def _name(self, node: Name, scope: Scope) -> Type:
         if node.name in scope:
@@ -141,7 +164,8 @@ class _Checker:
             methods = [name for kind, name in METHODS if kind == record.name]
             hint = f"; write .{node.name}()" if node.name in methods else nearest(node.name, fields)
             raise ExpressionError(node.start + 1, f"{_a(record)} has no field '{node.name}'{hint}")
-        return fields[node.name]
+        reasons = EVENT_REASONS.get(record.about) if node.name == "reason" else None
+        return reasons or fields[node.name]
 
     def _index(self, node: Index, scope: Scope) -> Type:
         found = self.type_of(node.target, scope)
@@ -222,18 +246,18 @@ class _Checker:
         for parameter in function.parameters:
             if parameter.name in given:
                 self._expect(given[parameter.name], scope, parameter.type)
-                self._check_name(given[parameter.name], parameter)
-        return function.result
+                self._check_name(given[parameter.name], parameter.names)
+        kind = self._constant(given["kind"]) if node.name == "events" else None
+        return list_of(replace(EVENT, about=str(kind))) if kind is not None else function.result
 
-    def _check_name(self, node: Node, parameter: Parameter) -> None:
-        if parameter.names == "duration":
+    def _check_name(self, node: Node, names: str) -> None:
+        if names == "duration":
             _check_duration(node)
-        known = {"vm": self._vms, "question": self._questions}.get(parameter.names)
-        if known is not None and isinstance(node, Literal) and node.value not in known:
-            word = str(node.value)
-            what = "VM" if parameter.names == "vm" else "question"
-            message = f"the lesson has no {what} '{word}'{nearest(word, known)}"
-            raise ExpressionError(node.start + 1, message)
+        known, value = self._known.get(names), self._constant(node)
+        if known is not None and value is not None and value not in known:
+            word = str(value)
+            what = f"the lesson has no {_WORDS[names]}" if names in _WORDS else f"no script makes a {names}"
+            raise ExpressionError(node.start + 1, f"{what} '{word}'{nearest(word, known)}")
 
     def _method(self, node: Call, target: Node, scope: Scope) -> Type:
         kind = self.type_of(target, scope)
@@ -260,6 +284,7 @@ class _Checker:
         ):
             raise ExpressionError(node.start + 1, f"write it as LIST.{node.name}(x, EXPRESSION WITH x)")
         inner = {**scope, node.arguments[0].name: items.item}
+        self._values.pop(node.arguments[0].name, None)
         if node.name == "map":
             return list_of(self.type_of(node.arguments[1], inner))
         self._expect(node.arguments[1], inner, BOOL)

@@ -3,8 +3,11 @@
 import pytest
 
 from app.lessons import LessonError
+from app.lessons.naming import named_ever
 from app.lessons.script import Act, Answer, Edit, Run, read_script
 from app.lessons.source import TextFile
+from emulator.lab.config import LabConfig
+from emulator.lab.programs import Program
 
 
 def read(text: str, wrong: bool = False):
@@ -65,5 +68,8 @@ def test_a_wrong_script_names_what_must_catch_it() -> None:
 
 
 def test_the_vms_that_a_script_defines_are_known() -> None:
-    script = read("steps:\n  - action: {verb: define, name: d}\n  - action: {verb: start, vm: z}\n")
-    assert script.defined_vms == {"d"}
+    script = read(
+        "steps:\n  - action: {verb: define, name: d, program: p.s}\n  - action: {verb: start, vm: z}\n"
+    )
+    named = named_ever(LabConfig(), {"p.s": Program("p.s", source="")}, [script])
+    assert named == {"vm": {"d"}, "volume": set(), "snapshot": set()}
