@@ -76,7 +76,8 @@ class Student(Workbench):
         return self.page.locator("html").get_attribute("data-residence") == "browser"
 
     def _run(self) -> dict[str, Any]:
-        return self.page.request.get(f"{self._lab}/state", headers=JSON).json()["run"]
+        state = self.page.request.get(f"{self._lab}/state", headers=JSON)
+        return state.json()["run"] if state.ok else {"mode": "unknown"}  # e.g. while it is rebuilt
 
     def _seed(self) -> int:
         record = self.page.request.get(f"{self._lab}/record?programs=no").json()["record"]
@@ -246,10 +247,10 @@ class Student(Workbench):
         self.page.get_by_role("button", name="Add a VM").click()
 
     def _open_configuration(self) -> None:
-        with self.page.expect_response(re.compile("/config$")):
-            self.open("config")
-        self.page.locator("#config-form").wait_for()
-        self.page.wait_for_timeout(100)  # until the answer stands in the page
+        # Each opening brings a new form; what is typed into the old one would be lost with it.
+        self.page.locator("#config-form").evaluate_all("forms => forms.forEach(form => form.dataset.old = '')")
+        self.open("config")
+        self.page.locator("#config-form:not([data-old])").wait_for()
 
     def _configure(self, values: Mapping[str, Any]) -> None:
         self.page.locator("#config-form details:not([open])").evaluate_all(
