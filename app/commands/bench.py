@@ -136,11 +136,13 @@ def run_engines(args: argparse.Namespace) -> int:
 
 def run_page(args: argparse.Namespace) -> int:
     """Measure the page of a lesson."""
+    from app.guests import images
     from emulator.bench import lesson_page
     from emulator.bench.figures import as_json, as_table
 
+    linux = images.image_path("linux").is_file()
     serve = [sys.executable, "-m", "app.cli", "serve", "--workers", "1"]
-    figures = list(lesson_page.measure(serve, max(1.0, args.seconds), max(1, args.repeat)))
+    figures = list(lesson_page.measure(serve, max(1.0, args.seconds), max(1, args.repeat), linux))
     print(as_json(figures) if args.json else as_table(figures))
     return 0
 

@@ -3,7 +3,8 @@
 The lab (`heavy/`) has 262,144 frames, 8 pCPUs and 32 vCPUs that page, fault, exit and switch all the time, at
 full speed. For each view: observations drawn in a second, tasks of the page's main thread over 50 ms (W3C
 Long Tasks API), all bytes that the server sends (`relay.py`). Then the same of a page whose lab stands still.
-What a page costs before anybody touches it is measured in a lesson of the course. These are wall times.
+What a page costs before anybody touches it is measured in a lesson of the course, what a key takes to its
+echo in the lesson with Linux (`echo.py`). These are wall times.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from emulator.bench import echo
 from emulator.bench.chromium import TIMEOUT_MS, launcher
 from emulator.bench.figures import Figure, figure
 from emulator.bench.relay import Relay, relayed
@@ -139,8 +141,10 @@ class Tab:
         return sum(one["cpuTime"] for one in known if one["type"] == "renderer")
 
 
-def measure(serve: Sequence[str], seconds: float, repeat: int) -> Iterator[Figure]:
+def measure(serve: Sequence[str], seconds: float, repeat: int, linux: bool) -> Iterator[Figure]:
     """Yield the figures of the page, watching each view for `seconds`; first paint is of `repeat` visits.
+
+    How long a key takes to its echo is measured if there is a `linux` guest.
 
     `serve` is a command that takes `--port`, `--data` and `--lessons`, and prints its address when it serves.
     Raises BenchError.
@@ -150,6 +154,9 @@ def measure(serve: Sequence[str], seconds: float, repeat: int) -> Iterator[Figur
         try:
             with served_by([*serve, "--port", str(free_port()), "--data", data]) as url:
                 yield from _first_looks(browser, url + LESSON, repeat)
+                if linux:
+                    with _opened(browser, url + echo.LESSON) as page:
+                        yield from echo.figures_of(page)
             heavy = [*serve, "--port", str(free_port()), "--data", data, "--lessons", str(LESSONS)]
             with served_by(heavy) as url, relayed(url) as wire, _tab(browser, wire) as tab:
                 yield from _running(tab, seconds)

@@ -248,7 +248,8 @@ class Student(Workbench):
 
     def _open_configuration(self) -> None:
         # Each opening brings a new form; what is typed into the old one would be lost with it.
-        self.page.locator("#config-form").evaluate_all("forms => forms.forEach(form => form.dataset.old = '')")
+        old = "forms => forms.forEach(form => form.dataset.old = '')"
+        self.page.locator("#config-form").evaluate_all(old)
         self.open("config")
         self.page.locator("#config-form:not([data-old])").wait_for()
 
