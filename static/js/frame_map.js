@@ -1,6 +1,7 @@
 // A map of memory: one square per 4 KiB, painted by a code per square. "Who owns this memory?" shows the owners of all host
 // frames, the Memory view any layer of them or of a VM's pages.
 // Data: a source {codes: Uint8Array, paints: () => Paint[] by code, label: (code) => {text, paint} | null}.
+import { FONT } from "./canvas_text.js";
 import { typeScale, visibleWidth } from "./element.js";
 import { BLOCK, SIDE, frameAt, layout, patches, place } from "./frame_layout.js";
 import { palette } from "./patterns.js";
@@ -215,7 +216,7 @@ export class FrameMap {
       this.changed = false;
     } else if (this.changed) this.labelLater(LABELS_MS - (now - this.labelled));
     for (const { text, ink, ground, x, y, width, height, size } of this.labels) {
-      this.context.font = `650 ${size}px "Source Sans 3", sans-serif`;
+      this.context.font = `650 ${size}px ${FONT}`;
       plate(this.context, text, ink, ground, x, y, width, height);
     }
   }
@@ -239,7 +240,7 @@ export class FrameMap {
       if (!label?.text || height < 12 * ratio) continue;
       const high = Math.min(18 * ratio, height * 0.62);
       const size = Math.min(13 * ratio, high * 0.9);
-      this.context.font = `650 ${size}px "Source Sans 3", sans-serif`;
+      this.context.font = `650 ${size}px ${FONT}`;
       const needed = this.context.measureText(label.text).width + 5 * ratio;
       if (needed + 2 * ratio > width) continue;
       const [x, y] = [left * cell + (width - 1) / 2, top * cell + (height - 1) / 2];

@@ -2,7 +2,8 @@
 // idle time empty. Data: slices (LaneSlice), clock_hz, number of pCPUs.
 import { typeScale, visibleWidth } from "./element.js";
 import { drawAxis } from "./axis.js";
-import { palette, vmLetter } from "./patterns.js";
+import { FONT, letterPlate } from "./canvas_text.js";
+import { palette } from "./patterns.js";
 
 const LANE = 34;
 const GAP = 6;
@@ -141,7 +142,7 @@ export class Lanes {
   drawGrid(pcpus, from, to) {
     const { context } = this;
     const colours = palette();
-    context.font = '12px "Source Sans 3", sans-serif';
+    context.font = `12px ${FONT}`;
     context.textBaseline = "middle";
     for (let pcpu = 0; pcpu < pcpus; pcpu++) {
       const top = pcpu * (LANE + GAP);
@@ -172,17 +173,7 @@ export class Lanes {
     const index = this.lab.vm(slice.vm)?.index ?? 0;
     context.fillStyle = width > 3 ? colours.fill(context, index, 1) : colours.vm(index).solid.css;
     context.fillRect(left, top, width, LANE);
-    if (width < 17) return;
-    const letter = vmLetter(index);
-    context.font = '650 13px "Source Sans 3", sans-serif';
-    const plate = context.measureText(letter).width + 7;
-    context.fillStyle = colours.paper.css;
-    context.beginPath();
-    context.roundRect(left + width / 2 - plate / 2, top + LANE / 2 - 9, plate, 18, 3);
-    context.fill();
-    context.fillStyle = colours.vm(index).solid.css;
-    context.textAlign = "center";
-    context.fillText(letter, left + width / 2, top + LANE / 2 + 1);
+    if (width >= 17) letterPlate(context, index, left + width / 2, top + LANE / 2, 18);
   }
 
   drawCursor(place) {

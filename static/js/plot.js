@@ -1,6 +1,7 @@
 // One plot over virtual time with uPlot; a chunk of its own, loaded when the metrics are first looked at. Lines carry
 // their letter at their end, and differ by dashes as well as by colour.
 import uPlot from "uplot";
+import { FONT } from "./canvas_text.js";
 import { h, typeScale } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
@@ -67,7 +68,7 @@ export class Plot {
   options() {
     const { inkSoft, rule } = palette();
     const large = typeScale();
-    const axis = { stroke: inkSoft.css, font: `${12 * large}px 'Source Sans 3', sans-serif`, ticks: { show: false } };
+    const axis = { stroke: inkSoft.css, font: `${12 * large}px ${FONT}`, ticks: { show: false } };
     const grid = { stroke: rule.css, width: 1 };
     const { write, most, binary } = this.kind;
     return {
@@ -133,7 +134,7 @@ export class Plot {
     const scale = devicePixelRatio * typeScale();
     const side = LETTER * scale;
     ctx.save();
-    ctx.font = `650 ${11 * scale}px 'Source Sans 3', sans-serif`;
+    ctx.font = `650 ${11 * scale}px ${FONT}`;
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
     let free = bbox.top;

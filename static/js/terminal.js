@@ -2,6 +2,7 @@
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { Terminal } from "@xterm/xterm";
+import { MONO } from "./canvas_text.js";
 import { typeScale } from "./element.js";
 import { palette } from "./patterns.js";
 
@@ -30,7 +31,7 @@ function theme() {
 export function openTerminal(host, label, history, typed, wantsSearch) {
   const terminal = new Terminal({
     theme: theme(),
-    fontFamily: '"JetBrains Mono", monospace',
+    fontFamily: MONO,
     fontSize: Math.round(13 * typeScale()),
     lineHeight: 1.25,
     convertEol: true,
