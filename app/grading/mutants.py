@@ -16,7 +16,7 @@ from app.lessons.model import Check
 
 @dataclass(frozen=True)
 class Mutant:
-    """A check without one of its conditions; `dropped` is that condition's text."""
+    """A check that asks for less; `dropped` is the text of what it does not ask any more, "" for all."""
 
     check: str
     dropped: str
@@ -35,7 +35,7 @@ def _without_one(check: Check) -> Iterator[Mutant]:
         operands = _operands(chain)
         for dropped in operands:
             kept = [operand for operand in operands if operand is not dropped]
-            root = _replaced(check.expect.root, chain, reduce(_joined, kept))
+            root = replaced(check.expect.root, chain, reduce(_joined, kept))
             yield Mutant(check.id, check.expect.source(dropped), replace(check.expect, root=root))
 
 
@@ -70,7 +70,7 @@ def _children(node: Node) -> Iterator[Node]:
                 yield part
 
 
-def _replaced(node: Node, old: Node, new: Node) -> Node:
+def replaced(node: Node, old: Node, new: Node) -> Node:
     """Return a tree with one node exchanged."""
     if node is old:
         return new
@@ -78,10 +78,10 @@ def _replaced(node: Node, old: Node, new: Node) -> Node:
     for each in fields(node):
         value: Any = getattr(node, each.name)
         if isinstance(value, Node):
-            changes[each.name] = _replaced(value, old, new)
+            changes[each.name] = replaced(value, old, new)
         elif isinstance(value, tuple):
             parts = cast(tuple[Any, ...], value)
             changes[each.name] = tuple(
-                _replaced(part, old, new) if isinstance(part, Node) else part for part in parts
+                replaced(part, old, new) if isinstance(part, Node) else part for part in parts
             )
     return replace(node, **changes)

@@ -1,7 +1,8 @@
 """Tries a lesson out for one seed: nothing, the solution, every wrong solution, and weakened checks.
 
 An empty attempt must earn nothing, the solution everything, and each wrong solution must be caught by the
-check or question that it names.
+check or question that it names. Each weakened check must be noticed by an attempt of this seed: it holds
+where the check itself fails. A bound twice as wide that none notices is only worth a warning.
 """
 
 import time
@@ -9,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from app.grading.attempt import Attempt
+from app.grading.bounds import wider
 from app.grading.lab_facts import LabFacts
 from app.grading.mutants import Mutant, mutants
 from app.grading.results import CheckResult, grade_facts, grade_predictions
@@ -33,6 +35,9 @@ class Trial:
     caught: int = 0
     mutants: list[str] = field(default_factory=lambda: list[str]())
     survivors: list[str] = field(default_factory=lambda: list[str]())
+    bounds: list[str] = field(default_factory=lambda: list[str]())
+    loose: list[int] = field(default_factory=lambda: list[int]())
+    """Which of `bounds` can be twice as wide without any attempt noticing."""
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -45,8 +50,9 @@ def try_lesson(lesson: Lesson, engine: Any, mutate: bool = False) -> Trial:
     begun = time.process_time()
     shown = {name: value.shown() for name, value in lesson.params.items()}
     trial = Trial(lesson.slug, lesson.seed, shown)
-    weakened = [mutant for check in lesson.checks for mutant in mutants(check)] if mutate else []
-    _Trier(lesson, engine, trial, weakened).run()
+    checks = lesson.checks if mutate else ()
+    weakened = [mutant for check in checks for mutant in mutants(check)]
+    _Trier(lesson, engine, trial, weakened, [mutant for check in checks for mutant in wider(check)]).run()
     trial.seconds = time.process_time() - begun
     return trial
 
@@ -71,12 +77,16 @@ class _Remembered:
 class _Trier:
     """Does all attempts of one seed; a weakened check is forgotten when an attempt notices it."""
 
-    def __init__(self, lesson: Lesson, engine: Any, trial: Trial, weakened: list[Mutant]) -> None:
+    def __init__(
+        self, lesson: Lesson, engine: Any, trial: Trial, weakened: list[Mutant], bounds: list[Mutant]
+    ) -> None:
         self._lesson = lesson
         self._engine = engine
         self._trial = trial
         self._weakened = weakened
+        self._wider = dict(enumerate(bounds))
         trial.mutants = [_name(mutant) for mutant in weakened]
+        trial.bounds = [f"{mutant.check}: {mutant.dropped}" for mutant in bounds]
 
     def run(self) -> None:
         self._empty()
@@ -84,6 +94,9 @@ class _Trier:
         for name, script in self._lesson.wrong.items():
             self._wrong(name, script)
         self._trial.survivors = [_name(mutant) for mutant in self._weakened]
+        self._trial.loose = list(self._wider)
+        for name in self._trial.survivors:
+            self._fault(f"nobody notices {name}; drop it, or write a wrong solution that it alone catches")
 
     def _fault(self, message: str) -> None:
         self._trial.faults.append(message)
@@ -93,9 +106,8 @@ class _Trier:
         facts: Any = _Remembered(LabFacts(self._lesson, attempt.lab, attempt.answers))
         results = grade_facts(self._lesson, facts)
         failed = {result.id for result in results if result.status in ("failed", "partial")}
-        self._weakened = [
-            mutant for mutant in self._weakened if mutant.check not in failed or not _holds(mutant, facts)
-        ]
+        self._weakened = [each for each in self._weakened if not _notices(each, failed, facts)]
+        self._wider = {at: each for at, each in self._wider.items() if not _notices(each, failed, facts)}
         return results
 
     def _follow(self, script: Script, look: bool = False) -> Attempt | None:
@@ -143,6 +155,11 @@ class _Trier:
             return
         by = f"; caught by {', '.join(caught)}" if caught else "; nothing catches it"
         self._fault(f"wrong/{name}.yaml is not caught by '{script.caught_by}'{by}")
+
+
+def _notices(mutant: Mutant, failed: set[str], facts: object) -> bool:
+    """Return whether a weakened check passes where the lesson's own fails."""
+    return mutant.check in failed and _holds(mutant, facts)
 
 
 def _holds(mutant: Mutant, facts: object) -> bool:
