@@ -33,6 +33,10 @@ def main(args: argparse.Namespace) -> int:
     target = args.out / path.name if args.out else path
     made = _build_primer(target) if args.guest == "primer" else _build_linux(target, path, args.jobs)
     print(f"{target}: {'built' if made else 'is built already'} ({target.stat().st_size >> 10} KiB)")
+    if args.guest == "linux" and not _has_symbols(target):
+        print(
+            "It holds no symbols of its kernel, so addresses in it have no names; delete it to build it anew."
+        )
     return 0
 
 
@@ -44,6 +48,12 @@ def _build_linux(target: Path, cached: Path, jobs: int) -> bool:
     made = linux.build(cached.parent / "work", target, max(1, jobs), progress)
     progress.finish()
     return made
+
+
+def _has_symbols(target: Path) -> bool:
+    from app.guests import linux
+
+    return linux.has_symbols(target)
 
 
 def _build_primer(target: Path) -> bool:

@@ -6,7 +6,6 @@ was interrupted goes on where it stopped.
 """
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -16,7 +15,9 @@ from pathlib import Path
 
 from app.guests import cpio, packages
 from app.guests.errors import GuestError
-from emulator.machine.linux import bundle
+from app.guests.system_map import table as system_map_table
+from emulator.build.cache import write_whole
+from emulator.machine.linux import bundle, kept_symbols, unbundle, with_symbols
 
 Progress = Callable[[str, float], None]
 
@@ -25,6 +26,7 @@ USERLAND_PACKAGE = "busybox-static"
 USERLAND_SUITES = ("trixie", "forky", "sid")  # the next is asked when a mirror cannot serve one
 CROSS_COMPILE = "riscv64-linux-gnu-"
 FRAGMENT = "linux.config"
+IMAGE = "arch/riscv/boot/Image"
 OUTPUT_LINES = 1040  # of a build, about; only the progress bar depends on it
 NICE = 10
 TOOLS = {
@@ -52,11 +54,12 @@ PINNED = {
 def build(workspace: Path, target: Path, jobs: int, progress: Progress) -> bool:
     """Make `target` unless it is there, made from the same files; return whether it was made.
 
-    Raises GuestError.
+    An image that was made without symbols gets them if its build is still in `workspace`. Raises GuestError.
     """
     stamp = target.with_suffix(".made-from")
-    wanted = _fingerprint()
+    wanted = fingerprint()
     if target.is_file() and stamp.is_file() and stamp.read_text(encoding="ascii") == wanted:
+        _add_symbols(target, workspace / "build")
         return False
     packages.require_tools(TOOLS)
     workspace.mkdir(parents=True, exist_ok=True)
@@ -65,14 +68,34 @@ def build(workspace: Path, target: Path, jobs: int, progress: Progress) -> bool:
     progress(f"fetching {SOURCE_PACKAGE} (about 140 MB)", 0.02)
     source = _kernel_source(workspace, progress)
     kernel = _kernel(source, workspace / "build", jobs, progress)
-    data = bundle(kernel, initramfs(busybox), f"Linux {SOURCE_PACKAGE.rpartition('-')[2]}, busybox")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".partial-{os.getpid()}")
-    partial.write_bytes(data)
-    partial.replace(target)
+    description = f"Linux {SOURCE_PACKAGE.rpartition('-')[2]}, busybox"
+    write_whole(
+        target, bundle(kernel, initramfs(busybox), description, _symbols(workspace / "build", kernel))
+    )
     stamp.write_text(wanted, encoding="ascii")
     progress(f"made {target.name}", 1.0)
     return True
+
+
+def has_symbols(target: Path) -> bool:
+    """Return whether an image holds its kernel's symbols."""
+    return bool(kept_symbols(target.read_bytes(), target.name))
+
+
+def _add_symbols(target: Path, output: Path) -> None:
+    data = target.read_bytes()
+    if not kept_symbols(data, target.name):
+        symbols = _symbols(output, unbundle(data, target.name)[0])
+        if symbols:
+            write_whole(target, with_symbols(data, target.name, symbols))
+
+
+def _symbols(output: Path, kernel: bytes) -> bytes:
+    """Return the symbols that a build left, empty unless it was the build of this kernel."""
+    image, system_map = output / IMAGE, output / "System.map"
+    if not (image.is_file() and system_map.is_file()) or image.read_bytes() != kernel:
+        return b""
+    return system_map_table(system_map.read_text(encoding="ascii", errors="replace"))
 
 
 def initramfs(busybox: bytes) -> bytes:
@@ -98,7 +121,8 @@ def read_own(name: str) -> bytes:
     return (files("app.guests") / "linux" / name).read_bytes()
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
+    """Return what an image is made from, in short."""
     made_from = hashlib.sha256(" ".join([SOURCE_PACKAGE, *PINNED.values()]).encode())
     for name in (FRAGMENT, "init", "applets"):
         made_from.update(read_own(name))
@@ -159,7 +183,7 @@ def _kernel(source: Path, output: Path, jobs: int, progress: Progress) -> bytes:
         count += line.startswith("  ")
         done = min(count / OUTPUT_LINES, 1.0)
         progress(f"compiling the kernel:{line[9:] if count else ''}", 0.22 + 0.77 * done)
-    return (output / "arch/riscv/boot/Image").read_bytes()
+    return (output / IMAGE).read_bytes()
 
 
 def check_options(config: Path, fragment: Path) -> None:

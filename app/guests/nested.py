@@ -8,7 +8,7 @@ from app.guests import compiler, cpio
 from app.guests.linux import read_own
 from emulator.machine.fdt import Node, cells64, flatten
 from emulator.machine.host import TIMEBASE_HZ
-from emulator.machine.linux import HEADER, bundle, unbundle
+from emulator.machine.linux import HEADER, bundle, kept_symbols, unbundle
 from emulator.state import RAM_BASE
 
 MEMORY_MIB = 40
@@ -39,7 +39,7 @@ def host_image(image: bytes) -> bytes:
         ]
     )
     aligned = initrd + bytes(-len(initrd) % cpio.DATA_ALIGNMENT)
-    return bundle(kernel, aligned + more, "Linux as a KVM host, with a guest")
+    return bundle(kernel, aligned + more, "Linux as a KVM host, with a guest", kept_symbols(image, "linux"))
 
 
 def compile_monitor() -> bytes:

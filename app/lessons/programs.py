@@ -37,13 +37,13 @@ class Programs:
         self._guests: dict[str, tuple[Program, bytes]] = {}
 
     def guest(self, name: str) -> tuple[Program, bytes]:
-        """Return a guest that was built on this machine, and its SHA-256; all draws share it.
+        """Return a guest that was built on this machine, and a SHA-256 of what runs; all draws share it.
 
         Raise GuestError if it was not built.
         """
         if name not in self._guests:
             data = images.read_image(name)
-            self._guests[name] = (Program(name, elf=data), hashlib.sha256(data).digest())
+            self._guests[name] = (Program(name, elf=data), hashlib.sha256(images.what_runs(data)).digest())
         return self._guests[name]
 
     def drawn(self, values: Mapping[str, Value]) -> tuple[dict[str, Program], list[LessonError]]:

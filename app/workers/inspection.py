@@ -75,8 +75,9 @@ def _registers(lab: Lab, args: Args) -> Any:
 
 
 def _cpu(lab: Lab, args: Args) -> Any:
-    at = number(args, "at") if args.get("at") not in (None, "") else None
-    return lab.cpu(word(args, "vm"), number(args, "vcpu", 0, 63), at, number(args, "count", 32, 256))
+    vm, vcpu = word(args, "vm"), number(args, "vcpu", 0, 63)
+    at = lab.address(vm, vcpu, word(args, "at")) if args.get("at") not in (None, "") else None
+    return lab.cpu(vm, vcpu, at, number(args, "count", 32, 256))
 
 
 def _memory(lab: Lab, args: Args) -> Any:

@@ -30,7 +30,17 @@ SLOW_VM = (
     *("frames_ram", "frames_table", "console_length", "console_waiting"),
 )
 SLOW_VCPU = (
-    *("mode", "pc", "line", "retired", "run_cycles", "hypervisor_cycles", "ready_cycles", "idle_cycles"),
+    *(
+        "mode",
+        "pc",
+        "line",
+        "where",
+        "retired",
+        "run_cycles",
+        "hypervisor_cycles",
+        "ready_cycles",
+        "idle_cycles",
+    ),
     *("blocked_cycles", "off_cycles", "exits", "exit_cycles", "switches", "switch_cycles", "translations"),
 )
 SLOW_HOST = ("memory", "store_used_bytes")

@@ -125,13 +125,14 @@ def describe(condition: Mapping[str, Any]) -> str:
     kind = condition.get("kind")
     where = _where(condition)
     at = _hex(condition.get("address"))
+    named = f"{condition['symbol']} ({at})" if "symbol" in condition else at
     match kind:
         case "breakpoint":
-            return f"breakpoint at {at}{where}"
+            return f"breakpoint at {named}{where}"
         case "watch":
             access = {"load": "load from", "store": "store to"}.get(str(condition.get("access")), "access to")
             space = str(condition.get("space", "gva")).upper()
-            return f"{access} {condition.get('length', 8)} bytes at {space} {at}{where}"
+            return f"{access} {condition.get('length', 8)} bytes at {space} {named}{where}"
         case "csr":
             value = f" to {_hex(condition['value'])}" if "value" in condition else ""
             return f"{condition.get('csr')} changes{value}{where}"

@@ -11,6 +11,7 @@ from emulator.isa.csrs import CSR_NUMBERS, csr_name
 from emulator.isa.encodings import decode, decode_hint
 from emulator.isa.instruction import Expansion, Instruction
 from emulator.isa.registers import FLOAT_REGISTERS, REGISTERS, ROUNDING_MODES
+from emulator.isa.symbols import Symbols
 
 Operands = Mapping[str, int]
 
@@ -108,11 +109,8 @@ def _elements(syntax: str, shown: Operands, pc: int, symbols: Mapping[str, int])
 
 def _target(address: int, symbols: Mapping[str, int]) -> str:
     """Return a jump's target: its address, and the label it is at or after."""
-    below = [(value, name) for name, value in symbols.items() if value <= address]
-    if not below:
-        return f"{address:#x}"
-    value, name = max(below)
-    return f"{address:#x} <{name}{f'+{address - value:#x}' if address > value else ''}>"
+    name = Symbols.of(symbols).name_of(address, 1 << 64)
+    return f"{address:#x} <{name}>" if name else f"{address:#x}"
 
 
 def _register(element: str, shown: Operands) -> str:

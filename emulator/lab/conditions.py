@@ -25,7 +25,8 @@ Kinds, with their fields, and when they hold:
 
 All fields but `ns`, `of`, `state`, the `vm` of a state, and `vm` with `address` or `csr` of a breakpoint, a
 watch or a csr are optional: without them, anything of the kind counts. An `instruction` with neither `vm`
-nor `address` is one of whoever's turn it is.
+nor `address` is one of whoever's turn it is. A `symbol` beside an `address` is what that was made from
+(`emulator.lab.naming`).
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "instruction": ("vm", "vcpu", "address"),
-    "breakpoint": ("vm", "vcpu", "address"),
-    "watch": ("vm", "vcpu", "address", "space", "length", "access"),
+    "breakpoint": ("vm", "vcpu", "address", "symbol"),
+    "watch": ("vm", "vcpu", "address", "symbol", "space", "length", "access"),
     "exit": ("vm", "vcpu", "reason"),
     "timeslice": ("vm", "vcpu"),
     "fault": ("vm", "vcpu"),
@@ -102,7 +103,7 @@ def _check_fields(kind: str, condition: Condition) -> None:
     for key in ("address", "vcpu", "ns", "value", "length"):
         if key in condition or key == required:
             number_of(condition, key)
-    for key in ("text", "reason"):
+    for key in ("text", "reason", "symbol"):
         if key in condition and not (isinstance(condition[key], str) and 0 < len(condition[key]) <= MAX_TEXT):
             raise LabError(f"{key} must be a text of 1 to {MAX_TEXT} characters", key)
     if kind == "state":

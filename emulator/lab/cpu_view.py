@@ -7,16 +7,15 @@ a source line or a symbol says where one begins: the longest run of instructions
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypedDict
 
 from emulator.hypervisor.faults import walk_guest
-from emulator.hypervisor.shadow import as_nested
+from emulator.hypervisor.shadow import as_guest, as_nested
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.isa.causes import describe
 from emulator.isa.csr_fields import decode_csr
 from emulator.isa.disassembler import disassemble, instruction_length
+from emulator.isa.symbols import Symbols
 from emulator.lab.errors import LabError
 from emulator.lab.observation import RegistersView, VcpuState
 from emulator.lab.observing import address
@@ -31,7 +30,6 @@ ADDRESSES = 1 << 64
 BYTES_BEFORE = 64
 MAX_INSTRUCTIONS = 256
 SHORTEST, LONGEST = 2, 4
-FAR_FROM_SYMBOL = 1 << 16  # beyond it a label says nothing about an address
 
 
 class CodeLine(TypedDict):
@@ -47,10 +45,14 @@ class CodeLine(TypedDict):
 
 
 class CodeView(TypedDict):
-    """Instructions from some address on; `where` is the address in words, e.g. "main+0x10"."""
+    """Instructions from some address on; `where` is the pc in words, e.g. "main+0x10".
+
+    `named` tells whether the program has symbols at all.
+    """
 
     pc: str
     where: str
+    named: bool
     lines: list[CodeLine]
 
 
@@ -105,28 +107,20 @@ def code(lab: Lab, vm: str, index: int, at: int | None = None, count: int = 32) 
         raise LabError(f"count is {count}; must be from 1 to {MAX_INSTRUCTIONS}", "count")
     vcpu = live_vcpu(lab, vm, index)
     executable = vcpu.vm.settings.executable
-    pc = lab.hypervisor.registers(vcpu).pc
+    record = as_guest(vcpu, lab.hypervisor.registers(vcpu))
+    pc, symbols = record.pc, executable.symbols_under(record.vsatp)
     fetched = _Fetched(lab, vcpu)
     if at is None:
-        before = _instructions_before(fetched, executable, pc)
+        before = _instructions_before(fetched, executable, symbols, pc)
         start = before[-min(len(before), count // 3)] if before and count >= 3 else pc
     else:
         start = at
     return {
         "pc": address(pc),
-        "where": symbolic(executable.symbols, pc),
-        "lines": _lines(fetched, executable, start, count),
+        "where": symbols.name_of(pc),
+        "named": bool(symbols),
+        "lines": _lines(fetched, executable, symbols, start, count),
     }
-
-
-def symbolic(symbols: Mapping[str, int], at: int) -> str:
-    """Return an address as the nearest symbol at or below it, "" if there is none near."""
-    table = sorted((value, name) for name, value in symbols.items())
-    place = bisect_right(table, (at, "\U0010ffff")) - 1
-    if place < 0 or at - table[place][0] >= FAR_FROM_SYMBOL:
-        return ""
-    value, name = table[place]
-    return name if value == at else f"{name}+{at - value:#x}"
 
 
 class _Fetched:
@@ -169,10 +163,10 @@ class _Fetched:
         return self._pages[start]
 
 
-def _instructions_before(fetched: _Fetched, executable: Executable, pc: int) -> list[int]:
+def _instructions_before(fetched: _Fetched, executable: Executable, symbols: Symbols, pc: int) -> list[int]:
     """Return the addresses of some instructions that end at the pc, in order."""
     known = [at for at in executable.lines if pc - BYTES_BEFORE <= at < pc]
-    known += [at for at in executable.symbols.values() if pc - BYTES_BEFORE <= at < pc]
+    known += symbols.between(pc - BYTES_BEFORE, pc)
     guesses = [pc - back for back in range(BYTES_BEFORE, 0, -SHORTEST) if pc >= back]
     for start in [*sorted(known), *guesses]:
         found = _run(fetched, start, pc)
@@ -193,8 +187,9 @@ def _run(fetched: _Fetched, start: int, end: int) -> list[int]:
     return found if at == end else []
 
 
-def _lines(fetched: _Fetched, executable: Executable, start: int, count: int) -> list[CodeLine]:
-    labels = {value: name for name, value in sorted(executable.symbols.items(), reverse=True)}
+def _lines(
+    fetched: _Fetched, executable: Executable, symbols: Symbols, start: int, count: int
+) -> list[CodeLine]:
     sources = executable.source.split("\n") if executable.source else []
     lines: list[CodeLine] = []
     at = start - start % SHORTEST
@@ -202,13 +197,13 @@ def _lines(fetched: _Fetched, executable: Executable, start: int, count: int) ->
         word = fetched.word(at)
         length = SHORTEST if word is None else instruction_length(word & 0xFFFF)
         number = executable.lines.get(at)
-        text = fetched.reason(at) if word is None else disassemble(word, at, executable.symbols)
+        text = fetched.reason(at) if word is None else disassemble(word, at, symbols)
         lines.append(
             {
                 "address": address(at),
                 "code": "" if word is None else word.to_bytes(length, "little").hex(),
                 "text": text,
-                "label": labels.get(at),
+                "label": symbols.at(at),
                 "line": number,
                 "source": sources[number - 1].strip() if number and number <= len(sources) else "",
                 "length": length,

@@ -48,6 +48,7 @@ class Step(TypedDict):
     vcpu: int | None
     mode: Literal["VS", "VU"] | None
     pc: str | None
+    where: str  # the pc by the symbol before it, "" if none is near
     text: str  # disassembled
     line: int | None
     source: str  # that line's text
@@ -115,7 +116,7 @@ class _Look:
         self.event = lab.hypervisor.trace.next_event
         if self.vcpu is not None:
             record = as_guest(self.vcpu, pcpu.hart)
-            self.pc, self.mode = record.pc, record.priv
+            self.pc, self.mode, self.root = record.pc, record.priv, record.vsatp
             self.x = list(record.x)[: len(REGISTERS)]
             self.word = fetch_instruction(lab.hypervisor.host, record, self.pc)
             self.retired = self.vcpu.retired
@@ -126,6 +127,7 @@ class _Look:
         if vcpu is None or (vcpu.retired == self.retired and not self._exit(lab)):
             return self._of_hypervisor(lab)
         executable = vcpu.vm.settings.executable
+        symbols = executable.symbols_under(self.root)
         line = executable.lines.get(self.pc)
         access, gva = self._access()
         return {
@@ -137,7 +139,8 @@ class _Look:
             "vcpu": vcpu.index,
             "mode": "VS" if self.mode == PRIV_S else "VU",
             "pc": address(self.pc),
-            "text": "" if self.word is None else disassemble(self.word, self.pc, executable.symbols),
+            "where": symbols.name_of(self.pc),
+            "text": "" if self.word is None else disassemble(self.word, self.pc, symbols),
             "line": line,
             "source": _source(executable, line),
             "changes": self._changes(lab),
@@ -165,6 +168,7 @@ class _Look:
             "vcpu": newest[VCPU] if newest else None,
             "mode": None,
             "pc": None,
+            "where": "",
             "text": "",
             "line": None,
             "source": "",

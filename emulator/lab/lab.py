@@ -33,6 +33,7 @@ from emulator.lab import (
     exit_stories,
     inspection,
     listing,
+    naming,
     observing,
     registers,
     resources,
@@ -279,6 +280,7 @@ class Lab:
 
     def settled_stop(self, condition: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a stop as it is kept: a watched GVA becomes a GPA if it is mapped now. Raises LabError."""
+        condition = naming.named(self, condition)
         conditions.check(self, condition, asleep=True)
         try:
             return conditions.settled(self, condition)
@@ -303,6 +305,7 @@ class Lab:
 
     def settled(self, condition: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a condition that means the same at every later position. Raises LabError."""
+        condition = naming.named(self, condition)
         conditions.check(self, condition)
         return conditions.settled(self, condition)
 
@@ -387,7 +390,7 @@ class Lab:
 
         Raises LabError.
         """
-        return self.past.back_to(condition)
+        return self.past.back_to(naming.named(self, condition))
 
     def return_to(self, branch: str) -> None:
         """Go on where a branch of history was left. Raises LabError."""
@@ -499,6 +502,10 @@ class Lab:
     ) -> WhereView:
         """Return one byte in all spaces; `asked` is a number, a register or a symbol. Raises LabError."""
         return where.where(self, vm, vcpu, space, asked, access)
+
+    def address(self, vm: str, vcpu: int, asked: str) -> int:
+        """Return the address that a number, a register or a symbol of a vCPU is. Raises LabError."""
+        return where.address_named(self, vm, vcpu, asked)
 
     def table(self, hfn: int) -> TableView:
         """Return a host frame read as a page of a page table. Raises LabError."""

@@ -52,14 +52,13 @@ def _source_lines(executable: Executable) -> list[ListingLine]:
         number = executable.lines[at]
         first.setdefault(number, at)
         code[number] = code.get(number, b"") + _bytes_between(executable, at, end)
-    names = {value: name for name, value in sorted(executable.symbols.items(), reverse=True)}
     return [
         {
             "number": number,
             "text": text,
             "address": address(first[number]) if number in first else None,
             "code": code.get(number, b"")[:SHOWN_BYTES].hex(),
-            "symbol": names.get(first[number]) if number in first else None,
+            "symbol": executable.symbols.at(first[number]) if number in first else None,
         }
         for number, text in enumerate(executable.source.split("\n"), 1)
     ]
@@ -75,20 +74,21 @@ def _bytes_between(executable: Executable, start: int, end: int | None) -> bytes
 
 def _disassembly(executable: Executable) -> list[ListingLine]:
     lines: list[ListingLine] = []
+    symbols = executable.symbols_under(0)
     for segment in executable.segments:
         at = 0
         while segment.flags & 1 and at + 2 <= len(segment.data) and len(lines) < MAX_LISTING_INSTRUCTIONS:
             half = int.from_bytes(segment.data[at : at + 2], "little")
             length = instruction_length(half)
             code = segment.data[at : at + length]
-            text = disassemble(int.from_bytes(code, "little"), segment.address + at)
+            text = disassemble(int.from_bytes(code, "little"), segment.address + at, symbols)
             lines.append(
                 {
                     "number": len(lines) + 1,
                     "text": text,
                     "address": address(segment.address + at),
                     "code": code.hex(),
-                    "symbol": None,
+                    "symbol": symbols.at(segment.address + at),
                 }
             )
             at += length

@@ -95,6 +95,7 @@ class VcpuView(VcpuCounts):
     pcpu: int | None  # where it is loaded now
     last_pcpu: int | None
     line: int | None  # source line of `pc`, when the program has lines
+    where: str  # `pc` by the symbol before it, "" if none is near or the line says it
     retired: int  # instructions, since the VM was started
     run_cycles: int  # in the guest; this and the next four add up to the time since its VM was started
     hypervisor_cycles: int  # on a pCPU, for its exits and world switches
@@ -242,6 +243,7 @@ class RegistersView(TypedDict):
     position: int
     mode: Literal["VS", "VU"]
     pc: str
+    where: str  # the pc by the symbol before it: "main+0x8"; "" if none is near
     instruction: str  # disassembled, "" when it cannot be fetched
     line: int | None
     general: list[RegisterView]  # x0..x31

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from emulator.hypervisor import partition
@@ -27,6 +26,7 @@ from emulator.lab.observation import (
     VmView,
 )
 from emulator.lab.observation import VcpuState as VcpuStateName
+from emulator.machine.elf import Executable
 from emulator.state import PRIV_S, RAM_BASE
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _pcpu(pcpu: Pcpu) -> PcpuView:
 
 def _vm(lab: Lab, vm: Vm) -> VmView:
     config = lab.vm_configs[vm.name]
-    lines = vm.settings.executable.lines
+    executable = vm.settings.executable
     return {
         "name": vm.name,
         "index": vm.index,
@@ -150,7 +150,7 @@ def _vm(lab: Lab, vm: Vm) -> VmView:
         "frames_ram": vm.backing.resident,
         "frames_table": len(vm.gstage.frames) if vm.gstage else 0,
         "memory": vm_memory(vm),
-        "vcpus": _vcpus(lab, vm, config.vcpus, lines),
+        "vcpus": _vcpus(lab, vm, config.vcpus, executable),
         "exits": dict(sorted(vm.exits.items(), key=lambda item: -item[1])),
         **exits_observed.of_vm(lab.hypervisor, vm),
         "exits_total": sum(vm.exits.values()),
@@ -162,11 +162,11 @@ def _vm(lab: Lab, vm: Vm) -> VmView:
     }
 
 
-def _vcpus(lab: Lab, vm: Vm, count: int, lines: Mapping[int, int]) -> list[VcpuView]:
+def _vcpus(lab: Lab, vm: Vm, count: int, executable: Executable) -> list[VcpuView]:
     """Return the vCPUs; those of a VM that is off show the counters of its last start."""
     off = vm.lifecycle is VmState.SHUT_OFF
-    views = [_vcpu(lab, vcpu, lines, off) for vcpu in vm.vcpus[:count]]
-    return views + [_vcpu(lab, Vcpu(vm, index), lines, True) for index in range(len(views), count)]
+    views = [_vcpu(lab, vcpu, executable, off) for vcpu in vm.vcpus[:count]]
+    return views + [_vcpu(lab, Vcpu(vm, index), executable, True) for index in range(len(views), count)]
 
 
 def _state_shown(vcpu: Vcpu) -> VcpuStateName:
@@ -176,9 +176,12 @@ def _state_shown(vcpu: Vcpu) -> VcpuStateName:
     return "stopped" if vcpu.vm.lifecycle is VmState.CRASHED else vcpu.state.value
 
 
-def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView:
+def _vcpu(lab: Lab, vcpu: Vcpu, executable: Executable, off: bool) -> VcpuView:
     hypervisor = lab.hypervisor
     registers = hypervisor.registers(vcpu)
+    line = None if off else executable.lines.get(registers.pc)
+    unnamed = off or line is not None or not executable.symbols
+    root = vcpu.satp if vcpu.vm.shadow else registers.vsatp
     ready, idle, waited_off = waited(vcpu, hypervisor.mean_clock)
     return {
         "index": vcpu.index,
@@ -187,7 +190,8 @@ def _vcpu(lab: Lab, vcpu: Vcpu, lines: Mapping[int, int], off: bool) -> VcpuView
         "pc": address(registers.pc),
         "pcpu": vcpu.pcpu,
         "last_pcpu": vcpu.last_pcpu,
-        "line": None if off else lines.get(registers.pc),
+        "line": line,
+        "where": "" if unnamed else executable.symbols_under(root).name_of(registers.pc),
         "retired": vcpu.retired,
         "run_cycles": vcpu.run_cycles,
         "hypervisor_cycles": vcpu.hypervisor_cycles,

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from emulator.isa.assembler import assemble
 from emulator.isa.assembly.problems import AssemblyError, Problem
+from emulator.isa.symbols import Symbols
 from emulator.lab.errors import Diagnostic, LabError
 from emulator.machine import elf, elf_symbols, linux
 from emulator.machine.elf import ElfError, Executable, Segment
@@ -40,7 +41,7 @@ class Program:
                 return linux.load(data, name=self.name)
             if data.startswith(linux.FIT_MAGIC):
                 return linux.load_bundle(data, self.name)
-            return replace(elf.load(data, self.name), symbols=_code_symbols(data))
+            return replace(elf.load(data, self.name), symbols=Symbols.of(_code_symbols(data)))
         except ElfError as error:
             raise LabError(str(error), "program") from error
 
@@ -58,7 +59,7 @@ def _assembled(name: str, source: str) -> Executable:
         Segment(segment.address, segment.data, len(segment.data), _flags(segment.permissions))
         for segment in program.segments
     )
-    return Executable(program.entry, segments, name, source, program.symbols, program.lines)
+    return Executable(program.entry, segments, name, source, Symbols.of(program.symbols), program.lines)
 
 
 def _code_symbols(data: bytes) -> dict[str, int]:

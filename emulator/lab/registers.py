@@ -89,6 +89,7 @@ def registers_view(
 ) -> RegistersView:
     """Return the registers in a HART record as data; `word` is the instruction at its pc."""
     values = _values(record)
+    symbols = executable.symbols_under(record.vsatp)
     changed = {name for name, value in values.items() if before is not None and before.get(name) != value}
     floats = float_values(record)
     return {
@@ -97,7 +98,8 @@ def registers_view(
         "position": position,
         "mode": "VS" if record.priv == PRIV_S else "VU",
         "pc": address(record.pc),
-        "instruction": "" if word is None else disassemble(word, record.pc, executable.symbols),
+        "where": symbols.name_of(record.pc),
+        "instruction": "" if word is None else disassemble(word, record.pc, symbols),
         "line": executable.lines.get(record.pc),
         "general": [
             _register(name, f"x{number}", values[name], name in changed, "")

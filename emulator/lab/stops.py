@@ -22,7 +22,7 @@ from emulator.hypervisor.memory.backing import ABSENT
 from emulator.hypervisor.shadow import as_guest
 from emulator.hypervisor.vcpu import Vcpu
 from emulator.hypervisor.vm import ACTIVE, Vm
-from emulator.lab import conditions
+from emulator.lab import conditions, naming
 from emulator.lab.conditions import Condition, number_of
 from emulator.lab.errors import LabError
 from emulator.lab.registers import csr_value
@@ -106,13 +106,11 @@ class _Search:
             vcpus = [one for one in vm.vcpus if index in (None, one.index)]
             self._csrs += [_CsrWatch(self._lab, number, condition, one) for one in vcpus]
             return
-        cause = self._breakpoint(vm, condition) or self._watchpoint(vm, condition)
-        if cause is not None:
-            self._debug.append(_Place(number, cause, vm, index))
-
-    def _breakpoint(self, vm: Vm, condition: Condition) -> Breakpoint | None:
-        wanted = condition["kind"] == "breakpoint"
-        return Breakpoint(number_of(condition, "address"), vmid=vm.tag) if wanted else None
+        if condition["kind"] == "breakpoint":
+            at = naming.places(vm.settings.executable, condition)
+            self._debug += [_Place(number, Breakpoint(one, vmid=vm.tag), vm, index) for one in at]
+        elif (watched := self._watchpoint(vm, condition)) is not None:
+            self._debug.append(_Place(number, watched, vm, index))
 
     def _watchpoint(self, vm: Vm, condition: Condition) -> Watchpoint | None:
         """Return what to watch; None while no frame stands behind the address, or nothing maps it."""

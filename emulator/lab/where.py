@@ -6,8 +6,6 @@ or either with a number added (`buffer+16`). Nothing here changes anything.
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from emulator.hypervisor.faults import walk_guest
@@ -17,6 +15,7 @@ from emulator.isa.registers import REGISTER_NUMBERS
 from emulator.lab.byte_views import TableEntry, TableView, WhereView
 from emulator.lab.errors import LabError
 from emulator.lab.inspection import owner_of
+from emulator.lab.naming import SUM_OF, alike
 from emulator.lab.observation import AccessKind, AddressSpace, WalkView
 from emulator.lab.observing import address
 from emulator.lab.page_entries import R, V, X, flags
@@ -30,9 +29,7 @@ if TYPE_CHECKING:
     from emulator.lab.lab import Lab
 
 LONGEST = 120  # characters of an address
-SUM_OF = re.compile(r"\s*([A-Za-z_.$][\w.$]*)\s*(?:([+-])\s*(0x[0-9a-fA-F]+|[0-9]+))?\s*")
 OTHER_REGISTERS = {"pc": "pc", "sepc": "vsepc", "stvec": "vstvec", "stval": "vstval", "sscratch": "vsscratch"}
-NAME_REACH = 1 << 16  # how far behind a symbol an address is still named by it
 
 
 def where(
@@ -45,7 +42,8 @@ def where(
         return _of_host(lab, None, None, address_of(None, None, asked), asked, access)
     vcpu = live_vcpu(lab, vm or "", index)
     record = lab.hypervisor.registers(vcpu)
-    at = address_of(vcpu, as_guest(vcpu, record), asked)
+    guest = as_guest(vcpu, record)
+    at = address_of(vcpu, guest, asked)
     if space == "hpa":
         return _of_host(lab, vcpu.vm.name, index, at, asked, access)
     walk = walk_now(lab, vcpu, as_nested(vcpu, record), at, access, bare=space == "gpa")
@@ -53,7 +51,7 @@ def where(
     return {
         **_of_host(lab, vcpu.vm.name, index, at, asked, access),
         "space": space,
-        "name": name_of(vcpu.vm.settings.executable.symbols, at),
+        "name": vcpu.vm.settings.executable.symbols_under(guest.vsatp if space == "gva" else 0).name_of(at),
         "gva": address(at) if space == "gva" else None,
         "gpa": address(at) if space == "gpa" else walk["gpa"],
         "hpa": walk["hpa"],
@@ -65,6 +63,12 @@ def where(
         "tlb": tlb_entry(lab, vcpu, at, access) if space == "gva" else None,
         "explanation": walk["explanation"],
     }
+
+
+def address_named(lab: Lab, vm: str, index: int, asked: str) -> int:
+    """Return the address that a vCPU's program or registers give a text. Raises LabError."""
+    vcpu = live_vcpu(lab, vm, index)
+    return address_of(vcpu, as_guest(vcpu, lab.hypervisor.registers(vcpu)), asked)
 
 
 def _of_host(
@@ -170,27 +174,17 @@ def _named(vcpu: Vcpu | None, record: Any, text: str) -> int:
 
 
 def _value_of(vcpu: Vcpu, record: Any, name: str) -> int:
-    symbols = vcpu.vm.settings.executable.symbols
+    symbols = vcpu.vm.settings.executable.symbols_under(record.vsatp)
     if name in symbols:
         return symbols[name]
     if name in REGISTER_NUMBERS:
         return record.x[REGISTER_NUMBERS[name]]
     if name in OTHER_REGISTERS:
         return getattr(record, OTHER_REGISTERS[name])
-    known = [*symbols, *REGISTER_NUMBERS, *OTHER_REGISTERS]
+    known = [*alike(symbols, name), *REGISTER_NUMBERS, *OTHER_REGISTERS]
     raise LabError(
         f"{vcpu.vm.name} has no register or symbol {name!r}{nearest(name, known) or ''}", "address"
     )
-
-
-def name_of(symbols: Any, at: int) -> str:
-    """Return an address by the symbol before it: "main", "main+0x8"; "" if none is near."""
-    ordered = sorted((value, name) for name, value in symbols.items())
-    place = bisect_right(ordered, (at, "\U0010ffff")) - 1
-    if place < 0 or at - ordered[place][0] >= NAME_REACH:
-        return ""
-    value, name = ordered[place]
-    return name if value == at else f"{name}+{at - value:#x}"
 
 
 # A page of a table

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from emulator.errors import VmLabError
+from emulator.isa.symbols import Symbols
 
 ELF_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
@@ -22,6 +23,7 @@ WANTS_DEVICE_TREE = struct.pack("<III", 6, 0, 1) + b"VMLAB\0"
 MAX_PROGRAM_HEADERS = 64
 MAX_MEMORY_BYTES = 1 << 30
 ADDRESS_LIMIT = 1 << 56
+SATP_MODE_SHIFT = 60
 
 
 class ElfError(VmLabError):
@@ -47,17 +49,25 @@ class Executable:
 
     `lines` maps the address of each instruction to its line in `source`, a text called `name`; `symbols` are
     addresses by label. `load` leaves all three empty. An operating system wants a device tree, whose
-    address it finds in a1, and may want an initramfs (`initrd`).
+    address it finds in a1, and may want an initramfs (`initrd`). One that is linked to run elsewhere goes
+    there when it turns paging on: `runs_at` is then where its entry is, and what `symbols` are about.
     """
 
     entry: int
     segments: tuple[Segment, ...]
     name: str = ""
     source: str = ""
-    symbols: Mapping[str, int] = field(default_factory=dict[str, int])
+    symbols: Symbols = field(default_factory=Symbols)
     lines: Mapping[int, int] = field(default_factory=dict[int, int])
     initrd: bytes = b""
     device_tree: bool = False
+    runs_at: int | None = None
+
+    def symbols_under(self, root: int) -> Symbols:
+        """Return where the symbols are for a vCPU whose `satp` is `root`."""
+        if self.runs_at is None or root >> SATP_MODE_SHIFT:
+            return self.symbols
+        return self.symbols.moved(self.entry - self.runs_at)
 
 
 def load(data: bytes, name: str = "program", relocatable: bool = False) -> Executable:

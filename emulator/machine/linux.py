@@ -2,15 +2,17 @@
 
 Source: Linux, Documentation/riscv/boot-image-header.rst (header version 0.2) and boot.rst; Flattened Image
 Tree Specification 0.8. A FIT image is a device tree whose properties hold the files. Read is what `bundle`
-writes: one kernel and at most one ramdisk. Left out: compressed kernels, hashes, signatures, data outside
-of the tree.
+writes: one kernel, at most one ramdisk, and the kernel's symbols if they were kept. Left out: compressed
+kernels, hashes, signatures, data outside of the tree.
 """
 
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
-from emulator.machine import fdt
+from emulator.isa.symbols import Symbols
+from emulator.machine import fdt, symbol_table
 from emulator.machine.elf import ElfError, Executable, Segment
 from emulator.state import RAM_BASE
 
@@ -28,13 +30,18 @@ def is_image(data: bytes) -> bool:
     return len(data) >= HEADER.size and HEADER.unpack_from(data)[9] == MAGIC
 
 
-def bundle(kernel: bytes, initrd: bytes, description: str) -> bytes:
-    """Return a FIT image of a kernel and its initramfs, the same bytes for the same files."""
+def bundle(kernel: bytes, initrd: bytes, description: str, symbols: bytes = b"") -> bytes:
+    """Return a FIT image of a kernel and its initramfs, the same bytes for the same files.
+
+    `symbols` is a table of `symbol_table.pack`.
+    """
     root = fdt.Node("", {"description": description, "#address-cells": 1})
     images = root.add("images")
     common: dict[str, fdt.Value] = {"arch": "riscv", "os": "linux", "compression": "none"}
     images.add("kernel", data=kernel, type="kernel", **common)
     images.add("ramdisk", data=initrd, type="ramdisk", **common)
+    if symbols:
+        images.add("symbols", data=symbols, type="vmlab-symbols", compression="zlib")
     configurations = root.add("configurations", default="linux")
     configurations.add("linux", kernel="kernel", ramdisk="ramdisk")
     return fdt.flatten(root)
@@ -42,21 +49,51 @@ def bundle(kernel: bytes, initrd: bytes, description: str) -> bytes:
 
 def unbundle(data: bytes, name: str) -> tuple[bytes, bytes]:
     """Return kernel and initramfs of a FIT image. Raises ElfError naming `name` and what is wrong."""
-    try:
-        root = fdt.parse(data)
-    except fdt.FdtError as error:
-        raise ElfError(f"{name}: is not a FIT image: it {error}") from error
-    kernel, ramdisk = root.find("images/kernel"), root.find("images/ramdisk")
-    content = kernel.properties.get("data") if kernel else None
-    if not isinstance(content, bytes):
-        raise ElfError(f"{name}: holds no /images/kernel with data; make it with `vmlab guests build linux`")
-    initrd = ramdisk.properties.get("data") if ramdisk else None
-    return content, initrd if isinstance(initrd, bytes) else b""
+    return _files(_tree(data, name), name)
+
+
+def kept_symbols(data: bytes, name: str) -> bytes:
+    """Return the symbol table in a FIT image, empty if it has none. Raises ElfError."""
+    return _data(_tree(data, name), "symbols") or b""
+
+
+def description(data: bytes, name: str) -> str:
+    """Return what a FIT image says about itself. Raises ElfError."""
+    said = _tree(data, name).properties.get("description", b"")
+    return said.rstrip(b"\0").decode(errors="replace") if isinstance(said, bytes) else ""
+
+
+def with_symbols(data: bytes, name: str, symbols: bytes) -> bytes:
+    """Return the FIT image that `bundle` makes of the same files with these symbols. Raises ElfError."""
+    return bundle(*unbundle(data, name), description(data, name), symbols)
 
 
 def load_bundle(data: bytes, name: str) -> Executable:
     """Return what a FIT image wants loaded. Raises ElfError naming `name` and what is wrong."""
-    return load(*unbundle(data, name), name)
+    root = _tree(data, name)
+    loaded = load(*_files(root, name), name)
+    runs_at, symbols = symbol_table.unpack(_data(root, "symbols") or b"")
+    return replace(loaded, symbols=Symbols(symbols), runs_at=runs_at) if symbols else loaded
+
+
+def _tree(data: bytes, name: str) -> fdt.Node:
+    try:
+        return fdt.parse(data)
+    except fdt.FdtError as error:
+        raise ElfError(f"{name}: is not a FIT image: it {error}") from error
+
+
+def _files(root: fdt.Node, name: str) -> tuple[bytes, bytes]:
+    kernel = _data(root, "kernel")
+    if kernel is None:
+        raise ElfError(f"{name}: holds no /images/kernel with data; make it with `vmlab guests build linux`")
+    return kernel, _data(root, "ramdisk") or b""
+
+
+def _data(root: fdt.Node, image: str) -> bytes | None:
+    found = root.find(f"images/{image}")
+    content = found.properties.get("data") if found else None
+    return content if isinstance(content, bytes) else None
 
 
 def load(kernel: bytes, initrd: bytes = b"", name: str = "linux") -> Executable:

@@ -55,6 +55,7 @@ export function startStops(lab, view) {
     kind.value = condition.kind;
     form.elements.stop.value = id;
     for (const name of FIELDS) if (name in condition) fieldOf(name).value = condition[name];
+    if (condition.symbol) fieldOf("address").value = condition.symbol;
     cancel.hidden = false;
     submit.textContent = _("Change");
     showFields();

@@ -101,7 +101,7 @@ class CpuView {
   }
 
   page(bytes) {
-    const first = BigInt(this.at || this.code.first || "0");
+    const first = BigInt(this.code.first || "0");
     const next = first + bytes;
     this.goTo(`0x${(next < 0n ? 0n : next).toString(16)}`);
   }
@@ -145,6 +145,7 @@ class CpuView {
     const stopped = !moving;
     document.getElementById("cpu").classList.toggle("with-source", code.lines.some((line) => line.source));
     this.code.draw(code, this.lab.state.run, this.whose);
+    document.getElementById("code-unnamed").hidden = code.named;
     this.registers.draw(data, stopped);
     this.csrs.draw(data, this.registers.before(registers));
     const instruction = registers.instruction || _("cannot be fetched");

@@ -63,7 +63,7 @@ function instruction(index, step) {
   const changed = step.changes.map(({ name, value }) => `${name} = ${short(value)}`).join(", ");
   const parts = [
     _("pCPU {index}, VM {vm}: {text}", { index, vm: step.vm, text: step.text.replace(/\s+/g, " ") }),
-    step.line ? _("line {line}", { line: step.line }) : "",
+    step.line ? _("line {line}", { line: step.line }) : step.where,
     changed,
     step.gva ? `${step.access} ${short(step.gva)}` : "",
     step.exit ? _("exit: {reason}", { reason: step.exit }) : "",
@@ -186,7 +186,7 @@ function stepsTable(steps) {
       h("td", { class: "mono" }, short(step.pc)),
       h("td", { class: "mono" }, step.text.replace(/\s+/g, " ")),
       h("td", { class: "mono" }, step.changes.map(({ name, value }) => `${name} = ${short(value)}`).join(", ")),
-      h("td", {}, step.line ? `${step.line}: ${step.source}` : ""),
+      h("td", {}, step.line ? `${step.line}: ${step.source}` : step.where),
     ]);
   return table(_("Instructions"), [_("Position"), _("Where"), "pc", _("Instruction"), _("Changed"), _("Source")], rows);
 }

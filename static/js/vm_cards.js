@@ -121,8 +121,9 @@ function drawVcpus(list, vm, hz) {
       list.appendChild(h("li", {}, h("b", {}, `vCPU ${vcpu.index}`), " ", h("span")));
     setText(item.querySelector("span"), vcpuSentence(vcpu, hz));
     const line = vcpu.line ? `, ${_("line {line}", { line: vcpu.line })}` : "";
+    const at = vcpu.where ? ` ${vcpu.where}` : "";
     const mode = _("{mode}-mode", { mode: vcpu.mode });
-    item.title = `pc ${numbers.address(vcpu.pc)}${line}, ${mode}`;
+    item.title = `pc ${numbers.address(vcpu.pc)}${at}${line}, ${mode}`;
   }
 }
 

@@ -8,6 +8,7 @@ from emulator.lab import Lab
 from emulator.lab.config import LabConfig
 from emulator.lab.programs import Program
 from emulator.machine.engine import Engine
+from emulator.machine.linux import kept_symbols
 
 PROMPT = "~ # "
 BOOT_CYCLES = 100_000_000
@@ -49,6 +50,21 @@ def test_linux_boots_to_a_shell_within_the_target(make_lab: Callable[..., Lab]):
     assert "Linux version 6.1." in lab.console("a")
     assert vm.vcpus[0].retired < TARGET_INSTRUCTIONS
     assert not vm.faults
+
+
+def test_linux_stops_at_its_functions_by_name_before_and_after_paging(
+    make_lab: Callable[..., Lab], linux_image: bytes
+) -> None:
+    lab = make_lab("a")
+    if not kept_symbols(linux_image, "linux"):  # built when symbols were not kept, and its build is gone
+        assert not lab.cpu("a", 0)["code"]["named"]
+        return
+    for name, paged in (("relocate_enable_mmu", False), ("start_kernel", True), ("rest_init", True)):
+        stop = lab.settled_stop({"kind": "breakpoint", "vm": "a", "address": name})
+        assert lab.run_until_any([stop], lab.position + BOOT_CYCLES) == [0]
+        code = lab.cpu("a", 0)["code"]
+        assert (code["where"], int(code["pc"], 16) > 1 << 63) == (name, paged)
+        assert any(line["label"] == name for line in code["lines"])
 
 
 def test_linux_boots_under_shadow_paging_and_is_told_apart_by_its_counts(

@@ -8,6 +8,7 @@ from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import Vm, VmSettings
 from emulator.isa.assembler import assemble
 from emulator.isa.extensions import DEFAULT_ISA, Isa
+from emulator.isa.symbols import Symbols
 from emulator.machine.elf import Executable, Segment
 from emulator.machine.host import Host
 
@@ -40,7 +41,9 @@ def executable(source: str, prelude: bool = True) -> Executable:
     """Assemble a guest; its first line is where it starts."""
     program = assemble((PRELUDE if prelude else "") + source)
     segments = tuple(Segment(s.address, s.data, len(s.data), 7) for s in program.segments)
-    return Executable(program.entry, segments, "test.s", program.source, program.symbols, program.lines)
+    return Executable(
+        program.entry, segments, "test.s", program.source, Symbols.of(program.symbols), program.lines
+    )
 
 
 class Bench:
