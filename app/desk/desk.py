@@ -23,7 +23,7 @@ from app.workers.control import TRAVELS
 from app.workers.host import SessionHost
 from app.workers.protocol import JsonObject, Message
 from app.workers.record import PAUSED, LabRecord, Mode, Stand
-from app.workers.session import BuildLab, Clock
+from app.workers.repetition import BuildLab, Clock
 from emulator.errors import VmLabError
 from emulator.lab import Lab
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.workers.protocol import JsonObject
 from app.workers.record import PAUSED, LabRecord, ProgramText
-from app.workers.session import BuildLab, Clock
+from app.workers.repetition import BuildLab, Clock
 from app.workers.verification import Verification
 from emulator.lab import Lab, LabError
 from emulator.tournament import Run, Scenario

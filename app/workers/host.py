@@ -23,7 +23,8 @@ from app.workers.memory import CHECK_SECONDS, DEFAULT_BYTES, pause_largest, used
 from app.workers.protocol import JsonObject, Message
 from app.workers.publishing import Publisher, Send, gone, state_of, whole
 from app.workers.record import LabRecord, Stand
-from app.workers.session import BuildLab, Clock, Session
+from app.workers.repetition import BuildLab, Clock
+from app.workers.session import Session
 from app.workers.verification import Verification, key_of
 from emulator.errors import VmLabError
 from emulator.lab import Lab, LabError

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from app.workers.host import Examine, SessionHost
 from app.workers.memory import worker_limit
 from app.workers.protocol import Message, ProtocolError, read, write
-from app.workers.session import BuildLab
+from app.workers.repetition import BuildLab
 
 NICE = 10
 

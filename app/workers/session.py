@@ -1,31 +1,29 @@
 """One lab inside a worker: being rebuilt, standing, running, until a condition holds, or to another instant.
 
 A session never works longer than it is told to, so that one worker can hold many labs. Everything that
-happens to the lab happens through here; what the streams see is in publishing.py.
+happens to the lab happens through here; how its history is repeated is in repetition.py, what the streams
+see in publishing.py.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
+from app.workers.halting import run_towards
+from app.workers.journey import Journey, actions_before
 from app.workers.pacing import Pacer, Throttle
 from app.workers.record import LabRecord, Mode, RunMode, Stand
-from app.workers.stops import Stop, Stops, describe
+from app.workers.repetition import BuildLab, Clock, Repetition
+from app.workers.stops import Stops
 from emulator.lab import Lab, LabError, LogEntry
 from emulator.lab.timetravel import NotRecorded
 
-Clock = Callable[[], float]
-BuildLab = Callable[[LabRecord], Lab]
-
 UNWATCHED_SECONDS = 60.0
 QUIET = ("answer", "decide")  # actions that nobody did to the lab
-TELL_SECONDS = 0.25  # on the way to another instant
 
 
-class Session:
+class Session(Repetition):
     """A lab and what its student asked it to do."""
 
     def __init__(
@@ -41,44 +39,19 @@ class Session:
         `standing` is a lab that is recorded, and stands there already or on the way there.
         `run_policies` lets the texts of policies run once it is there: only in the student's own browser.
         """
-        self.id = record.lab
-        self.lesson = record.lesson
-        self.generation = record.generation
+        super().__init__(record, build, clock, standing)
         self._run_policies = run_policies
-        self.lent = record.lent
-        self._record = record
-        self._build = build
-        self.lab = standing or build(record)
-        if standing is None:
-            self.lab.record()
-        self.mode: RunMode = "rebuilding"
-        self.reason = ""
         self.condition: dict[str, Any] | None = None
         self.waiting = False
         self.stops = Stops(record.mode.get("stops", ()))
         self.hit: list[int] = []  # the stops that were met, and the parts of a condition `any`
         self.met: list[int] = []
-        self.revision = 1
         self.state_cursor: int | None = None
-        self._after: Mode = record.mode
-        self._set_out(record)
-        self._clock = clock
-        self._throttle = Throttle()
+        self._journey: Journey | None = None
         self.speed = record.mode["speed"]
         self._pacer = self._new_pacer(self.speed)
         self.watched_at = self.used_at = clock()
-        if not self._log and self.lab.position >= self._goal:
-            self._rebuilt()
-
-    def _set_out(self, record: LabRecord) -> None:
-        """Have a record's history before, up to where its lab stood."""
-        self._log: deque[LogEntry] = deque(record.log[len(self.lab.log) : record.applied])
-        self._ahead: Sequence[LogEntry] = record.log[record.applied :]
-        self._history, self._there = record, False
-        self._goal, self._present = record.goal, record.furthest
-        self._target: tuple[int, int | None] = (self._goal, None)
-        self._begun = self.lab.position
-        self._told = 0.0
+        self._arrive()
 
     # What the student asks for
 
@@ -167,7 +140,7 @@ class Session:
             past.switch_to(branch)
         except NotRecorded:
             line = past.leave_for(branch)
-            self._build_anew(line, Stand(goal, len(line), goal, len(line)), f"returned to {branch}")
+            self._start_over(line, Stand(goal, len(line), goal, len(line)), f"returned to {branch}")
             return
         self._seek(goal, None, f"returned to {branch}")
 
@@ -178,37 +151,21 @@ class Session:
             past.jump(position, actions)
         except NotRecorded:
             line = past.line
-            before = sum(entry["position"] <= position for entry in line)
-            count = before if actions is None else min(before, actions)
-            self._build_anew(line, Stand(position, count, past.present, len(line)), "went back")
+            count = actions_before(line, position, actions)
+            self._start_over(line, Stand(position, count, past.present, len(line)), "went back")
 
-    def _build_anew(self, line: Sequence[LogEntry], stand: Stand, reason: str) -> None:
-        """Repeat the whole history of the lab, to stand where nothing that is recorded leads to."""
-        branches = self.lab.past.branches
-        record = replace(
-            self._record,
-            log=tuple(line),
-            state=b"",
-            position=stand.position,
-            actions=stand.actions,
-            present=stand.present,
-        )
-        self.lab = self._build(record)
-        self.lab.record().branches.update(branches)
-        self._set_out(record)
-        self._after = {**self.wanted, "mode": "paused", "condition": None, "reason": reason}
-        self.mode, self.condition, self.waiting = "rebuilding", None, False
-        self._throttle = Throttle()
-        self._changed()
+    def _start_over(self, line: Sequence[LogEntry], stand: Stand, reason: str) -> None:
+        """Have the lab's history repeated from its beginning, to stand elsewhere in it."""
+        after: Mode = {**self.wanted, "mode": "paused", "condition": None, "reason": reason}
+        self.condition, self.waiting = None, False
+        self._build_anew(line, stand, after)
 
     def _seek(self, position: int, actions: int | None, reason: str) -> None:
         """Be on the way to an instant ahead, unless the lab is being built anew for it."""
         if self.mode == "rebuilding":
             return
         self.mode, self.reason, self.condition, self.waiting = "seeking", reason, None, False
-        self._target, self._begun = (position, actions), self.lab.position
-        self._throttle = Throttle()
-        self._told = self._clock()
+        self._journey = Journey(self.lab, position, actions, reason, self._clock)
 
     def _went(self, reason: str) -> None:
         self._pacer = self._new_pacer(self.speed)
@@ -227,8 +184,8 @@ class Session:
 
     def fail(self, reason: str) -> None:
         """Stop for good: this lab cannot go on until it is reset."""
-        self.mode, self.reason, self.condition = "failed", reason, None
-        self._changed()
+        self.condition = None
+        super().fail(reason)
 
     # What it does with its time
 
@@ -249,21 +206,9 @@ class Session:
     @property
     def stand(self) -> Stand:
         """Where the lab stands on its line of history, or where it is on the way to."""
-        past, lab, line = self.lab.past, self.lab, self.line
-        if not self._there:
-            known = self._history
-            return Stand(known.goal, known.applied, known.furthest, len(known.log))
-        if self.mode != "seeking":
-            return Stand(lab.position, len(lab.log), past.present, len(line))
-        position, actions = self._target
-        before = sum(entry["position"] <= position for entry in line)
-        count = before if actions is None else min(before, actions)
-        return Stand(position, count, max(past.present, position), len(line))
-
-    @property
-    def line(self) -> list[LogEntry]:
-        """The log of this line of history, also while the lab is being rebuilt."""
-        return self.lab.line if self._there else list(self._history.log)
+        if self._journey is not None and self.mode == "seeking":
+            return self._journey.stand
+        return super().stand
 
     @property
     def travels(self) -> bool:
@@ -290,8 +235,8 @@ class Session:
         until = self._clock() + seconds
         if self.mode == "rebuilding":
             self._rebuild(until)
-        elif self.mode == "seeking":
-            self._go_there(until)
+        elif self._journey is not None and self.mode == "seeking":
+            self._go_there(self._journey, until)
         elif self.mode in ("running", "until"):
             self._run(until)
 
@@ -331,10 +276,9 @@ class Session:
 
     def _share(self) -> float:
         """Return how much of the way the lab has come that is being rebuilt or goes to another instant."""
-        if not self.travels:
-            return 1.0
-        begun, goal = (0, self._goal) if self.mode == "rebuilding" else (self._begun, self._target[0])
-        return min(1.0, (self.lab.position - begun) / (goal - begun)) if goal > begun else 1.0
+        if self._journey is not None and self.mode == "seeking":
+            return self._journey.share
+        return super()._share()
 
     def _go(self, mode: RunMode, speed: str, condition: dict[str, Any] | None) -> None:
         self.mode, self.reason, self.condition, self.waiting = mode, "", condition, False
@@ -348,31 +292,12 @@ class Session:
         host = self.lab.config.host
         return Pacer(speed, host.clock * host.pcpus, self._clock(), self.lab.position)
 
-    def _changed(self) -> None:
-        self.revision += 1
-
-    def _go_there(self, until: float) -> None:
-        """Go on towards another instant of this line, or beyond its present."""
-        past, (position, actions) = self.lab.past, self._target
-        while self.mode == "seeking":
-            begun, started = self.lab.position, self._clock()
-            goal = min(position, begun + self._throttle.chunk)
-            try:
-                past.follow(goal, actions)
-            except LabError as error:
-                self._went(str(error))
-                return
-            if self.lab.position < goal:
-                self._went("nothing left to run before that instant")
-                return
-            if goal == position or self.lab.position >= position:
-                self._went(self.reason)
-                return
-            self._throttle.learn(self.lab.position - begun, self._clock() - started)
-            if self._clock() >= until:
-                break
-        if self._clock() - self._told >= TELL_SECONDS:
-            self._told = self._clock()
+    def _go_there(self, journey: Journey, until: float) -> None:
+        """Go on towards another instant."""
+        over = journey.go(until)
+        if over is not None:
+            self._went(over)
+        elif journey.worth_telling():
             self._changed()
 
     def _run(self, until: float) -> None:
@@ -392,55 +317,13 @@ class Session:
         goal = position + self._throttle.chunk
         if due > position:
             goal = min(goal, due)
-        stops = [] if self.condition and self.condition["kind"] == "instruction" else self.stops.on()
-        if stops or (self.condition and self.condition["kind"] == "any"):
-            self._look_for_any(stops, goal)
-        elif self.condition is None:
-            self._advance(goal)
-        else:
-            self._look_for(self.condition, goal)
+        halt = run_towards(self.lab, goal, self.condition, self.stops.on())
+        if halt is not None:
+            self.pause(halt.reason)
+            self.hit, self.met = halt.hit, halt.met
         self._throttle.learn(self.lab.position - position, self._clock() - started)
         if self.lab.position < goal and self.mode in ("running", "until"):
             self._nothing_left()
-
-    def _advance(self, goal: int) -> None:
-        """Run to `goal`; stop where a policy makes a mistake."""
-        self.lab.disarm()
-        try:
-            self.lab.advance(goal)
-        except LabError as error:
-            self.pause(str(error))
-
-    def _look_for(self, condition: dict[str, Any], goal: int) -> None:
-        """Run towards `goal`; stop when the condition holds, or cannot hold any more (its VM is gone)."""
-        try:
-            if self.lab.run_until(condition, goal):
-                self.pause(f"condition met: {condition['kind']}")
-        except LabError as error:
-            self.pause(str(error))
-
-    def _look_for_any(self, stops: list[Stop], goal: int) -> None:
-        """Run towards `goal`; stop where one of the stops is met, or the condition if there is one."""
-        own: list[Mapping[str, Any]] = []
-        try:
-            own = [] if self.condition is None else self.lab.parts(self.condition)
-            if self.condition is not None and self.lab.holds(self.condition):
-                self.pause(f"condition met: {self.condition['kind']}")
-                return
-            found = self.lab.run_until_any([*own, *(stop.condition for stop in stops)], goal)
-        except LabError as error:
-            self.pause(str(error))
-            return
-        kind = self.condition["kind"] if self.condition is not None else ""
-        met = [stops[number - len(own)] for number in found if number >= len(own)]
-        for stop in met:
-            stop.hits += 1
-        if met:
-            self.pause(f"stop {met[0].id}: {describe(met[0].condition)}")
-            self.hit = [stop.id for stop in met]
-        elif found:
-            self.pause(f"condition met: {kind}")
-        self.met = [number for number in found if number < len(own)]
 
     def _nothing_left(self) -> None:
         if self.mode == "until":
@@ -449,52 +332,10 @@ class Session:
             self.waiting = True
             self._changed()
 
-    def _rebuild(self, until: float) -> None:
-        while self._clock() < until and self.mode == "rebuilding":
-            goal = self._log[0]["position"] if self._log else self._goal
-            if self.lab.position < goal:
-                self._rebuild_chunk(goal)
-            elif self._log:
-                self._repeat(self._log.popleft())
-            else:
-                break
-        if self.mode == "rebuilding" and not self._log and self.lab.position >= self._goal:
-            self._rebuilt()  # now, and not when there is time again: nothing is left to do
-        self._changed()
-
-    def _rebuild_chunk(self, goal: int) -> None:
-        position, started = self.lab.position, self._clock()
-        target = min(goal, position + self._throttle.chunk)
-        try:
-            self.lab.advance(target)
-        except LabError as error:
-            self._cannot_go_on(error)
-            return
-        self._throttle.learn(self.lab.position - position, self._clock() - started)
-        if self.lab.position < target:
-            self._cannot_reach(goal)
-
-    def _cannot_go_on(self, error: LabError) -> None:
-        """End a rebuild in which something of the history is impossible while the lab runs."""
-        self.fail(f"the lab's history could not be repeated ({error}); reset it to start again")
-
-    def _cannot_reach(self, goal: int) -> None:
-        """End a rebuild whose lab stops before `goal`."""
-        self.fail("the lab's history could not be repeated; reset it to start again")
-
-    def _repeat(self, entry: LogEntry) -> None:
-        try:
-            self.lab.apply(entry["action"])
-        except LabError as error:
-            self.fail(f"an action of this lab's history is refused today ({error}); reset it to start again")
-
     def _rebuilt(self) -> None:
         if self._run_policies:
             self.lab.policies.enable()
-        after = self._after
-        self.lab.past.lies_ahead(self._ahead, self._present)
-        self._there = True
-        self.mode, self.reason, self.condition = after["mode"], after["reason"], after["condition"]
-        self._pacer = self._new_pacer(after["speed"])
+        super()._rebuilt()
+        self.condition = self._after["condition"]
+        self._pacer = self._new_pacer(self._after["speed"])
         self.watched_at = self._clock()
-        self._changed()

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from app.workers.protocol import JsonObject
 from app.workers.record import LabRecord, Mode
-from app.workers.session import BuildLab, Clock, Session
+from app.workers.repetition import BuildLab, Clock
+from app.workers.session import Session
 from emulator.lab import Lab, LabError, LogEntry
 from emulator.lab.policies import ImpossibleDecision
 
