@@ -1,7 +1,8 @@
 """The side of the gdb remote serial protocol that a debugger talks to: packets in, packets out, no sockets.
 
 Source: Debugging with GDB (13.1), appendix "GDB Remote Serial Protocol". All-stop mode; a thread is a vCPU,
-numbered from 1. Going back is `bs` and `bc`. Left out: non-stop mode, multiprocess, tracepoints, files.
+numbered from 1. Going back is `bs` and `bc`. Of files there is one, with symbols (`files.py`). Left out:
+non-stop mode, multiprocess, tracepoints.
 Whatever comes, a reply goes out and nothing else happens: a packet that is not understood gets the empty
 reply, one that is wrong an error.
 """
@@ -13,16 +14,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.gdb.features import GENERAL, NAMES, REGISTER_BYTES, target_description
+from app.gdb.files import Files
 from app.gdb.packets import PACKET_BYTES, Packets, encode, escape, unescape
 
 SIGINT, SIGTRAP = 2, 5
 MAX_MEMORY = PACKET_BYTES // 4
 MAX_STOPS = 16
 STOP_KINDS = ("software", "hardware", "store", "load", "any")  # Z0..Z4
+SYMBOL_FILE = "program.symbols"
 WATCH_NAMES = {"store": "watch", "load": "rwatch", "any": "awatch"}
 SUPPORTED = (
     f"PacketSize={PACKET_BYTES:x};qXfer:features:read+;swbreak+;hwbreak+;vContSupported+;QStartNoAckMode+"
-    ";ReverseStep+;ReverseContinue+"
+    ";ReverseStep+;ReverseContinue+;qXfer:exec-file:read+"
 )
 
 
@@ -101,6 +104,10 @@ class Target(Protocol):
         """Return what a `monitor` command prints."""
         ...
 
+    def symbol_file(self) -> bytes:
+        """Return the symbols of the VM's program as an ELF file, empty if it has none."""
+        ...
+
 
 class Stub:
     """One connection of a debugger to one VM."""
@@ -115,7 +122,8 @@ class Stub:
         self._interrupted = False
         self._vcpu = 0
         self._stops: list[Stop] = []
-        self._commands: dict[str, Callable[[str], str | None]] = {
+        self._files = Files(SYMBOL_FILE, target.symbol_file)
+        self._commands: dict[str, Callable[[str], str | bytes | None]] = {
             "?": lambda _rest: self._report(self.target.stopped() or Stopped()),
             "g": self._read_all,
             "p": self._read_one,
@@ -181,6 +189,8 @@ class Stub:
         text = payload.decode("latin-1")
         if text.startswith("qXfer:features:read:"):
             return self._guarded(lambda: self._features(text.removeprefix("qXfer:features:read:")))
+        if text.startswith("qXfer:exec-file:read:"):
+            return self._guarded(lambda: self._program(text.removeprefix("qXfer:exec-file:read:")))
         command = self._commands.get(text[:1])
         return "" if command is None else self._guarded(lambda: command(text[1:]))
 
@@ -306,9 +316,11 @@ class Stub:
         self._vcpu = vcpu
         return "OK"
 
-    def _verbose(self, rest: str) -> str | None:
+    def _verbose(self, rest: str) -> str | bytes | None:
         if rest == "Cont?":
             return "vCont;c;C;s;S"
+        if rest.startswith("File:"):
+            return self._files.answer(rest.removeprefix("File:"))
         if rest.startswith("Cont;"):
             return self._continue(rest.removeprefix("Cont;"))
         if rest.startswith("Kill"):
@@ -360,6 +372,16 @@ class Stub:
         text = target_description().encode()
         part = text[offset : offset + min(length, PACKET_BYTES // 2)]
         return (b"m" if offset + len(part) < len(text) else b"l") + escape(part)
+
+    def _program(self, rest: str) -> str:
+        """Return the name of what runs, which gdb then reads; an error where it has no symbols."""
+        _, _, place = rest.partition(":")
+        offset, length = _numbers(place, ",")
+        if not self.target.symbol_file():
+            return "E00"
+        name = f"/{SYMBOL_FILE}"
+        part = name[offset : offset + length]
+        return ("m" if offset + len(part) < len(name) else "l") + part
 
     def _detach(self, _rest: str) -> str:
         self.closed = True

@@ -7,6 +7,7 @@ virtual time. Stops of the debugger are its own and not among the lab's.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -50,6 +51,7 @@ class VmTarget:
         self._wanted: list[Stop] = []
         self._stepped: int | None = None
         self._pokes = 0
+        self._symbols: bytes | None = None
         self.pause()
         self._now()
 
@@ -160,6 +162,12 @@ class VmTarget:
             position = self._machine.inspect("registers", {"vm": self._vm})["position"]
             return f"position {position}\n"
         return HELP
+
+    def symbol_file(self) -> bytes:
+        """Return the symbols of the VM's program as an ELF file, empty if it has none; asked for once."""
+        if self._symbols is None:
+            self._symbols = base64.b64decode(self._machine.inspect("symbol_file", {"vm": self._vm})["elf"])
+        return self._symbols
 
     def _condition(self, stop: Stop) -> dict[str, Any]:
         if stop.kind in ("software", "hardware"):

@@ -19,6 +19,7 @@ from emulator.lab.monitoring.export import to_csv, to_prometheus
 from emulator.lab.monitoring.series import SIGNALS, series
 from emulator.lab.monitoring.timeline import MOST_WIDTH, timeline
 from emulator.lab.packets import packet_view, packets_pcap, packets_view
+from emulator.lab.symbol_file import symbol_file
 from emulator.libvirt import Change, interpret
 
 MAX_LENGTH = 4096
@@ -126,6 +127,11 @@ def _program(lab: Lab, args: Args) -> Any:
     return {"vm": vm, "name": program.name, "source": program.source or ""}
 
 
+def _symbol_file(lab: Lab, args: Args) -> Any:
+    """Return the symbols of a VM's program as an ELF file, in base64; empty if it has none."""
+    return {"elf": base64.b64encode(symbol_file(lab.vm(word(args, "vm")).settings.executable)).decode()}
+
+
 def _programs(lab: Lab, _args: Args) -> Any:
     return {vm.name: _program(lab, {"vm": vm.name}) for vm in lab.config.vms}
 
@@ -213,6 +219,7 @@ VIEWS: dict[str, Callable[[Lab, Args], dict[str, Any]]] = {
     "why": _why,
     "program": _program,
     "programs": _programs,
+    "symbol_file": _symbol_file,
     "virsh": _virsh,
     "resources": _resources,
     "packets": _packets,

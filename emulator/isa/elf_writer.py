@@ -4,7 +4,7 @@ Source: System V ABI, "Object Files"; RISC-V ELF psABI 1.0. Left out: relocation
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -58,7 +58,33 @@ def program_to_elf(program: Program) -> bytes:
     ]
     titles, title_offsets = _string_table([*(section.name for section in sections), ".shstrtab"])
     sections.append(_Section(".shstrtab", SHT_STRTAB, titles, 0, 0, len(titles)))
-    return _layout(program, sections, title_offsets, len(loaded))
+    return _layout(program.entry, sections, title_offsets, len(loaded))
+
+
+def symbols_to_elf(entry: int, areas: Sequence[tuple[int, int]], symbols: Iterable[tuple[str, int]]) -> bytes:
+    """Return an ELF64 file that holds symbols only, for a debugger: all global, of no type and size.
+
+    `areas` are addresses and sizes of the memory that they are about; each becomes a section of code that
+    takes no room in the file.
+    """
+    flags = SHF_ALLOC | SHF_EXECINSTR
+    loaded = [_Section(f".area{n}", SHT_NOBITS, b"", flags, at, size) for n, (at, size) in enumerate(areas)]
+    named = list(symbols)
+    names, offsets = _string_table(["", *dict.fromkeys(name for name, _ in named)])
+    place = dict(zip(dict.fromkeys(name for name, _ in named), offsets[1:], strict=True))
+    table = bytearray(_SYMBOL.size)
+    for name, value in named:
+        section = next((n for n, (at, size) in enumerate(areas, 1) if at <= value <= at + size), SHN_ABS)
+        table += _SYMBOL.pack(place[name], STB_GLOBAL << 4, 0, section, value % (1 << 64), 0)
+    sections = [
+        _Section("", 0, b""),
+        *loaded,
+        _Section(".symtab", SHT_SYMTAB, bytes(table), 0, 0, len(table), len(loaded) + 2, 1, _SYMBOL.size),
+        _Section(".strtab", SHT_STRTAB, names, 0, 0, len(names)),
+    ]
+    titles, title_offsets = _string_table([*(section.name for section in sections), ".shstrtab"])
+    sections.append(_Section(".shstrtab", SHT_STRTAB, titles, 0, 0, len(titles)))
+    return _layout(entry, sections, title_offsets, len(loaded))
 
 
 def _loaded_section(name: str, segment: Segment) -> _Section:
@@ -100,9 +126,7 @@ def _string_table(names: Sequence[str]) -> tuple[bytes, list[int]]:
     return b"".join(encoded), [0, *accumulate(map(len, encoded))][:-1]
 
 
-def _layout(
-    program: Program, sections: Sequence[_Section], title_offsets: Sequence[int], loaded: int
-) -> bytes:
+def _layout(entry: int, sections: Sequence[_Section], title_offsets: Sequence[int], loaded: int) -> bytes:
     """Put headers and contents into one file; loaded contents are at offsets congruent to their address."""
     body = bytearray(_FILE_HEADER.size + loaded * _PROGRAM_HEADER.size)
     section_headers = bytearray()
@@ -116,7 +140,7 @@ def _layout(
     body += bytes(-len(body) % 8)
     counts = (_SECTION_HEADER.size, len(sections), len(sections) - 1)
     header = _FILE_HEADER.pack(
-        _IDENT, ET_EXEC, EM_RISCV, 1, program.entry, _FILE_HEADER.size, len(body), 0,
+        _IDENT, ET_EXEC, EM_RISCV, 1, entry, _FILE_HEADER.size, len(body), 0,
         _FILE_HEADER.size, _PROGRAM_HEADER.size, loaded, *counts,
     )  # fmt: skip
     body[: len(header) + len(program_headers)] = header + program_headers

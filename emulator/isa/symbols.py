@@ -52,6 +52,12 @@ class Symbols(Mapping[str, int]):
         """Return how many there are."""
         return len(self._values)
 
+    def pairs(self) -> list[tuple[str, int]]:
+        """Return all names and addresses in order of the addresses."""
+        return [
+            (name, address + self._offset) for name, address in zip(self._names, self._addresses, strict=True)
+        ]
+
     def at(self, address: int) -> str | None:
         """Return the name of exactly this address."""
         place = bisect_left(self._addresses, address - self._offset)

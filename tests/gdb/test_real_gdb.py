@@ -23,6 +23,8 @@ target remote 127.0.0.1:{port}
 info threads
 break *{again:#x}
 continue
+info symbol $pc
+info address value
 stepi
 printf "t0 is %d at %#lx\\n", $t0, $pc
 delete
@@ -64,6 +66,8 @@ def test_a_session_of_gdb(talk: Talk, session: Session, tmp_path: Path) -> None:
     assert process.returncode == 0, output
     for text in (
         "vCPU 0",
+        "again in section",
+        f'Symbol "value" is at {value:#x}',
         f"Breakpoint 1, {again:#018x}",
         f"t0 is 40 at {again + 4:#x}",
         "Old value = 40",

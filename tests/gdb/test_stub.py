@@ -15,6 +15,7 @@ from emulator.build.engine import load_engine
 from emulator.lab import Lab
 from emulator.lab.config import LabConfig
 from emulator.lab.programs import Program
+from emulator.machine import elf_symbols
 from tests.gdb.conftest import CONFIG, SOURCE, Talk
 
 PC, S0, T0 = 32, 8, 5
@@ -191,3 +192,40 @@ def test_monitor_and_leaving(talk: Talk) -> None:
     assert b"help" in bytes.fromhex(talk.ask("qRcmd," + b"?".hex()))
     assert talk.ask("D") == "OK"
     assert talk.stub.closed
+
+
+def test_symbols_are_a_file_that_is_read_in_pieces(talk: Talk) -> None:
+    assert "qXfer:exec-file:read+" in talk.ask("qSupported:x")
+    name = talk.ask("qXfer:exec-file:read::0,fff")
+    assert name == "l/program.symbols"
+    assert talk.ask("vFile:setfs:0") == "F0"
+    assert talk.ask(f"vFile:open:{name[1:].encode().hex()},0,0") == "F1"
+    status = unescape(talk.ask("vFile:fstat:1").partition(";")[2].encode("latin-1"))
+    size = int.from_bytes(status[28:36])
+    data = b""
+    while piece := talk.ask(f"vFile:pread:1,100,{len(data):x}").partition(";")[2]:
+        data += unescape(piece.encode("latin-1"))
+    assert len(status) == 64
+    assert len(data) == size
+    assert elf_symbols.symbols(data)["again"] == talk.symbol("again")
+    assert talk.ask("vFile:close:1") == "F0"
+
+
+@pytest.mark.parametrize(
+    ("packet", "reply"),
+    [
+        ("vFile:open:2f6574632f706173737764,0,0", "F-1,2"),  # /etc/passwd
+        ("vFile:open:zz,0,0", "E16"),
+        ("vFile:pread:1,10", "E16"),
+        ("vFile:pread:7,10,0", "F-1,9"),
+        ("vFile:pread:1,-10,0", "F-1,16"),
+        ("vFile:pread:1,ffffffffffff,ffffffffffffff", "F0;"),
+        ("vFile:pwrite:1,0,x", ""),
+        ("vFile:unlink:2f", ""),
+        ("vFile:", ""),
+        ("qXfer:exec-file:read:", "E16"),
+        ("qXfer:exec-file:read::ffff,10", "l"),
+    ],
+)
+def test_no_other_file_is_there(talk: Talk, packet: str, reply: str) -> None:
+    assert talk.ask(packet) == reply

@@ -10,7 +10,8 @@ from emulator.isa.assembler import assemble
 from emulator.lab import Lab, LabError
 from emulator.lab.config import LabConfig
 from emulator.lab.programs import Program
-from emulator.machine import linux, symbol_table
+from emulator.lab.symbol_file import symbol_file
+from emulator.machine import elf_symbols, linux, symbol_table
 from emulator.machine.engine import Engine
 from tests.machine.test_linux import image
 
@@ -120,3 +121,11 @@ def test_without_symbols_it_is_said_so(lab: Lab, engine: Engine, kernel: Program
     bare.advance(10_000)
     lab.advance(10_000)
     assert bare.state_hash() == lab.state_hash(), "symbols change nothing that happens"
+
+
+def test_the_symbol_file_has_a_kernel_where_it_is_loaded_and_where_it_runs(kernel: Program) -> None:
+    executable = kernel.executable
+    data = symbol_file(executable)
+    assert len(elf_symbols.symbols(data)) == len(executable.symbols)
+    for address in (executable.symbols["again"], executable.symbols_under(0)["again"]):
+        assert address.to_bytes(8, "little") in data
