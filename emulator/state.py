@@ -146,7 +146,7 @@ HART = Layout(
         # Machine level (Privileged ISA, chapter 3). sstatus, sie, sip are views of these.
         *_ones("mstatus medeleg mideleg mie mip mtvec mcounteren mcountinhibit menvcfg mscratch"),
         *_ones("mepc mcause mtval mtval2 mtinst"),
-        # Supervisor level (chapter 12); in a hart with the H extension these are the HS-mode registers.
+        # Supervisor level (chapter 10); in a hart with the H extension these are the HS-mode registers.
         *_ones("stvec scounteren senvcfg sscratch sepc scause stval satp stimecmp"),
         # Hypervisor level (chapter 18). hie, hip are views of mie, mip and hvip.
         *_ones("hstatus hedeleg hideleg hvip hcounteren hgeie htval htinst hgatp henvcfg htimedelta"),

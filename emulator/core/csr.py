@@ -1,6 +1,6 @@
 """Control and status registers: who may touch which, what reading gives, what writing keeps.
 
-Privileged ISA 20240411: chapter 2 (address map), 3 (M), 12 (S), 18 (H and VS). With V=1 the supervisor CSR
+Privileged ISA 20240411: chapter 2 (address map), 3 (M), 10 (S), 18 (H and VS). With V=1 the supervisor CSR
 numbers reach the vs* registers. There are no debug triggers (tdata1 has type 0). Left out for now:
 performance counters read zero.
 """

@@ -1,4 +1,4 @@
-"""Bits and masks of CSRs (Privileged ISA 20240411, chapters 3, 12 and 18), and of a hart's extensions."""
+"""Bits and masks of CSRs (Privileged ISA 20240411, chapters 3, 10 and 18), and of a hart's extensions."""
 
 from emulator.isa.extensions import DEFAULT_ISA, extension_bit
 

@@ -1,6 +1,6 @@
 """menvcfg, henvcfg, senvcfg: what a hart with its extensions can keep there.
 
-Privileged ISA 20240411, sections 3.1.18, 12.1.10 and 18.2.5; the fields of Zicbom, Zicboz, Svpbmt, Svadu
+Privileged ISA 20240411, sections 3.1.18, 10.1.10 and 18.2.5; the fields of Zicbom, Zicboz, Svpbmt, Svadu
 and Sstc.
 """
 

@@ -1,7 +1,7 @@
 """The state of the floating-point unit: fcsr, and the FS fields that say whether it may be used and was.
 
 Sources: Unprivileged ISA 20240411, section 20.2 (fcsr); Privileged ISA 20240411, sections 3.1.6.6 (FS) and
-18.2.10 (vsstatus.FS). F and D come and go together: a hart without F in misa has FS read-only zero.
+18.2.11 (vsstatus.FS). F and D come and go together: a hart without F in misa has FS read-only zero.
 """
 
 from emulator.core.csr_bits import EXT_F, FS, ILLEGAL_INSTRUCTION, SD

@@ -1,4 +1,4 @@
-"""The page-table walker, both stages (Privileged ISA 20240411, 12.3.2 and 18.5; Svnapot, Svpbmt, Svadu).
+"""The page-table walker, both stages (Privileged ISA 20240411, 10.3.2 and 18.5; Svnapot, Svpbmt, Svadu).
 
 A virtual address is translated by up to two tables. `translate` walks the VS-stage (or, with V=0, the only
 stage); each of its page-table entries lies at a *guest* physical address, which `translate_stage2` turns into

@@ -1,4 +1,4 @@
-"""Zicsr: what a CSR instruction writes, from old value and operand (Unprivileged ISA 20240411, 6)."""
+"""Zicsr: what a CSR instruction writes, from old value and operand (Unprivileged ISA 20240411, 7)."""
 
 
 def csrrw(old, operand):

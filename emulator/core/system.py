@@ -1,4 +1,4 @@
-"""System instructions: one function each (Privileged ISA 20240411, 3.3, 12.2, 18.3; "Svinval").
+"""System instructions: one function each (Privileged ISA 20240411, 3.3, 10.2, 18.3; "Svinval").
 
 Every function takes `(hart, host, a, b, by_a, by_b, pc)`: the operands rs1 and rs2, whether each is a
 register other than x0, and the address of the instruction. It returns the next pc, or notes an exception in

@@ -1,6 +1,6 @@
 """Traps: which interrupt is due, where a trap goes, what it writes, and the way back.
 
-Privileged ISA 20240411, sections 3.1, 12.1 and 18.6.
+Privileged ISA 20240411, sections 3.1, 10.1 and 18.6.
 """
 
 from emulator.core.csr import pending

@@ -141,7 +141,7 @@ def computed_access(chance: random.Random, label: int) -> Lines:
 
 
 # QEMU 7.2 loads for an AMO before it stores: it sets A of an entry that refuses only the store, which is
-# allowed ("updates of the A bit may be performed as a result of speculation", 12.3.1), and not D where only
+# allowed ("updates of the A bit may be performed as a result of speculation", 10.3.1), and not D where only
 # the physical address is refused. A load and a store to the same page let the bits be the same again, if they
 # run in the AMO's mode. A trap leads back to the context's mode: so they follow an AMO in that mode, or come
 # first, twice for a trap on the way.

@@ -41,11 +41,11 @@ ABSENT_INSTRUCTIONS = frozenset({
 NO_INSTRUCTIONS = (0, 0xFFFF_FFFF, 0x9002, 0x0000_4073, 0x1050_0073 | 1 << 7, 0x6000_0073)
 
 # The high bits of entries that are set by chance: with Svnapot and Svpbmt QEMU 7.2 does not look at those
-# "reserved for future standard use" (12.4.1), and sets A and D before it refuses a wrong N.
+# "reserved for future standard use" (10.4.1), and sets A and D before it refuses a wrong N.
 RESERVED_BITS, PAGE_TYPE_BITS = range(54, 64), range(61, 63)
 COUNTERS = ("cycle", "time", "instret")
 # Left out, because QEMU 7.2 is wrong: sie and sip, which in VS-mode are vsie and vsip: it keeps the first
-# without the shift by one and reads the second as 0 (18.2.13); sstatus and vsstatus, whose SD it does not
+# without the shift by one and reads the second as 0 (18.2.12); sstatus and vsstatus, whose SD it does not
 # compute (3.1.6.6); writing mip, through which it writes VSTIP and VSEIP of hvip too: in mip they are
 # "aliases for the corresponding bits in ... hip" (18.4.3), where they are "read-only" (18.2.3).
 READABLE = (
@@ -71,7 +71,7 @@ VSTIP = 1 << 6
 
 
 def possible_type(entry: int) -> int:
-    """Return an entry without PBMT 3, which is reserved (12.6) and which QEMU 7.2 takes."""
+    """Return an entry without PBMT 3, which is reserved (Svpbmt) and which QEMU 7.2 takes."""
     return entry & ~(1 << 61) if entry >> 61 & 3 == 3 else entry
 
 
@@ -325,7 +325,7 @@ REASONS = {
     ),
     "vscause-2": (
         "QEMU 7.2 takes exceptions 2 and 6 for the VS-level interrupts of these numbers: only interrupt "
-        "codes are shifted (18.2.3)"
+        "codes are shifted (18.2.2)"
     ),
     "tinst": (
         '"the value written to the trap instruction register ... may always be zero" (18.6.3): QEMU\'s is, '
@@ -334,7 +334,7 @@ REASONS = {
     "tinst-stale": "QEMU 7.2 writes the pseudoinstruction of an earlier walk at other traps (18.6.3)",
     "tval2-stale": (
         'QEMU 7.2 writes a guest-physical address of an earlier walk at other traps: "for other traps, '
-        'mtval2 is set to zero" (18.4.5; htval 18.2.7)'
+        'mtval2 is set to zero" (18.4.4; htval 18.2.8)'
     ),
     "tval-aligned": (
         'QEMU 7.2 gives the aligned address of a misaligned access outside RAM: "mtval will contain the '

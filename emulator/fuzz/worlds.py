@@ -207,7 +207,7 @@ def random_pages(chance: random.Random, count: int, mode: int, root_bits: int = 
         elif pages and chance.random() < 0.7:
             page = pages[-1] ^ chance.getrandbits(21) & ~0xFFF  # shares tables with the page before
         else:
-            # QEMU 7.2 takes the highest bit of a guest-physical address for a sign (12.3, 18.5.1).
+            # QEMU 7.2 takes the highest bit of a guest-physical address for a sign (10.4.1, 18.5.1).
             # Entries hold 56 bits.
             page = chance.getrandbits(min(bits - 1, 56) if root_bits else bits) & ~0xFFF
         if chance.random() < 0.4:
@@ -331,7 +331,7 @@ def status(chance: random.Random, mode: str) -> Context:
         some((18, 19), 0.5) | chance.choice((0, SIE)) | chance.choice((0, SPIE)) | chance.choice((0, SPP))
     )
     # The same MXR for both stages: QEMU 7.2 applies vsstatus.MXR to the G-stage and mstatus.MXR not to the
-    # VS-stage (18.4.4).
+    # VS-stage (18.5).
     vsstatus = vsstatus & ~MXR | mstatus & MXR
     return {"mstatus": mstatus, "hstatus": hstatus, "vsstatus": vsstatus | floats[1]}
 

@@ -1,7 +1,7 @@
 """The SBI performance monitoring unit: two hardware counters and eight that count what the SBI did.
 
 RISC-V SBI 2.0, chapter 11, "Performance Monitoring Unit Extension". Counter 0 is `cycle`, counter 1 is
-`instret`, which guests read as CSRs; the others count firmware events (11.3). A hardware counter cannot be
+`instret`, which guests read as CSRs; the others count firmware events (11.4). A hardware counter cannot be
 halted: one that is stopped is put back to where it stood when it is started again. Left out: cache and raw
 events, inhibiting by mode, snapshots (optional: SBI_ERR_NOT_SUPPORTED, and SBI_ERR_NO_SHMEM where one is
 asked for), overflow interrupts.
@@ -18,7 +18,7 @@ from emulator.state import NO_ADDRESS
 SUCCESS, NOT_SUPPORTED, INVALID_PARAM = 0, -2, -3
 ALREADY_STARTED, ALREADY_STOPPED, NO_SHMEM = -7, -8, -9
 
-# Firmware events (11.3, "firmware events"); those of misaligned accesses and HFENCEs never happen here.
+# Firmware events (11.4, "Firmware events"); those of misaligned accesses and HFENCEs never happen here.
 ACCESS_LOAD, ACCESS_STORE, ILLEGAL_INSTRUCTION, SET_TIMER = 2, 3, 4, 5
 IPI_SENT, FENCE_I_SENT, SFENCE_SENT, SFENCE_ASID_SENT = 6, 8, 10, 12
 RECEIVED = 1  # added to a "sent" event: the same at the other end

@@ -1,9 +1,9 @@
 """Shadow page tables: what a guest's table and the hypervisor's table come to, as one table from GVA to HPA.
 
 The technique is that of the first VMMs for machines without a second stage (K. Adams, O. Agesen, "A
-Comparison of Software and Hardware Techniques for x86 Virtualization", ASPLOS 2006, section 3.3). For every
-value of `satp` that the guest uses there is a table of its own, empty at first, which is filled entry by
-entry as the guest touches pages. It is a cache like a TLB, and is emptied by the same fences. Only 4 KiB
+Comparison of Software and Hardware Techniques for x86 Virtualization", ASPLOS 2006, sections 2.2 to 2.4). For
+every value of `satp` that the guest uses there is a table of its own, empty at first, which is filled entry
+by entry as the guest touches pages. It is a cache like a TLB, and is emptied by the same fences. Only 4 KiB
 leaves are written, whatever the guest's pages are. The frames come from a pool that is set aside when the
 VM starts; when it is used up, all tables are emptied.
 

@@ -1,7 +1,7 @@
 """The fields of the control and status registers that a guest and its hypervisor use: bits, names, meanings.
 
 Source: The RISC-V Instruction Set Manual, Volume II (Privileged, 20240411), chapters "Supervisor-Level ISA"
-(sstatus 12.1.1, stvec, sip and sie, scounteren, scause, senvcfg, satp), "Hypervisor Extension" (18.2) and
+(sstatus 10.1.1, stvec, sip and sie, scounteren, scause, senvcfg, satp), "Hypervisor Extension" (18.2) and
 "Sstc"; Volume I (20240411), "Floating-Point Control and Status Register". This table is what people are
 shown; the masks that the kernels use are in `emulator/core/csr_bits.py`, and a test holds one against the
 other. Left out: the machine's registers, and bits that are reserved or read-only zero here.

@@ -1,6 +1,6 @@
 """The bits of a page-table entry and the parts of an address, by name.
 
-Privileged ISA 20240411, 12.3 to 12.5 (Sv39, Sv48, Sv57: the entry's format, the parts of a virtual address)
+Privileged ISA 20240411, 10.4 to 10.6 (Sv39, Sv48, Sv57: the entry's format, the parts of a virtual address)
 and 18.5.1 (Sv39x4: two more bits at the root), Svnapot (N) and Svpbmt (PBMT).
 """
 

@@ -1,6 +1,6 @@
 """A two-stage page walk in words: what the MMU read, entry by entry, and how it ended.
 
-Privileged ISA 20240411, sections 12.3 (Sv39) and 18.5 (two-stage translation).
+Privileged ISA 20240411, sections 10.3.2 (the steps), 10.4 (Sv39) and 18.5 (two stages).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two-stage translation in Python's integers, written from the standard's steps (12.3.2, 18.5.1) for tests.
+"""Two-stage translation in Python's integers, written from the standard's steps (10.3.2, 18.5.1) for tests.
 
 Without hardware updates of A and D: an entry with either bit missing where it is needed is refused.
 """

@@ -1,4 +1,4 @@
-"""What a fence drops, and what stays (Privileged ISA 12.2.1, 18.3.2; Svinval).
+"""What a fence drops, and what stays (Privileged ISA 10.2.1, 18.3.2; Svinval).
 
 An entry that no fence has named may be used or dropped; these tests say which of the two this hart does,
 because its TLB is part of its state. What a fence names must never be used again.

@@ -1,7 +1,7 @@
 """Which interrupt is taken, and where to: every mode, every pair, any delegation, by the standard's rules.
 
 QEMU 7.2 is no oracle here: without Ssaia it takes the interrupts of a level by number, which the standard's
-order (3.1.9, 12.1.3, 18.4.5) is not. Where each goes alone is compared with it in `tests/differential`.
+order (3.1.9, 10.1.3, 18.2.3) is not. Where each goes alone is compared with it in `tests/differential`.
 """
 
 import random

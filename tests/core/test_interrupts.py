@@ -1,4 +1,4 @@
-"""Interrupts: order, levels, WFI and the timers of Sstc (Privileged ISA 3.1.9, 12.1.3, 18.6; Sstc)."""
+"""Interrupts: order, levels, WFI and the timers of Sstc (Privileged ISA 3.1.9, 10.1.3, 18.6; Sstc)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One stage of translation: Sv39, Sv48, Sv57 (Privileged ISA 12.3 to 12.6)."""
+"""One stage of translation: Sv39, Sv48, Sv57 (Privileged ISA 10.3 to 10.6)."""
 
 import pytest
 

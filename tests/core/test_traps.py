@@ -1,4 +1,4 @@
-"""Traps: which mode takes them, what its registers say, the way back (Privileged ISA 3.1, 12.1, 18.6)."""
+"""Traps: which mode takes them, what its registers say, the way back (Privileged ISA 3.1, 10.1, 18.6)."""
 
 import pytest
 

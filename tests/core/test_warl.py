@@ -1,6 +1,6 @@
 """Every CSR: what it keeps of any value that is written (WARL), on a hart with every extension.
 
-Privileged ISA 20240411, chapters 3, 12 and 18; Sstc, Smstateen, Svadu, Svpbmt, CMO. A row tells which bits
+Privileged ISA 20240411, chapters 3, 10 and 18; Sstc, Smstateen, Svadu, Svpbmt, CMO. A row tells which bits
 can be written and which are always one; all others are always zero. Registers with rules of their own (roots,
 PMP, CBIE, MPP) have tests of their own; here only legal values are written to them.
 """

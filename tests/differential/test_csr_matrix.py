@@ -39,7 +39,7 @@ BITS = {
     "sstatus": FIXED | VECTOR_STATE,
     "vsstatus": FIXED | VECTOR_STATE,
     "misa": 1 << 1,  # B was ratified after QEMU 7.2
-    "htinst": OK,  # QEMU 7.2 does not write it (18.2.8)
+    "htinst": OK,  # QEMU 7.2 does not write it (18.2.9)
     # No trigger here: one of type 0 and nothing else; QEMU 7.2 has two (Debug Specification, 5.7).
     "tdata1": OK, "tdata2": OK, "tdata3": OK, "tinfo": OK,
 }  # fmt: skip

@@ -118,7 +118,7 @@ def build(chance: random.Random) -> World:
     for page in later:
         flags = spoilt(chance, GOOD | PTE_U, 0.25)
         # QEMU 7.2 lets MXR make an execute-only page of tables readable; MXR concerns explicit loads
-        # (18.4.4).
+        # (18.5).
         nested.map(page, page, flags if flags & PTE_R else flags & ~PTE_X)
     virtual["hgatp"] = fill(chance, nested, gpas, physical, 0) + later
     return World(memory, host.register(1), guest.register(2), nested.register(3), virtual)
@@ -132,7 +132,7 @@ def random_pages(chance: random.Random, count: int, mode: int, root_bits: int = 
         if pages and chance.random() < 0.4:
             page = pages[-1] + PAGE_BYTES
         else:
-            # QEMU 7.2 takes the highest bit of a guest physical address for a sign (12.3, 18.5.1).
+            # QEMU 7.2 takes the highest bit of a guest physical address for a sign (10.4.1, 18.5.1).
             page = chance.getrandbits(bits - 1 if root_bits else bits) & ~0xFFF
             # Half of them beside the page before, so that they share tables.
             if pages and chance.random() < 0.6:
@@ -267,7 +267,7 @@ def status(chance: random.Random, mode: str) -> dict[str, int]:
     """Return the status registers of a mode, with SUM, MXR and, in M-mode, MPRV by chance."""
     bits = {name: STATUS[name] for name in ("SUM", "MXR")}
     # MXR is the same in both: QEMU 7.2 applies vsstatus.MXR to the G-stage and not mstatus.MXR to the
-    # VS-stage (18.4.4).
+    # VS-stage (18.5).
     sets = {"mstatus": chosen(chance, bits, 0.5)}
     sets["vsstatus"] = sets["mstatus"] & STATUS["MXR"] | chance.choice((0, STATUS["SUM"]))
     sets["hstatus"] = chosen(chance, {name: HSTATUS[name] for name in ("SPVP", "HU")}, 0.5)

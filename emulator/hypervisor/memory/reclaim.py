@@ -1,7 +1,7 @@
 """Reclaim: takes frames from VMs, by a replacement policy, and puts what they hold into the swap area.
 
 The A and D bits that the policy and the swap area go by are those that the MMU sets in the G-stage tables
-(Privileged ISA 20240411, 12.3.1 and 18.5.1; `menvcfg.ADUE`). A page that was swapped in and not written since
+(Privileged ISA 20240411, 10.3.1 and 18.5.1; `menvcfg.ADUE`). A page that was swapped in and not written since
 keeps its slot, so that it can go again without being written.
 """
 
