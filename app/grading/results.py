@@ -1,6 +1,8 @@
 """Grades an attempt: every check of a lesson over the facts of its lab."""
 
-from collections.abc import Mapping
+import html
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -14,6 +16,7 @@ from app.texts import mark
 
 Status = Literal["passed", "partial", "failed", "waiting"]
 HIDDEN = mark("This check keeps to itself what it looks at.")
+LONGEST_PROMPT = 120
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class CheckResult:
     """What became of one check. `actual`, and `help` for the student, say more when it failed.
 
     `waiting`: not looked at yet, because a check that it needs has not passed. `note` says what else
-    happened to its points.
+    happened to its points. `unanswered` are the texts of the open questions whose answers it would tell.
     """
 
     id: str
@@ -36,19 +39,25 @@ class CheckResult:
     status: Status = "failed"
     note: str = ""
     hidden: bool = False
+    unanswered: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready data, with everything that is known."""
         return asdict(self)
 
     def for_student(self) -> dict[str, Any]:
-        """Return the result without what a hidden check keeps to itself until it has passed."""
-        if not self.hidden or self.passed:
+        """Return the result without what a check keeps to itself.
+
+        A hidden one does until it has passed; one that tells answers, until its questions are answered too.
+        """
+        if self.passed or not (self.hidden or self.unanswered):
             return self.as_dict()
+        prompts = ", ".join(f'"{text}"' for text in self.unanswered)
+        first = _("This check says more when you have answered: %(questions)s", questions=prompts)
         return {
             **self.as_dict(),
-            "expected": _(HIDDEN),
-            "actual": _("not yet"),
+            "expected": _(HIDDEN) if self.hidden else first,
+            "actual": _("not yet") if self.hidden or self.status != "waiting" else self.actual,
             "why": "",
             "help": "",
             "note": "",
@@ -66,6 +75,23 @@ class PredictionResult:
     def as_dict(self) -> dict[str, object]:
         """Return the result as JSON-ready data."""
         return asdict(self)
+
+
+def withheld(
+    lesson: Lesson, results: Sequence[CheckResult], answers: Mapping[str, object]
+) -> list[CheckResult]:
+    """Return the results with the questions that are still open, where a check would tell their answers."""
+    asked = {check.id: [name for name in check.reveals if name not in answers] for check in lesson.checks}
+    return [
+        replace(result, unanswered=tuple(_prompt(lesson, name) for name in asked[result.id]))
+        for result in results
+    ]
+
+
+def _prompt(lesson: Lesson, name: str) -> str:
+    """Return a question's text without markup, shortened."""
+    text = " ".join(html.unescape(re.sub(r"<[^>]*>", "", lesson.question(name).prompt_html)).split())
+    return text if len(text) <= LONGEST_PROMPT else f"{text[: LONGEST_PROMPT - 1]}…"
 
 
 def grade_facts(lesson: Lesson, facts: Facts) -> list[CheckResult]:

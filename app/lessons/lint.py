@@ -15,6 +15,7 @@ from app.lessons.prose import name_faults, prose_faults
 from app.lessons.script import Answer, Script
 from app.lessons.source import TextFile, as_text
 from app.lessons.substitute import substitute
+from app.lessons.telltales import telltales
 
 FEWEST_DRAWS = 100
 DRAWS = 400
@@ -80,6 +81,24 @@ def advice(lesson: Lesson, course: str) -> list[LessonError]:
     text = as_text(file, lesson.files[LESSON])
     found += _text(lesson, text)
     found += _parameters(lesson, text)
+    found += _telltales(lesson, text)
+    return found
+
+
+def _telltales(lesson: Lesson, file: TextFile) -> list[LessonError]:
+    """Return the checks that tell the answer of a question that a student may not have answered yet."""
+    try:
+        drawn = [lesson, *(lesson.drawn(seed) for seed in range(1, SEEDS + 1))]
+    except LessonErrors:  # said of the parameters
+        return []
+    found: list[LessonError] = []
+    for check, question, in_title in telltales(drawn):
+        message = (
+            f"check '{check}' tells the answer to '{question}' when it fails; add `reveals: [{question}]`"
+        )
+        if in_title:
+            message = f"the title of check '{check}' tells the answer to '{question}'; leave the number out"
+        found.append(file.error(_line_of(file, f"  - id: {check}"), message))
     return found
 
 

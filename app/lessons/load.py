@@ -237,6 +237,7 @@ class _Builder:
             if check:
                 checks.append(check)
         self._check_relations(document, front)
+        self._check_reveals(document, front, known["question"])
         return tuple(checks)
 
     def _version(self) -> str:
@@ -270,6 +271,7 @@ class _Builder:
             table.hidden,
             table.tries,
             table.declines,
+            tuple(table.reveals),
         )
 
     def _expression(
@@ -300,6 +302,13 @@ class _Builder:
                     path = ("checks", index, "partial", number, "points")
                     self.errors.append(document.error(path, message))
             above.append(table.id)
+
+    def _check_reveals(self, document: Document, front: FrontMatter, questions: set[str]) -> None:
+        for index, table in enumerate(front.checks):
+            for number, name in enumerate(table.reveals):
+                if name not in questions:
+                    message = f"reveals: there is no question '{name}'{nearest(name, questions)}"
+                    self.errors.append(document.error(("checks", index, "reveals", number), message))
 
     def _check_prices(self, file: TextFile, front: FrontMatter, body: Body) -> None:
         known = [check.id for check in front.checks]

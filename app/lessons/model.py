@@ -57,6 +57,7 @@ class CheckTable(Table):
     partial: list[PartialTable] = Field(default_factory=list[PartialTable], max_length=5)
     needs: list[Identifier] = Field(default_factory=list[Identifier], max_length=10)
     hidden: bool = False
+    reveals: list[Identifier] = Field(default_factory=list[Identifier], max_length=10)
     tries: Annotated[int, Field(ge=1, le=1_000)] | None = None
     declines: DeclineTable | None = None
     why: Prose
@@ -216,7 +217,8 @@ class Check:
     """Something that must be true of the lab's state or history, and what to say when it is not.
 
     It is looked at when the checks that it `needs` have passed. Of a `hidden` one only the title is shown
-    until it passes. `tries` and `declines` say how often it may fail, and what that costs.
+    until it passes, and also of one that `reveals` the answers of questions, until these are answered.
+    `tries` and `declines` say how often it may fail, and what that costs.
     """
 
     id: str
@@ -230,6 +232,7 @@ class Check:
     hidden: bool = False
     tries: int | None = None
     declines: DeclineTable | None = None
+    reveals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

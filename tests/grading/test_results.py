@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.grading import after_tries
-from app.grading.results import grade_check, grade_facts, grade_predictions
+from app.grading.results import grade_check, grade_facts, grade_predictions, withheld
 from app.lessons import load_lesson
 from app.lessons.expression import parse
 from app.lessons.model import Check, Choice, DeclineTable, Lesson, Partial, Price, Question
@@ -178,6 +178,36 @@ def test_a_hidden_check_tells_nothing_until_it_passes(facts: RecordedFacts) -> N
     assert "pCPU" not in str(shown)
     assert "do this" not in str(shown)
     assert "pCPUs" in str(grade_check(check("x", "pcpus() == 2", hidden=True), facts).for_student())
+
+
+def test_a_check_that_tells_answers_keeps_them_until_the_questions_are_answered(facts: RecordedFacts) -> None:
+    question = Question("n", "<p>How <em>many</em>&nbsp;exits?</p>", (), "exits", 4, 0, "")
+    telling = check("x", "pcpus() == 4", reveals=("n",), partial=(Partial(parse("pcpus() == 2"), 1, "4!"),))
+    lesson = replace(a_lesson((telling, check("y", "pcpus() == 4"))), questions={"n": question})
+
+    def shown(answers: dict[str, object]) -> list[dict[str, Any]]:
+        return [each.for_student() for each in withheld(lesson, grade_facts(lesson, facts), answers)]
+
+    before, other = shown({})
+    assert before["expected"] == 'This check says more when you have answered: "How many exits?"'
+    assert "4" not in f"{before['expected']}{before['actual']}{before['note']}{before['help']}{before['why']}"
+    assert (before["status"], before["earned"]) == ("partial", 1)
+    assert "the number of pCPUs is 4" in other["expected"]
+    after = shown({"n": 7})[0]
+    assert (after["expected"], after["note"]) == (other["expected"], "4!")
+
+
+def test_a_check_that_passed_or_waits_says_so_whatever_it_would_tell(facts: RecordedFacts) -> None:
+    question = Question("n", "How many?", (), "exits", 4, 0, "")
+    checks = (
+        check("x", "pcpus() == 2", reveals=("n",)),
+        check("y", "pcpus() == 4"),
+        check("z", "pcpus() == 4", reveals=("n",), needs=("y",)),
+    )
+    lesson = replace(a_lesson(checks), questions={"n": question})
+    x, _, z = [each.for_student() for each in withheld(lesson, grade_facts(lesson, facts), {})]
+    assert (x["passed"], x["why"]) == (True, "because")
+    assert (z["status"], z["actual"]) == ("waiting", 'not looked at until this has passed: "Y"')
 
 
 def test_failed_tries_cost_points_and_waiting_costs_none(facts: RecordedFacts) -> None:
