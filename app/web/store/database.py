@@ -1,7 +1,7 @@
 """The SQLite file: where it is, how it is opened, and its version.
 
 WAL, so that readers never wait for the one writer; `synchronous=FULL`, so that a committed action survives
-a power cut (SQLite, "Write-Ahead Logging", section 3.3). Writers begin IMMEDIATE: they queue at the start
+a power cut (SQLite, "Write-Ahead Logging", Performance). Writers begin IMMEDIATE: they queue at the start
 of a transaction instead of failing in the middle of one.
 """
 

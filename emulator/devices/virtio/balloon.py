@@ -16,7 +16,7 @@ INFLATE, DEFLATE, STATISTICS = 0, 1, 2
 F_MUST_TELL_HOST, F_STATS_VQ = 1, 2
 ACTUAL_OFFSET = 4
 PAGE_NUMBERS_MAX = 4096
-STATISTIC = struct.Struct("<HQ")  # tag, value (section 5.5.6.4)
+STATISTIC = struct.Struct("<HQ")  # tag, value (section 5.5.6.3)
 STATISTICS_MAX = 16
 MEMORY_FREE, MEMORY_TOTAL, MEMORY_AVAILABLE = 4, 5, 6
 

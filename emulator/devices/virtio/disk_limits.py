@@ -1,6 +1,6 @@
 """What a disk may do in a second of virtual time, and how long each request takes at least.
 
-The rates are token buckets in the form of the Generic Cell Rate Algorithm (ITU-T I.371, 2004, annex A): one
+The rates are token buckets in the form of the Generic Cell Rate Algorithm (ITU-T Recommendation I.371): one
 time stamp for each rate says when its bucket will be full again. A bucket holds a tenth of a second, at
 least one request, as QEMU's does by default. All of it is whole numbers.
 """
