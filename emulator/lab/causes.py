@@ -67,23 +67,23 @@ def _told(action: Mapping[str, Any]) -> str:
     return f"{vm}: {asked}" if vm else asked
 
 
-def why(lab: Lab, number: int) -> WhyView:
+def why(lab: Lab, event: int) -> WhyView:
     """Return an event with what led to it, the oldest last. Raises LabError if it is not kept (any more)."""
     kept = lab.hypervisor.trace.by_number()
-    first = kept.get(number)
+    first = kept.get(event)
     if first is None:
         raise LabError(
-            f"there is no event {number} in the log (any more); it keeps the newest of each kind."
+            f"there is no event {event} in the log (any more); it keeps the newest of each kind."
             " Go back to where it happened, and ask there",
             "event",
         )
     found = list(_back(kept, first))
     shown = _until_it_goes_round(found)
     links: list[LinkView] = [
-        {"event": event_view(lab, event), "sentence": _sentence(event, place == 0)}
-        for place, event in enumerate(shown)
+        {"event": event_view(lab, one), "sentence": _sentence(one, place == 0)}
+        for place, one in enumerate(shown)
     ]
-    return {"event": number, "chain": links, "end": _end(found[-1], len(shown) < len(found))}
+    return {"event": event, "chain": links, "end": _end(found[-1], len(shown) < len(found))}
 
 
 def _back(kept: Mapping[int, Event], event: Event) -> Iterator[Event]:

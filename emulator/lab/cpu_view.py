@@ -75,16 +75,16 @@ class CpuView(TypedDict):
     code: CodeView
 
 
-def cpu(lab: Lab, vm: str, index: int, at: int | None = None, count: int = 32) -> CpuView:
+def cpu(lab: Lab, vm: str, vcpu: int, at: int | None = None, count: int = 32) -> CpuView:
     """Return a vCPU with `count` instructions from about `at` on, or around its pc. Raises LabError."""
-    vcpu = live_vcpu(lab, vm, index)
-    shown = registers(lab, vm, index)
+    live = live_vcpu(lab, vm, vcpu)
+    shown = registers(lab, vm, vcpu)
     csrs = [*shown["control"], *shown["hypervisor"], *(r for r in shown["floating"] if r["name"] == "fcsr")]
     return {
-        "state": vcpu.state.value,
+        "state": live.state.value,
         "registers": shown,
         "fields": {r["name"]: found for r in csrs if (found := _fields(r["name"], int(r["value"], 16)))},
-        "code": code(lab, vm, index, at, count),
+        "code": code(lab, vm, vcpu, at, count),
     }
 
 

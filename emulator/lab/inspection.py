@@ -39,7 +39,10 @@ ADDRESS_MASK = (1 << 64) - 1
 
 
 def memory(lab: Lab, vm: str | None, vcpu: int, start: int, space: AddressSpace, length: int) -> MemoryView:
-    """Return memory page by page; a page that is not mapped says why."""
+    """Return memory by GVA or GPA of a VM, or by HPA, page by page; a page that is not mapped says why.
+
+    Raises LabError.
+    """
     if not 0 <= length <= MAX_MEMORY_BYTES:
         raise LabError(f"length is {length}; must be from 0 to {MAX_MEMORY_BYTES}", "length")
     if not 0 <= start <= ADDRESS_MASK:
@@ -96,16 +99,16 @@ def _locate(lab: Lab, vcpu: Vcpu | None, at: int, space: AddressSpace) -> tuple[
     return gpa, found.hpa, ""
 
 
-def walk(lab: Lab, vm: str, index: int, gva: int, access: AccessKind) -> WalkView:
-    """Return the walk that the MMU would make now for an access of a vCPU."""
-    vcpu = live_vcpu(lab, vm, index)
+def walk(lab: Lab, vm: str, vcpu: int, gva: int, access: AccessKind = "load") -> WalkView:
+    """Return the two-stage walk that the MMU would make now for an access of a vCPU. Raises LabError."""
+    live = live_vcpu(lab, vm, vcpu)
     if not 0 <= gva <= ADDRESS_MASK:
         raise LabError(f"address {gva} is not a 64-bit address", "gva")
     if access not in ACCESSES:
         raise LabError(f"access is {access!r}; must be fetch, load or store", "access")
-    record = as_nested(vcpu, lab.hypervisor.registers(vcpu))
+    record = as_nested(live, lab.hypervisor.registers(live))
     found = walk_guest(lab.hypervisor.host, record, gva, ACCESSES[access])
-    view = walk_view(lab.hypervisor.partition.gpa, vm, index, record.vsatp, gva, access, found)
+    view = walk_view(lab.hypervisor.partition.gpa, vm, vcpu, record.vsatp, gva, access, found)
     if view["hfn"] is not None:
         owner, name, _ = owner_of(lab, view["hfn"])
         view["owner"] = name or owner
@@ -127,7 +130,7 @@ def owner_of(lab: Lab, hfn: int) -> tuple[str, str | None, str]:
 
 
 def frame(lab: Lab, hfn: int) -> FrameView:
-    """Return one frame: its owner, its place in the owner's world, and its content."""
+    """Return one frame: its owner, its place in the owner's world, its content. Raises LabError."""
     host = lab.hypervisor.host
     if not 0 <= hfn < host.frames:
         raise LabError(f"there is no frame {hfn}; the host has frames 0 to {host.frames - 1}", "hfn")
@@ -166,14 +169,14 @@ def _permissions(vm: Vm, gpa: int) -> str:
     )
 
 
-def digest(lab: Lab, name: str) -> DigestView:
-    """Return the digest over a VM's RAM frames, in order of GPA."""
-    vm = lab.vm(name)
-    now = lab.hypervisor.pager.digest(vm) if vm.frames else ""
+def digest(lab: Lab, vm: str) -> DigestView:
+    """Return the digest over a VM's RAM frames in order of GPA, now and at its start. Raises LabError."""
+    found = lab.vm(vm)
+    now = lab.hypervisor.pager.digest(found) if found.frames else ""
     return {
-        "vm": vm.name,
-        "frames": len(vm.frames),
+        "vm": vm,
+        "frames": len(found.frames),
         "digest": now,
-        "at_start": vm.start_digest,
-        "unchanged": bool(vm.frames) and now == vm.start_digest,
+        "at_start": found.start_digest,
+        "unchanged": bool(found.frames) and now == found.start_digest,
     }

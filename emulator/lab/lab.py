@@ -14,13 +14,7 @@ from typing import Any, TypedDict, TypeVar
 
 from emulator.hypervisor import lifecycle
 from emulator.hypervisor.admission import AdmissionError
-from emulator.hypervisor.costs import Costs
 from emulator.hypervisor.decisions import DecisionError
-from emulator.hypervisor.hypervisor import Hypervisor
-from emulator.hypervisor.network import NetworkError
-from emulator.hypervisor.network.pcap import pcap
-from emulator.hypervisor.network.switch import Switch
-from emulator.hypervisor.storage.state import VolumeFormat
 from emulator.hypervisor.trace import Revision
 from emulator.hypervisor.vm import HOLDS_MEMORY, Vm, VmState
 from emulator.lab import (
@@ -28,51 +22,30 @@ from emulator.lab import (
     archive,
     causes,
     conditions,
-    cpu_view,
     defining,
-    exit_stories,
-    inspection,
-    listing,
+    hosting,
     naming,
     observing,
     registers,
-    resources,
     saving,
     snapshots,
     stepping,
     stops,
-    stories,
-    volume_images,
-    where,
 )
-from emulator.lab.byte_views import ExitView, TableView, WhereView
 from emulator.lab.checkpoint import Checkpoint, CheckpointError
 from emulator.lab.config import HostConfig, LabConfig, VmConfig
-from emulator.lab.cpu import to_cycles
 from emulator.lab.errors import LabError
 from emulator.lab.monitoring.monitor import Monitor
 from emulator.lab.monitoring.timeline import Ahead, Timeline
 from emulator.lab.network_config import make_networks, networks_of
-from emulator.lab.observation import (
-    AccessKind,
-    AddressSpace,
-    DigestView,
-    FaultView,
-    FrameView,
-    ListingView,
-    MemoryView,
-    Observation,
-    RegistersView,
-    WalkView,
-)
 from emulator.lab.policies import ImpossibleDecision, Policies
 from emulator.lab.programs import Program
 from emulator.lab.snapshots import Snapshots, SnapshotView
 from emulator.lab.storage_config import make_storage, pools_of
 from emulator.lab.timetravel import DEFAULT_BYTES, SPACING, Recorder
 from emulator.lab.values import nearest
+from emulator.lab.views import LabViews
 from emulator.machine.engine import Engine
-from emulator.machine.host import Host
 
 NS_PER_SECOND = 1_000_000_000
 Action = Mapping[str, Any]
@@ -88,7 +61,7 @@ class LogEntry(TypedDict):
     action: dict[str, Any]
 
 
-class Lab:
+class Lab(LabViews):
     """A running lab.
 
     Args:
@@ -151,7 +124,7 @@ class Lab:
         texts_run = hasattr(self, "policies") and self.policies.runner.enabled
         self.policies = Policies(self)
         self.policies.runner.enabled = texts_run
-        self.hypervisor = self._new_hypervisor(0, position, next_event)
+        self.hypervisor = hosting.make(self, 0, position, next_event)
         self.timeline = Timeline(self)
         make_storage(self.config_at_start.pools, self.hypervisor.storage)
         make_networks(self.config_at_start.networks, self.hypervisor.networks)
@@ -166,27 +139,6 @@ class Lab:
             defining.start(self, self.vm(name))
         except (lifecycle.LifecycleError, AdmissionError) as error:
             raise LabError(str(error), "vms") from error
-
-    def _new_hypervisor(self, clock: int, position: int, next_event: int) -> Hypervisor:
-        config = self.host_config
-        host = Host(config.pcpus, config.memory, config.clock, self.engine, config.isa)
-        hypervisor = Hypervisor(
-            host,
-            self.timeslice_cycles,
-            self.revision,
-            clock,
-            position,
-            next_event,
-            self.seed,
-            config.scheduler,
-            to_cycles(config.period, config.clock),
-            config.giving.settings(config.clock),
-            Costs(dict(config.costs)),
-            config.vmid,
-        )
-        for pcpu in config.offline:
-            hypervisor.pcpus[pcpu].online = False
-        return hypervisor
 
     # Time
 
@@ -342,7 +294,7 @@ class Lab:
             raise CheckpointError("this checkpoint is one of another lab")
         checkpoint.restore()
         self.policies.suspend()
-        self.shown_since = self.revision.advance()
+        self.show_anew()
 
     def save(self) -> bytes:
         """Return this instant as bytes, to go on with elsewhere by `load`. Raises SaveError."""
@@ -468,136 +420,16 @@ class Lab:
         """Return the program of a VM as it is now. Raises LabError."""
         return self.edited.get(self.vm(vm).name) or self.programs[self.vm_configs[vm].program]
 
-    # Observations
-
-    def observe(self, cursor: int | None = None, lanes: bool = True) -> Observation:
-        """Return what the page shows, as a delta since `cursor` where that is possible.
-
-        `lanes` False leaves `lanes` empty in a delta, for who shows them coarsely (`coarse_lanes`).
-        """
-        return observing.observe(self, cursor, self.shown_since, lanes)
-
-    def why(self, event: int) -> causes.WhyView:
-        """Return an event of the log with the chain of what led to it. Raises LabError."""
-        return causes.why(self, event)
-
-    def registers(self, vm: str, vcpu: int) -> RegistersView:
-        """Return a vCPU's registers. Raises LabError."""
-        return registers.registers(self, vm, vcpu)
-
-    def memory(self, vm: str | None, vcpu: int, address: int, space: AddressSpace, length: int) -> MemoryView:
-        """Return memory by GVA or GPA of a VM, or by HPA. Raises LabError."""
-        return inspection.memory(self, vm, vcpu, address, space, length)
-
-    def walk(self, vm: str, vcpu: int, gva: int, access: AccessKind = "load") -> WalkView:
-        """Return the two-stage walk for an address. Raises LabError."""
-        return inspection.walk(self, vm, vcpu, gva, access)
-
-    def frame(self, hfn: int) -> FrameView:
-        """Return one host frame. Raises LabError."""
-        return inspection.frame(self, hfn)
-
-    def where(
-        self, vm: str | None, vcpu: int, space: AddressSpace, asked: str, access: AccessKind = "load"
-    ) -> WhereView:
-        """Return one byte in all spaces; `asked` is a number, a register or a symbol. Raises LabError."""
-        return where.where(self, vm, vcpu, space, asked, access)
-
-    def address(self, vm: str, vcpu: int, asked: str) -> int:
-        """Return the address that a number, a register or a symbol of a vCPU is. Raises LabError."""
-        return where.address_named(self, vm, vcpu, asked)
-
-    def table(self, hfn: int) -> TableView:
-        """Return a host frame read as a page of a page table. Raises LabError."""
-        return where.table(self, hfn)
-
-    def exit(self, event: int) -> ExitView:
-        """Return the story of an exit, for which the lab looks back at its instant. Raises LabError."""
-        return exit_stories.story(self, event)
-
-    def fault(self, event: int) -> FaultView:
-        """Return the story of a fault. Raises LabError."""
-        return stories.story(self, event)
-
-    def faults(self, vm: str) -> list[FaultView]:
-        """Return the stories of all faults of the VM of this name, oldest first, as far as they are kept."""
-        return [stories.story(self, f.id) for f in self.hypervisor.faults.values() if f.vm_name == vm]
-
-    def raw_registers(self, vm: str) -> registers.RawRegistersView:
-        """Return every register of every vCPU of a VM as a number. Raises LabError."""
-        return registers.raw_registers(self, vm)
-
-    def cpu(self, vm: str, vcpu: int, at: int | None = None, count: int = 32) -> cpu_view.CpuView:
-        """Return a vCPU with the code around its pc, or from `at` on. Raises LabError."""
-        return cpu_view.cpu(self, vm, vcpu, at, count)
-
-    def listing(self, vm: str) -> ListingView:
-        """Return a VM's program with addresses. Raises LabError."""
-        return listing.listing(self, vm)
-
-    def console(self, vm: str) -> str:
-        """Return what a VM has written since its start. Raises LabError."""
-        return self.vm(vm).console.text()
-
-    def history(self, vm: str) -> str:
-        """Return what a VM has written in all its starts. Raises LabError."""
-        return self.vm(vm).console.history()
-
-    def storage(self) -> resources.StorageView:
-        """Return pools, volumes with their chains, and disks with their counters."""
-        return resources.storage_view(self)
-
-    def networks(self) -> list[resources.NetworkView]:
-        """Return networks with their ports and counters."""
-        return resources.networks_view(self)
-
-    def volume_image(self, name: str, form: VolumeFormat = "qcow2", flat: bool = True) -> bytes:
-        """Return a volume as an image file; one that is not `flat` names its backing. Raises LabError."""
-        return volume_images.volume_image(self, name, form, flat)
-
-    def pcap(self, network: str) -> bytes:
-        """Return what was captured in a network, as a pcap file. Raises LabError."""
-        made = network in self.hypervisor.networks.names()
-        if not made and any(network == vm.network for vm in self.vm_configs.values()):
-            return pcap([])  # its switch is made when it is first used; to look at it must change nothing
-        return pcap(self.network(network).state.captured)
-
-    def network(self, name: str) -> Switch:
-        """Return the switch of a network that is defined, or that a VM names. Raises LabError."""
-        if all(name != vm.network for vm in self.vm_configs.values()):
-            try:
-                self.hypervisor.networks.settings(name)
-            except NetworkError as error:
-                raise LabError(str(error), "network") from error
-        return self.hypervisor.networks.switch(name)
-
-    def digest(self, vm: str) -> DigestView:
-        """Return the digest of a VM's RAM now and at its start. Raises LabError."""
-        return inspection.digest(self, vm)
-
     # Replacing the machine under the VMs
 
     def reset(self) -> None:
         """Build everything anew from the initial configuration; time goes on counting positions."""
         self._build(self.position, self.hypervisor.trace.next_event)
-        self.shown_since = self.revision.advance()
+        self.show_anew()
 
     def replace_host(self, config: HostConfig) -> None:
         """Put other hardware under the VMs, none of which holds memory. Virtual time goes on."""
-        busy = [vm.name for vm in self.hypervisor.vms.values() if vm.lifecycle in HOLDS_MEMORY]
-        if busy:
-            raise LabError(
-                "pcpus and memory can be changed only while all VMs are shut off;"
-                f" destroy {', '.join(busy)} first"
-            )
-        snapshots.require_no_memory(self)
-        old = self.hypervisor
-        clock = max(pcpu.hart.clock for pcpu in old.pcpus)
-        self.host_config = config
-        self.hypervisor = self._new_hypervisor(clock, old.position, old.trace.next_event)
-        self.hypervisor.take_over(old)
-        self.shown_since = self.revision.advance()
-        self.timeline.change_host(self)
+        hosting.replace(self, config)
 
     def is_on(self, vm: Vm) -> bool:
         """Return whether a VM is running, shutting down or paused."""

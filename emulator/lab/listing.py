@@ -20,26 +20,27 @@ MAX_LISTING_INSTRUCTIONS = 4096
 SHOWN_BYTES = 32
 
 
-def listing(lab: Lab, name: str) -> ListingView:
-    """Return the source of a VM's program beside its code, or the disassembly of an ELF file."""
-    vm, program = lab.vm(name), lab.program(name)
+def listing(lab: Lab, vm: str) -> ListingView:
+    """Return the source of a VM's program beside its code, or the disassembly of an ELF file.
+
+    Raises LabError.
+    """
+    found, program = lab.vm(vm), lab.program(vm)
     executable = program.executable
     if program.source is not None:
         lines = _source_lines(executable)
     else:
         lines = _disassembly(executable)
     by_address = {line["address"]: line["number"] for line in lines if line["address"] is not None}
-    pcs = [
-        by_address.get(address(lab.hypervisor.registers(vcpu).pc)) if vm.lifecycle in HOLDS_MEMORY else None
-        for vcpu in vm.vcpus
-    ]
+    on = found.vcpus if found.lifecycle in HOLDS_MEMORY else []
+    pcs = [by_address.get(address(lab.hypervisor.registers(vcpu).pc)) for vcpu in on]
     return {
-        "vm": name,
+        "vm": vm,
         "program": program.name,
         "kind": "source" if program.source is not None else "disassembly",
         "entry": address(executable.entry),
         "lines": lines,
-        "pcs": pcs if vm.lifecycle in HOLDS_MEMORY else [],
+        "pcs": pcs,
     }
 
 

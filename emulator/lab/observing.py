@@ -67,10 +67,13 @@ class Views:
             del marks[:-MARKS_KEPT]
 
 
-def observe(lab: Lab, cursor: int | None, whole_since: int, lanes: bool = True) -> Observation:
-    """Return everything, or what has changed since `cursor`."""
+def observe(lab: Lab, cursor: int | None = None, lanes: bool = True) -> Observation:
+    """Return what the page shows, as a delta since `cursor` where that is possible.
+
+    `lanes` False leaves `lanes` empty in a delta, for who shows them coarsely (`coarse_lanes`).
+    """
     revision = lab.revision.value
-    full = cursor is None or not whole_since <= cursor <= revision
+    full = cursor is None or not lab.shown_since <= cursor <= revision
     since = -1 if full or cursor is None else cursor
     observation: Observation = {
         "cursor": revision,

@@ -68,14 +68,17 @@ def live_vcpu(lab: Lab, vm_name: str, index: int) -> Vcpu:
     return vm.vcpus[index]
 
 
-def registers(lab: Lab, vm_name: str, index: int) -> RegistersView:
-    """Return a vCPU's registers, with marks on those that changed since they were last shown elsewhere."""
-    vcpu = live_vcpu(lab, vm_name, index)
-    record = as_guest(vcpu, lab.hypervisor.registers(vcpu))
-    before = lab.registers_seen.before(vm_name, index, lab.position, _values(record))
+def registers(lab: Lab, vm: str, vcpu: int) -> RegistersView:
+    """Return a vCPU's registers, with marks on those that changed since they were last shown elsewhere.
+
+    Raises LabError.
+    """
+    live = live_vcpu(lab, vm, vcpu)
+    record = as_guest(live, lab.hypervisor.registers(live))
+    before = lab.registers_seen.before(vm, vcpu, lab.position, _values(record))
     word = fetch_instruction(lab.hypervisor.host, record, record.pc)
-    executable = vcpu.vm.settings.executable
-    return registers_view(vm_name, index, lab.position, record, executable, word, before)
+    executable = live.vm.settings.executable
+    return registers_view(vm, vcpu, lab.position, record, executable, word, before)
 
 
 def registers_view(
@@ -169,21 +172,21 @@ def _values(record: Any) -> dict[str, int]:
     return values | float_values(record)
 
 
-def raw_registers(lab: Lab, vm_name: str) -> RawRegistersView:
+def raw_registers(lab: Lab, vm: str) -> RawRegistersView:
     """Return every register of every vCPU of a VM, and which vCPU runs or ran last. Raises LabError."""
-    vm = live_vcpu(lab, vm_name, 0).vm
+    vcpus = live_vcpu(lab, vm, 0).vm.vcpus
     hypervisor = lab.hypervisor
     holder = hypervisor.pcpus[hypervisor.turn].current
-    loaded = [one.index for one in vm.vcpus if one.pcpu is not None]
-    current = holder.index if holder is not None and holder.vm is vm else (loaded or [0])[0]
-    vcpus: list[dict[str, int]] = []
-    for vcpu in vm.vcpus:
+    loaded = [one.index for one in vcpus if one.pcpu is not None]
+    current = holder.index if holder is not None and holder in vcpus else (loaded or [0])[0]
+    found: list[dict[str, int]] = []
+    for vcpu in vcpus:
         record = as_guest(vcpu, hypervisor.registers(vcpu))
         values = {**_values(record), **dict(zip(FLOAT_REGISTERS, record.f, strict=True))}
         fcsr: int = record.fcsr
         flags = {"fcsr": fcsr, "fflags": fcsr & 31, "frm": fcsr >> 5 & 7}
-        vcpus.append({**values, **flags, "pc": record.pc, "priv": record.priv})
-    return {"current": current, "states": [vcpu.state.value for vcpu in vm.vcpus], "vcpus": vcpus}
+        found.append({**values, **flags, "pc": record.pc, "priv": record.priv})
+    return {"current": current, "states": [vcpu.state.value for vcpu in vcpus], "vcpus": found}
 
 
 def _register(name: str, alias: str | None, value: int, changed: bool, meaning: str) -> RegisterView:

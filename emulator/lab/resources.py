@@ -117,7 +117,7 @@ class NetworkView(TypedDict):
 
 
 def storage_view(lab: Lab) -> StorageView:
-    """Return pools, volumes and disks."""
+    """Return pools, volumes with their chains, and disks with their counters."""
     storage = lab.hypervisor.storage
     pools: list[PoolView] = []
     for pool_state in storage.state.pools.values():
@@ -181,7 +181,7 @@ def _disk(vm: Vm) -> DiskView:
 
 
 def networks_view(lab: Lab) -> list[NetworkView]:
-    """Return every network with its ports."""
+    """Return networks with their ports and counters."""
     return [_network(lab, name) for name in lab.hypervisor.networks.names()]
 
 

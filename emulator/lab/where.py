@@ -33,42 +33,42 @@ OTHER_REGISTERS = {"pc": "pc", "sepc": "vsepc", "stvec": "vstvec", "stval": "vst
 
 
 def where(
-    lab: Lab, vm: str | None, index: int, space: AddressSpace, asked: str, access: AccessKind
+    lab: Lab, vm: str | None, vcpu: int, space: AddressSpace, asked: str, access: AccessKind = "load"
 ) -> WhereView:
-    """Return everything about one byte. Raises LabError for an address that is none."""
+    """Return one byte in all spaces; `asked` is a number, a register or a symbol. Raises LabError."""
     if access not in ACCESSES:
         raise LabError(f"access is {access!r}; must be fetch, load or store", "access")
     if space == "hpa" and vm is None:
         return _of_host(lab, None, None, address_of(None, None, asked), asked, access)
-    vcpu = live_vcpu(lab, vm or "", index)
-    record = lab.hypervisor.registers(vcpu)
-    guest = as_guest(vcpu, record)
-    at = address_of(vcpu, guest, asked)
+    live = live_vcpu(lab, vm or "", vcpu)
+    record = lab.hypervisor.registers(live)
+    guest = as_guest(live, record)
+    at = address_of(live, guest, asked)
     if space == "hpa":
-        return _of_host(lab, vcpu.vm.name, index, at, asked, access)
-    walk = walk_now(lab, vcpu, as_nested(vcpu, record), at, access, bare=space == "gpa")
-    shadow = shadow_walk(lab, vcpu, record, at, access) if space == "gva" else None
+        return _of_host(lab, live.vm.name, vcpu, at, asked, access)
+    walk = walk_now(lab, live, as_nested(live, record), at, access, bare=space == "gpa")
+    shadow = shadow_walk(lab, live, record, at, access) if space == "gva" else None
     return {
-        **_of_host(lab, vcpu.vm.name, index, at, asked, access),
+        **_of_host(lab, live.vm.name, vcpu, at, asked, access),
         "space": space,
-        "name": vcpu.vm.settings.executable.symbols_under(guest.vsatp if space == "gva" else 0).name_of(at),
+        "name": live.vm.settings.executable.symbols_under(guest.vsatp if space == "gva" else 0).name_of(at),
         "gva": address(at) if space == "gva" else None,
         "gpa": address(at) if space == "gpa" else walk["gpa"],
         "hpa": walk["hpa"],
         "hfn": walk["hfn"],
         "owner": walk["owner"],
-        "device": _device(vcpu, walk["gpa"]),
+        "device": _device(live, walk["gpa"]),
         "walk": walk,
         "shadow": shadow,
-        "tlb": tlb_entry(lab, vcpu, at, access) if space == "gva" else None,
+        "tlb": tlb_entry(lab, live, at, access) if space == "gva" else None,
         "explanation": walk["explanation"],
     }
 
 
-def address_named(lab: Lab, vm: str, index: int, asked: str) -> int:
-    """Return the address that a vCPU's program or registers give a text. Raises LabError."""
-    vcpu = live_vcpu(lab, vm, index)
-    return address_of(vcpu, as_guest(vcpu, lab.hypervisor.registers(vcpu)), asked)
+def address_named(lab: Lab, vm: str, vcpu: int, asked: str) -> int:
+    """Return the address that a number, a register or a symbol of a vCPU is. Raises LabError."""
+    live = live_vcpu(lab, vm, vcpu)
+    return address_of(live, as_guest(live, lab.hypervisor.registers(live)), asked)
 
 
 def _of_host(
