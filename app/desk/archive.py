@@ -22,6 +22,8 @@ PARTS = (
     "app/__init__.py",
     "app/desk",
     "app/texts/__init__.py",
+    "app/texts/markup.py",
+    "app/texts/sentences.py",
     "app/translations",
     "app/workers",
     "app/web/templates/_sentence.html",

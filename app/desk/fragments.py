@@ -34,10 +34,12 @@ class Fragments:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader
 
+    from app.texts.markup import SPOKEN
+
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, extensions=["jinja2.ext.i18n"]
     )
-    environment.globals["word"] = texts.gettext  # pyright: ignore[reportUnknownMemberType]
+    environment.globals.update(SPOKEN)  # pyright: ignore[reportUnknownMemberType]
     install = environment.install_gettext_callables  # type: ignore[attr-defined]
     install(texts.gettext, texts.ngettext, newstyle=True)
     return environment

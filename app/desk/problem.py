@@ -7,6 +7,7 @@ from typing import Any
 
 from app.texts import SOURCE, mark
 from app.texts import gettext as _
+from app.texts.sentences import is_known, words
 from app.workers.protocol import JsonObject
 from app.workers.submission import SubmissionError
 from emulator.errors import VmLabError
@@ -58,20 +59,27 @@ class Problem(Exception):
 def from_user_error(error: VmLabError) -> Problem:
     """Return what a student did wrong as a Problem."""
     details = {"entry": error.entry} if isinstance(error, SubmissionError) else {}
-    return Problem(422, str(error), where=str(getattr(error, "path", "")), language=SOURCE, details=details)
+    said, language = _said(str(error))
+    return Problem(422, said, where=str(getattr(error, "path", "")), language=language, details=details)
 
 
 def from_refusal(body: JsonObject) -> Problem:
     """Return the `error` reply of a SessionHost as a Problem."""
     fault = str(body.get("fault", "bug"))
     status = _FAULTS.get(fault, 500)
+    said, language = _said(str(body.get("message", "")))
     return Problem(
         status,
-        str(body.get("message", "")),
+        said,
         title=_("This program does not assemble") if body.get("diagnostics") else "",
-        language=SOURCE,
+        language=language,
         where=str(body.get("where", "")),
         remedy=str(body.get("remedy", "")),
         diagnostics=list(body.get("diagnostics", [])),
         retry_after=1 if status in (409, 503) and fault not in ("failed", "lent") else None,
     )
+
+
+def _said(message: str) -> tuple[str, str]:
+    """Return what a lab or a worker says, and its language where that is not the page's."""
+    return words(message), "" if is_known(message) else SOURCE

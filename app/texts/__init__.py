@@ -5,7 +5,8 @@ language with `use`, once for what they are about to do; everything below calls 
 text in git (app/translations/<language>/LC_MESSAGES/vmlab.po, the PO format of GNU gettext) and are compiled
 when they have changed (`compiling.py`). Standard library only, but for compiling.
 
-Not translated: the texts of lessons, and the emulator's own sentences. The page marks both as English.
+The emulator's sentences come in English and are translated where they are shown (`sentences.py`). Not
+translated: the texts of lessons, which the page marks as English.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import gettext as gnu
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 TRANSLATIONS = Path(__file__).resolve().parent.parent / "translations"
 SOURCE = "en"
@@ -49,6 +51,18 @@ def ngettext(one: str, many: str, n: float, /, **values: object) -> str:
 def mark(message: str) -> str:
     """Return the message as it is: it is translated where it is shown, and only named here for extraction."""
     return message
+
+
+def in_context(language: str, context: str) -> dict[str, str]:
+    """Return all translations of a context, by message; gettext keeps both in one key."""
+    catalogue = _catalogue(language)
+    known: dict[Any, str] = getattr(catalogue, "_catalog", {})  # gettext has no other way to list messages
+    start = f"{context}\x04"
+    return {
+        key.removeprefix(start): said
+        for key, said in known.items()
+        if isinstance(key, str) and key.startswith(start)
+    }
 
 
 def po_file(language: str) -> Path:

@@ -16,6 +16,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from app.texts import DOMAIN, LANGUAGES, SOURCE, po_file
+from app.texts.sentences import CONTEXT
+from app.texts.speakers import spoken
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Where messages are, by directory: what reads them, and the names they are marked with there.
@@ -58,6 +60,8 @@ def collect(more: Mapping[str, str]) -> Catalog:
     for message, file in more.items():
         if any(map(str.isalpha, message)):
             found.add(message, locations=[(file, 0)])
+    for message, file in spoken(ROOT / "emulator"):
+        found.add(message, locations=[(file, 0)], context=CONTEXT)
     return found
 
 
@@ -86,12 +90,17 @@ def messages_of(language: str) -> list[Message]:
 
 @cache
 def script_texts(language: str) -> bytes:
-    """Return what the page's scripts say, as JSON: message -> translation, or -> [one, many]."""
+    """Return what the page's scripts say, as JSON: message -> translation, or -> [one, many].
+
+    The emulator's templates are among them, as gettext keeps them: behind their context and U+0004.
+    """
     if language == SOURCE or language not in LANGUAGES:
         return b"{}"
     texts: dict[str, object] = {}
     for message in messages_of(language):
-        if is_translated(message) and any(file.startswith(SCRIPTS) for file, _ in message.locations):
+        if message.context == CONTEXT and is_translated(message):
+            texts[f"{CONTEXT}\x04{message.id}"] = message.string
+        elif is_translated(message) and any(file.startswith(SCRIPTS) for file, _ in message.locations):
             key = message.id[0] if isinstance(message.id, tuple | list) else message.id
             texts[str(key)] = message.string
     return json.dumps(texts, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()

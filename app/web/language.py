@@ -13,6 +13,7 @@ from flask_babel import Babel  # pyright: ignore[reportMissingTypeStubs]
 
 from app import texts
 from app.texts.compiling import script_texts, script_texts_version
+from app.texts.markup import SPOKEN
 from app.web.errors import not_found
 
 blueprint = Blueprint("language", __name__)
@@ -25,7 +26,7 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 def add_languages(app: Flask) -> None:
     """Let templates and everything below a request speak the language of the request."""
     Babel(app, locale_selector=texts.language)
-    app.jinja_env.globals["word"] = texts.gettext  # pyright: ignore[reportUnknownMemberType]
+    app.jinja_env.globals.update(SPOKEN)  # pyright: ignore[reportUnknownMemberType]
     install = app.jinja_env.install_gettext_callables  # type: ignore[attr-defined]
     install(texts.gettext, texts.ngettext, newstyle=True)
     app.before_request(_choose)

@@ -48,7 +48,9 @@ def device_access(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any, gpa: int) -> st
         if access.register:
             hart.x[access.register] = mmio.extended(answer & (1 << 8 * access.size) - 1, access)
     hart.pc = (hart.pc + access.length) & NO_ADDRESS
-    return f"{'write to' if access.write else 'read from'} the policy's device, offset {offset:#x}"
+    if access.write:
+        return f"write to the policy's device, offset {offset:#x}"
+    return f"read from the policy's device, offset {offset:#x}"
 
 
 def csr_access(hypervisor: Hypervisor, vcpu: Vcpu, hart: Any) -> str | None:

@@ -173,7 +173,8 @@ class Hypervisor(RunLoop):
         """Note that a VM has printed a line, with the last that has something on it."""
         lines = vm.console.tail(LINE_CHARACTERS).rstrip().rsplit("\n", 1)
         if lines[-1]:
-            said = f"{vm.name} prints: {lines[-1]}"
+            printed = lines[-1]
+            said = f"{vm.name} prints: {printed}"
             self.trace.note("console", "line", self.position, self.now, vm.name, None, said)
 
     def type(self, vm: Vm, text: str) -> int:

@@ -53,9 +53,10 @@ def require(vm: Vm, verb: str) -> None:
     """Raise LifecycleError unless a VM is in a state for which there is this verb."""
     if vm.lifecycle not in ALLOWED[verb]:
         states = " or ".join(state.value for state in ALLOWED[verb])
+        remedy = _remedy(vm, verb)
         raise LifecycleError(
             f"cannot {verb} {vm.name}: it is {vm.state.value}, and {verb} needs a VM that is {states};"
-            f" {_remedy(vm, verb)}"
+            f" {remedy}"
         )
 
 
@@ -105,7 +106,8 @@ def reboot(hypervisor: Hypervisor, vm: Vm) -> None:
 
 def _press_power_button(hypervisor: Hypervisor, vm: Vm, restart: bool) -> None:
     vm.restart_on_shutdown = restart
-    hypervisor.set_state(vm, VmState.SHUTTING_DOWN, "was asked to " + ("reboot" if restart else "shut down"))
+    asked = "was asked to reboot" if restart else "was asked to shut down"
+    hypervisor.set_state(vm, VmState.SHUTTING_DOWN, asked)
     assert vm.board is not None
     vm.board.press_power_button()
 

@@ -64,7 +64,9 @@ def decode_transformed(htinst: int) -> MemoryInstruction | None:
 @lru_cache(maxsize=1024)
 def describe(base: int, offset: int, write: bool) -> str:
     """Return an access in words, for the log."""
-    return f"{'write to' if write else 'read from'} the device at GPA {base:#x}, offset {offset:#x}"
+    if write:
+        return f"write to the device at GPA {base:#x}, offset {offset:#x}"
+    return f"read from the device at GPA {base:#x}, offset {offset:#x}"
 
 
 def instruction_of(host: Host, hart: Any) -> MemoryInstruction | None:

@@ -533,7 +533,8 @@ class RunLoop(ABC):
             self._leave(pcpu, vcpu)
             self.scheduler.put_back(vcpu)
             self._tell_steal(vcpu, preempted=True)
-            text = f"timeslice used up: {'another vCPU is waiting' if others else 'it has to wait'}"
+            why = "another vCPU is waiting" if others else "it has to wait"
+            text = f"timeslice used up: {why}"
         else:
             self._begin_turn(pcpu, vcpu)
             text = "timeslice used up: nobody is waiting, it goes on"

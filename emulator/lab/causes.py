@@ -62,8 +62,10 @@ def _told(action: Mapping[str, Any]) -> str:
     """Return what a student did, for an action that says nothing of itself."""
     verb, vm = str(action["verb"]), action.get("vm")
     if verb == "console_input":
-        return f"{str(action['text'])[:TYPED_CHARACTERS]!r} was typed at the console of {vm}"
-    asked = f"{verb.replace('_', ' ')} was asked for"
+        typed = str(action["text"])[:TYPED_CHARACTERS]
+        return f"{typed!r} was typed at the console of {vm}"
+    deed = verb.replace("_", " ")
+    asked = f"{deed} was asked for"
     return f"{vm}: {asked}" if vm else asked
 
 
@@ -115,11 +117,12 @@ def _sentence(event: Event, first: bool) -> str:
 
 
 def _end(last: Event, round_: bool) -> str:
-    again = "And so on, round and round. " if round_ else ""
+    again = "And so on, round and round."
     if last.cause:
-        return f"{again}What led to that is not kept any more: go back in time to see it."
+        lost = "What led to that is not kept any more: go back in time to see it."
+        return f"{again} {lost}" if round_ else lost
     if round_:
-        return f"{again}It began with this: {last.text}."
+        return f"{again} It began with this: {last.text}."
     if last.kind == "action":
         return "That was done by hand."
     if last.kind == "alarm":

@@ -113,8 +113,11 @@ def _record(lab: Lab, event: int) -> ExitRecord:
     for one in exits:
         if one[0] == (event if fault is None else event - 1):
             return one
-    first = f"; the log goes back to event {exits[0][0]}" if exits else "; there was none yet"
-    raise LabError(f"event {event} is no exit that the log still has{first}", "event")
+    problem = f"event {event} is no exit that the log still has; there was none yet"
+    if exits:
+        first = exits[0][0]
+        problem = f"event {event} is no exit that the log still has; the log goes back to event {first}"
+    raise LabError(problem, "event")
 
 
 def _fault_of(lab: Lab, record: ExitRecord) -> int | None:

@@ -10,7 +10,17 @@ from emulator.lab.observation import WalkView
 from emulator.lab.sbi_words import wish
 from emulator.state import NO_ADDRESS
 
-DEEDS = {"fetch": "fetched an instruction from", "load": "loaded from", "store": "stored to"}
+# What the guest did where; with and without its number of bytes.
+DEEDS = {
+    "fetch": "The guest fetched an instruction from {where}",
+    "load": "The guest loaded from {where}",
+    "store": "The guest stored to {where}",
+}
+DEEDS_WITH_BYTES = {
+    **DEEDS,
+    "load": "The guest loaded {amount} from {where}",
+    "store": "The guest stored {amount} to {where}",
+}
 WITHOUT_ADDRESS = {
     "sbi": "The guest asked its hypervisor {wish} (ecall, {text}).",
     "wfi": "The guest had nothing to do and waited for an interrupt, so its vCPU gave the pCPU up.",
@@ -79,20 +89,24 @@ def _deed(instant: InstantView) -> str:
     """Return "The guest stored 8 bytes to GVA 0x..., which is GPA 0x..."."""
     assert instant["access"] is not None
     assert instant["gva"] is not None
-    size = instant["bytes"]
-    deed = DEEDS[instant["access"]]
-    if size is not None:
-        verb, preposition = deed.split(" ")
-        deed = f"{verb} {size} byte{'s' if size > 1 else ''} {preposition}"
-    gva, gpa = int(instant["gva"], 16), instant["gpa"]
+    size, access = instant["bytes"], instant["access"]
+    where = _place(instant, int(instant["gva"], 16))
+    if size is None:
+        return DEEDS[access].format(where=where)
+    amount = "1 byte" if size == 1 else f"{size} bytes"
+    return DEEDS_WITH_BYTES[access].format(amount=amount, where=where)
+
+
+def _place(instant: InstantView, gva: int) -> str:
+    gpa = None if instant["gpa"] is None else int(instant["gpa"], 16)
     if gpa is None:
-        return f"The guest {deed} GVA {gva:#x}"
-    if int(gpa, 16) == gva:
-        return f"The guest {deed} GPA {gva:#x}"
+        return f"GVA {gva:#x}"
+    if gpa == gva:
+        return f"GPA {gpa:#x}"
     walk = instant["walk"]
     if walk is not None and walk["gpa"] is None:
-        return f"The guest {deed} GVA {gva:#x}, and to translate it the MMU had to read GPA {int(gpa, 16):#x}"
-    return f"The guest {deed} GVA {gva:#x}, which its own page table turns into GPA {int(gpa, 16):#x}"
+        return f"GVA {gva:#x}, and to translate it the MMU had to read GPA {gpa:#x}"
+    return f"GVA {gva:#x}, which its own page table turns into GPA {gpa:#x}"
 
 
 def _short(text: str) -> str:

@@ -216,5 +216,5 @@ def _translation(value: int, kind: str, bits: int, space: str) -> str:
         return "Bare: no translation at this stage"
     names = {8: "Sv39", 9: "Sv48", 10: "Sv57"}
     name = names.get(mode, f"mode {mode}") + ("x4" if kind == "VMID" else "")
-    number = value >> 44 & ((1 << bits) - 1)
-    return f"{name}, {kind} {number}, root table at {space} {(value & (1 << 44) - 1) << 12:#x}"
+    number, root = value >> 44 & ((1 << bits) - 1), (value & (1 << 44) - 1) << 12
+    return f"{name}, {kind} {number}, root table at {space} {root:#x}"

@@ -21,7 +21,11 @@ from emulator.state import HART, PRIV_S, RAM_BASE
 if TYPE_CHECKING:
     from emulator.lab.lab import Lab
 
-DEEDS = {"fetch": "fetch an instruction from", "load": "read", "store": "write"}
+DEEDS = {
+    "fetch": "VM {vm} tried to fetch an instruction from address {gva}",
+    "load": "VM {vm} tried to read address {gva}",
+    "store": "VM {vm} tried to write address {gva}",
+}
 PAGE_TABLE_ACCESS = (0x3000, 0x3020)  # htinst of an access to a VS-stage page-table entry
 
 
@@ -96,14 +100,14 @@ def _original(fault: Fault) -> OriginalTrap | None:
     if fault.original is None:
         return None
     cause, pc, value = fault.original
-    known = describe(cause)
+    known, where = describe(cause), _at(fault, pc)
     return {
         "cause": cause & 0x3F,
         "cause_name": known.name,
         "pc": address(pc),
         "value": address(value),
         "explanation": (
-            f"The guest itself took a trap{_at(fault, pc)}: {known.name}. {known.explanation} It had set no"
+            f"The guest itself took a trap {where}: {known.name}. {known.explanation} It had set no"
             " trap handler that it could reach, so it jumped to where it has no memory."
         ),
     }
@@ -111,26 +115,29 @@ def _original(fault: Fault) -> OriginalTrap | None:
 
 def _explanation(fault: Fault) -> str:
     """Return the story in one sentence; what the hypervisor did about it is in `action`."""
-    vm, memory = fault.vm_name, f"{RAM_BASE:#x} to {RAM_BASE + fault.memory - 1:#x}"
+    vm, first, last = fault.vm_name, RAM_BASE, RAM_BASE + fault.memory - 1
     if fault.original is not None:
         cause, pc, _ = fault.original
+        trap, where = describe(cause).name, _at(fault, pc)
         return (
-            f"VM {vm} took a trap of its own ({describe(cause).name}{_at(fault, pc)}) without having set a"
-            f" trap handler, so it jumped to address {fault.gva:#x}, where it has no memory."
+            f"VM {vm} took a trap of its own ({trap} {where}) without having set a trap handler, so it"
+            f" jumped to address {fault.gva:#x}, where it has no memory."
         )
     if fault.htinst in PAGE_TABLE_ACCESS:
         return (
-            f"The page table of VM {vm} lies at GPA {fault.gpa:#x}, outside its memory ({memory}), so the"
-            f" MMU could not even look up address {fault.gva:#x}."
+            f"The page table of VM {vm} lies at GPA {fault.gpa:#x}, outside its memory ({first:#x} to"
+            f" {last:#x}), so the MMU could not even look up address {fault.gva:#x}."
         )
-    through = "" if fault.gva == fault.gpa else f" (its own page table turns it into GPA {fault.gpa:#x})"
-    deed = DEEDS[ACCESS_NAMES[fault.access]]
+    deed = DEEDS[ACCESS_NAMES[fault.access]].format(vm=vm, gva=f"{fault.gva:#x}")
+    if fault.gva != fault.gpa:
+        deed = f"{deed} (its own page table turns it into GPA {fault.gpa:#x})"
     return (
-        f"VM {vm} tried to {deed} address {fault.gva:#x}{through}, but its memory is GPA {memory}:"
+        f"{deed}, but its memory is GPA {first:#x} to {last:#x}:"
         " its G-stage table has no entry there, and the MMU refused before any memory was touched."
     )
 
 
 def _at(fault: Fault, pc: int) -> str:
     line = fault.executable.lines.get(pc)
-    return f" at pc {pc:#x}" if line is None else f" in line {line} of {fault.executable.name}"
+    program = fault.executable.name
+    return f"at pc {pc:#x}" if line is None else f"in line {line} of {program}"

@@ -56,8 +56,9 @@ def tlb_entry(lab: Lab, vcpu: Vcpu, gva: int, access: AccessKind) -> TlbView:
 def _read(
     lab: Lab, vcpu: Vcpu, hart: Any, gva: int, access: AccessKind, tag: int, page: int, pcpu: int
 ) -> dict[str, Any]:
-    buffer = f"The {'instruction' if access == 'fetch' else 'data'} TLB of pCPU {pcpu}"
-    where = f"{buffer}, on which vCPU {vcpu.index} was last," if vcpu.pcpu is None else buffer
+    where = f"The instruction TLB of pCPU {pcpu}" if access == "fetch" else f"The data TLB of pCPU {pcpu}"
+    if vcpu.pcpu is None:
+        where = f"{where}, on which vCPU {vcpu.index} was last,"
     if tag == NO_ADDRESS:
         return {"outcome": "miss", "explanation": f"Miss: {where} holds nothing at this place."}
     space = tag >> 6 & 63
@@ -76,8 +77,12 @@ def _read(
         same = "the same GVA, but of another address space," if tag & PAGE == gva & PAGE else "another page"
         return held | {"outcome": "miss", "explanation": f"Miss: {where} holds {same} at this place."}
     if tag >> 3 & 7 != _permission_class(record, access) or not page & NEEDED[access]:
-        why = f"Not for this: {where} holds the page, but not for {ACCESS_WORDS[access]} in this mode;"
-        return held | {"outcome": "not for this access", "explanation": f"{why} the MMU would walk again."}
+        accesses = ACCESS_WORDS[access]
+        why = (
+            f"Not for this: {where} holds the page, but not for {accesses} in this mode;"
+            " the MMU would walk again."
+        )
+        return held | {"outcome": "not for this access", "explanation": why}
     why = f"Hit: {where} holds GVA to HPA, so the MMU reads no page table at all for this access."
     return held | {"outcome": "hit", "explanation": why}
 

@@ -85,8 +85,8 @@ def _ended(steps: list[WalkStep], shadow: bool) -> str:
     if not steps:
         return "before the first entry: the address has more bits than a table can translate"
     last = steps[-1]
-    table = "the shadow table" if shadow else f"{last['stage']}-stage"
-    return f"{'after ' if last['outcome'] != 'fault' else ''}{table}, level {last['level']}"
+    table, level = "the shadow table" if shadow else f"{last['stage']}-stage", last["level"]
+    return f"{table}, level {level}" if last["outcome"] == "fault" else f"after {table}, level {level}"
 
 
 def _rows(walk: Any, count: int, levels: int) -> list[WalkRow]:
@@ -197,16 +197,19 @@ def _explanation(
         return f"Entry of {whose}, level {level}, is not valid (V=0): the walk ends here."
     needed = {"fetch": ("X", X), "load": ("R", R), "store": ("W", W)}[access]
     if pte & (R | W | X) and not pte & needed[1]:
-        return f"Entry of {whose}, level {level}, forbids a {access} ({needed[0]}=0): the walk ends here."
+        bit = needed[0]
+        return f"Entry of {whose}, level {level}, forbids a {access} ({bit}=0): the walk ends here."
     return f"Entry of {whose}, level {level}, does not allow this {access} here: the walk ends here."
 
 
 def _ending(vm: str, walk: Any, failed: bool, translated: bool, access: AccessKind) -> str:
     first = (
-        "The guest's page table gives" if translated else "No table of the guest takes part: the address is"
+        f"The guest's page table gives GPA {walk.gpa:#x}"
+        if translated
+        else f"No table of the guest takes part: the address is GPA {walk.gpa:#x}"
     )
     if not failed:
-        return f"{first} GPA {walk.gpa:#x}; the hypervisor's table gives HPA {walk.hpa:#x}, a frame of {vm}."
+        return f"{first}; the hypervisor's table gives HPA {walk.hpa:#x}, a frame of {vm}."
     if walk.cause in GUEST_PAGE_FAULTS:
         if walk.gpa == NO_ADDRESS:
             return (
@@ -214,7 +217,7 @@ def _ending(vm: str, walk: Any, failed: bool, translated: bool, access: AccessKi
                 " the second stage ends the walk."
             )
         return (
-            f"{first} GPA {walk.gpa:#x}. The hypervisor's table for {vm} does not allow a {access} there:"
+            f"{first}. The hypervisor's table for {vm} does not allow a {access} there:"
             " the second stage ends the walk."
         )
     return f"{vm}'s own page table ends the walk: {describe(walk.cause).name}. The guest handles this itself."

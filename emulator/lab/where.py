@@ -80,9 +80,9 @@ def _of_host(
     hfn = (at - RAM_BASE) // PAGE_BYTES if inside else None
     gpa = None if hfn is None else lab.hypervisor.partition.gpa(hfn)
     owner, name, role = ("none", None, "") if hfn is None else owner_of(lab, hfn)
-    said = (
-        f"HPA {at:#x} lies in frame {hfn:#x}: {name or owner}{f', {role}' if name else ''}." if inside else ""
-    )
+    said = "" if hfn is None else f"HPA {at:#x} lies in frame {hfn:#x}: {owner}."
+    if hfn is not None and name:
+        said = f"HPA {at:#x} lies in frame {hfn:#x}: {name}, {role}."
     return {
         "vm": vm,
         "vcpu": vcpu,
@@ -140,7 +140,10 @@ def _device(vcpu: Vcpu, gpa: str | None) -> str:
     if gpa is None or board is None or vcpu.vm.contains(int(gpa, 16)):
         return ""
     base = board.bus.base_of(int(gpa, 16))
-    return "" if base is None else f"{type(board.bus.devices[base]).__name__} at GPA {base:#x}"
+    if base is None:
+        return ""
+    device = type(board.bus.devices[base]).__name__
+    return f"{device} at GPA {base:#x}"
 
 
 # Addresses as people write them
@@ -165,7 +168,9 @@ def _named(vcpu: Vcpu | None, record: Any, text: str) -> int:
     if matched is None or vcpu is None:
         raise LabError(
             f"{text!r} is no address; write a number like 0x80000000"
-            f"{'' if vcpu is None else ', a register like sp, or a symbol of the program'}",
+            if vcpu is None
+            else f"{text!r} is no address; write a number like 0x80000000, a register like sp, or a symbol"
+            " of the program",
             "address",
         )
     name, sign, more = matched.groups()
@@ -182,9 +187,8 @@ def _value_of(vcpu: Vcpu, record: Any, name: str) -> int:
     if name in OTHER_REGISTERS:
         return getattr(record, OTHER_REGISTERS[name])
     known = [*alike(symbols, name), *REGISTER_NUMBERS, *OTHER_REGISTERS]
-    raise LabError(
-        f"{vcpu.vm.name} has no register or symbol {name!r}{nearest(name, known) or ''}", "address"
-    )
+    hint = nearest(name, known) or ""
+    raise LabError(f"{vcpu.vm.name} has no register or symbol {name!r}{hint}", "address")
 
 
 # A page of a table

@@ -6,6 +6,7 @@ import { h } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import * as selection from "./selection.js";
+import { told, words } from "./sentences.js";
 import { _ } from "./text.js";
 
 const SHOWN = 200;
@@ -40,7 +41,7 @@ class ExitLog {
     lab.on("events", ({ events, full }) => {
       full ? (this.stale = true) : this.add(events);
       if (!full)
-        for (const event of events) if (event.kind === "fault") announce(`fault ${event.vm}`, event.text);
+        for (const event of events) if (event.kind === "fault") announce(`fault ${event.vm}`, words(event.text));
     });
     selection.on((what, from) => from !== this && this.mark(what.event));
   }
@@ -103,7 +104,7 @@ class ExitLog {
         },
         h("time", { title: _("position {n}", { n: numbers.exact(event.position) }) }, numbers.time(event.at_ns)),
         vm ? badge(vm.index) : h("span"),
-        h("span", { lang: "en" }, event.kind === "exit" ? h("b", {}, `${event.reason}: `) : null, event.text),
+        h("span", {}, event.kind === "exit" ? h("b", {}, told(event.reason), ": ") : null, told(event.text)),
       ),
     );
   }
@@ -160,7 +161,7 @@ class ExitLog {
   }
 
   fillReasons() {
-    fill(element("log-reason"), [...this.reasons].sort());
+    fill(element("log-reason"), [...this.reasons].sort(), words);
   }
 
   fillVms() {
@@ -171,9 +172,9 @@ class ExitLog {
 const isChosen = (line) => line.getAttribute("aria-pressed") === "true";
 
 /** Fill a select with "all" and names. */
-function fill(list, names) {
+function fill(list, names, say = (name) => name) {
   const chosen = list.value;
   if ([...list.options].slice(1).map(({ value }) => value).join() === names.join()) return;
-  list.replaceChildren(list.options[0], ...names.map((name) => h("option", { value: name }, name)));
+  list.replaceChildren(list.options[0], ...names.map((name) => h("option", { value: name }, say(name))));
   list.value = names.includes(chosen) ? chosen : "";
 }

@@ -7,6 +7,7 @@ import { h, setText } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { vmClass } from "./patterns.js";
+import { told } from "./sentences.js";
 import { _ } from "./text.js";
 
 /** @param {import("./lab.js").Lab} lab */
@@ -63,18 +64,18 @@ function fillTable(body, vms, hz, by) {
 function line({ vm, vcpu, reason, count, cycles, other }, all, hz) {
   const time = (value) => numbers.time(numbers.nanoseconds(value, hz));
   const name = other
-    ? reason
+    ? told(reason)
     : h(
         "button",
         { type: "button", class: "plain reason", title: _("Show the latest of them"), dataset: { vm: vm.name, reason } },
-        reason,
+        told(reason),
       );
   const part = numbers.percent(cycles, all);
   return h(
     "tr",
     { class: `vm-${vmClass(vm.index)}${other ? " quiet" : ""}` },
     h("td", {}, badge(vm.index), " ", vm.name, vcpu === null ? null : h("span", { class: "quiet" }, ` vCPU ${vcpu}`)),
-    h("th", { scope: "row", lang: "en" }, name),
+    h("th", { scope: "row" }, name),
     h("td", { class: "number", title: numbers.exact(count) }, numbers.count(count)),
     h("td", { class: "number", title: _("{n} cycles", { n: numbers.exact(cycles) }) }, time(cycles)),
     h("td", { class: "number", title: _("{n} cycles", { n: numbers.three(cycles / count) }) }, time(cycles / count)),

@@ -5,6 +5,7 @@ import { h, setText } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { onTheme } from "./patterns.js";
+import { told } from "./sentences.js";
 import { _, n_ } from "./text.js";
 
 const KEPT = 1000; // as many samples as the lab keeps
@@ -179,7 +180,7 @@ function drawAlarms(lab, { alarms, rules }, events) {
   const past = events
     .slice(-3)
     .reverse()
-    .map((event) => h("li", { class: "quiet" }, h("time", {}, numbers.time(event.at_ns)), " ", _(event.reason), ": ", h("span", { lang: "en" }, event.text)));
+    .map((event) => h("li", { class: "quiet" }, h("time", {}, numbers.time(event.at_ns)), " ", _(event.reason), ": ", told(event.text)));
   const none = rules.length
     ? n_("No alarm is up; {rules} is watched.", "No alarm is up; {rules} are watched.", rules.length, { rules: rules.map((rule) => `${rule.name} (${rule.when})`).join(", ") })
     : `${_("No rule watches. Write some under rules: in the text of the configuration, like")} {name: starved, when: "ready > 10 %", for: 100 ms}.`;

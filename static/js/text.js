@@ -39,3 +39,14 @@ export function n_(one, many, count, values = {}) {
 
 /** Name a message that is translated later, with `_(variable)`. @param {string} message */
 export const toSay = (message) => message;
+
+/**
+ * All translations of a context, by message; gettext keeps both in one key.
+ * @param {string} context @returns {Record<string, string>}
+ */
+export function inContext(context) {
+  const start = `${context}\u0004`;
+  return Object.fromEntries(
+    Object.entries(texts).flatMap(([key, said]) => (key.startsWith(start) ? [[key.slice(start.length), said]] : [])),
+  );
+}

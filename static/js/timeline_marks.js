@@ -2,6 +2,7 @@
 // Data: entries of a window (timeline_data.js). `picture`: timeline_picture.js.
 import { FONT, clippedText } from "./canvas_text.js";
 import { palette } from "./patterns.js";
+import { words } from "./sentences.js";
 import { isMarked } from "./timeline_data.js";
 import { GAP } from "./timeline_layout.js";
 
@@ -16,7 +17,7 @@ export const printable = (text) =>
 /** The words at a mark. */
 export function markText(kind, item) {
   if (kind === "actions") return [item.verb.replaceAll("_", " "), item.vm, item.text].filter(Boolean).join(" ");
-  return item.text;
+  return words(item.text);
 }
 
 /** The marks of a row: [{x, items}]. */

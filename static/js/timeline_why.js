@@ -3,6 +3,7 @@
 import { Refused, fetchJson } from "./ask.js";
 import { h, sentence } from "./element.js";
 import * as numbers from "./numbers.js";
+import { told } from "./sentences.js";
 import { _ } from "./text.js";
 
 /** Show the chain under what is chosen. @param {HTMLElement} place @param {(event: any) => void} go */
@@ -11,7 +12,7 @@ export async function showWhy(place, lab, item, go) {
   const box = h("section", { class: "why", "aria-label": _("Why did this happen?") }, h("h3", {}, _("Why did this happen?")));
   try {
     const { chain, end } = await fetchJson(`${lab.url}/why?event=${item.id}`);
-    box.append(h("ol", {}, ...chain.map((link) => line(link, go))), h("p", { class: "note" }, end));
+    box.append(h("ol", {}, ...chain.map((link) => line(link, go))), h("p", { class: "note" }, told(end)));
   } catch (failure) {
     if (!(failure instanceof Refused)) throw failure;
     box.append(h("p", { class: "note" }, ...sentence(failure.error.message)));
@@ -21,5 +22,5 @@ export async function showWhy(place, lab, item, go) {
 
 function line({ event, sentence: said }, go) {
   const button = h("button", { type: "button", class: "small", onclick: () => go(event) }, _("Go there"));
-  return h("li", {}, said, " ", h("span", { class: "quiet" }, numbers.time(event.at_ns)), " ", button);
+  return h("li", {}, told(said), " ", h("span", { class: "quiet" }, numbers.time(event.at_ns)), " ", button);
 }

@@ -2,6 +2,7 @@
 import { h, setAttribute } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
+import { words } from "./sentences.js";
 import { n_, _ } from "./text.js";
 import { BLOCKED, IDLE, PAUSED, READY, STATES, UNKNOWN, pcpuCode } from "./timeline_data.js";
 import { markText, printable } from "./timeline_marks.js";
@@ -165,7 +166,7 @@ function logged(view, from, to) {
   const within = ({ clock_cycles }) => clock_cycles >= from && clock_cycles <= to;
   return [
     ...view.actions.filter(within).map((one) => ({ ...one, said: `${_("You:")} ${markText("actions", one)}` })),
-    ...view.events.filter(within).map((one) => ({ ...one, said: one.text })),
+    ...view.events.filter(within).map((one) => ({ ...one, said: words(one.text) })),
     ...view.prints
       .map((one) => ({ clock_cycles: one.start_cycles, said: `${one.vm}: ${printable(one.text)}` }))
       .filter(within),

@@ -1,0 +1,132 @@
+"""What the emulator says: templates, found in the text of its modules.
+
+The emulator speaks English and knows nothing of languages: its sentences go into logs, histories and
+hashes as they are. In the modules named here every literal of more than one word is taken for something
+that a student may read, and an f-string for a template: `f"VM {vm.name} runs"` is "VM {vm} runs".
+`sentences.py` finds the template of a sentence again where it is shown. Standard library only.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+SPEAKERS = (
+    "hypervisor/emulation.py",
+    "hypervisor/exits.py",
+    "hypervisor/hypervisor.py",
+    "hypervisor/lifecycle.py",
+    "hypervisor/memory/pager.py",
+    "hypervisor/mmio.py",
+    "hypervisor/runloop.py",
+    "hypervisor/sbi.py",
+    "hypervisor/shadow.py",
+    "hypervisor/trace.py",
+    "isa/causes.py",
+    "lab/aside.py",
+    "lab/causes.py",
+    "lab/exit_stories.py",
+    "lab/exit_words.py",
+    "lab/htinst.py",
+    "lab/mappers.py",
+    "lab/page_entries.py",
+    "lab/registers.py",
+    "lab/sbi_words.py",
+    "lab/stories.py",
+    "lab/tlb_observed.py",
+    "lab/walks.py",
+    "lab/where.py",
+)
+# What is said in one word, with the module that says it.
+WORDS = {
+    "VS-stage": "lab/walks.py",
+    "G-stage": "lab/walks.py",
+    "valid": "lab/page_entries.py",
+    "readable": "lab/page_entries.py",
+    "writable": "lab/page_entries.py",
+    "executable": "lab/page_entries.py",
+    "accessed": "lab/page_entries.py",
+    "reserved": "lab/page_entries.py",
+    "page": "lab/walks.py",
+}
+
+_SPOKEN = re.compile(r"[A-Za-z]{2,}")
+_AMOUNT = re.compile(r"\S+ ([KMGT]iB|[mu]s|MHz)")
+_FIELD = re.compile(r"\{(\w*)[^{}]*\}")
+# A list goes on with "; ", and a hint may stand at its end: phrases of their own.
+_HINT = re.compile(r"(?<=\})\{\w+\}$")
+_ANNOTATION = re.compile(r"[\w\[\], ]+\[.*\]|\w+( \| \w+)+")
+
+
+def templates(source: str) -> list[str]:
+    """Return the templates of a module in their order, each once; values are named as they are there."""
+    tree = ast.parse(source)
+    apart = _apart(tree)
+    found = (_template(node) for node in ast.walk(tree) if id(node) not in apart)
+    phrases = (_HINT.sub("", text.removeprefix("; ")) for text in found)
+    return list(dict.fromkeys(text for text in phrases if _is_said(text)))
+
+
+def spoken(emulator: Path) -> Iterator[tuple[str, str]]:
+    """Yield what all speakers say, each with the file that says it; `emulator` is the package's directory."""
+    for name in SPEAKERS:
+        for text in templates((emulator / name).read_text(encoding="utf-8")):
+            yield text, f"emulator/{name}"
+    for word, name in WORDS.items():
+        yield word, f"emulator/{name}"
+
+
+def _apart(tree: ast.AST) -> set[int]:
+    """Return what is no text of its own: docstrings, and the pieces of f-strings."""
+    apart: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            apart.update(id(piece) for piece in node.values)
+        elif isinstance(node, ast.Expr):
+            apart.add(id(node.value))
+    return apart
+
+
+def _template(node: ast.AST) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return _FIELD.sub(lambda found: f"{{{found[1] or 'value'}}}", node.value)
+    if not isinstance(node, ast.JoinedStr):
+        return ""
+    text, names = "", list[str]()
+    for piece in node.values:
+        if isinstance(piece, ast.FormattedValue):
+            name = _name(piece.value)
+            names.append(name)
+            again = names.count(name)
+            text += f"{{{name}{again if again > 1 else ''}}}"
+        elif isinstance(piece, ast.Constant):
+            text += str(piece.value)
+    return text
+
+
+def _name(value: ast.expr) -> str:
+    """Return what an expression in an f-string is called: its last name, or that of what it is made of."""
+    match value:
+        case ast.Name(id=name):
+            return name.lower()
+        case ast.Attribute(value=owner, attr="name" | "_name" | "value"):
+            return _name(owner)
+        case ast.Attribute(attr=name):
+            return name
+        case ast.Subscript(slice=ast.Constant(value=str(name))):
+            return name
+        case ast.Call(args=[first, *_]):
+            return _name(first)
+        case ast.Subscript(value=owner) | ast.Call(func=owner):
+            return _name(owner)
+        case _:
+            return "value"
+
+
+def _is_said(text: str) -> bool:
+    plain = _FIELD.sub("", text)
+    if " " not in text or text.strip() != text or not _SPOKEN.search(plain):
+        return False
+    return not _AMOUNT.fullmatch(text) and not _ANNOTATION.fullmatch(text)
