@@ -77,6 +77,16 @@ export class Code {
   }
 }
 
+/** An instruction with the name of its target instead of the address, where it has one. */
+const named = (text) => text.replace(/0x[0-9a-f]+ <([^>]+)>/, "$1");
+
+/** The number of a source line, its text, and its comment, which has less room. */
+function sourceOf(line, source) {
+  if (!source) return [];
+  const [text, comment] = [source.replace(/\s+(#\s|\/\/).*$/, ""), source.match(/\s+((#\s|\/\/).*)$/)?.[1]];
+  return [h("span", { class: "quiet" }, `${line.line} `), text, comment ? h("span", { class: "quiet comment" }, `  ${comment}`) : null];
+}
+
 function rows(line, code, before) {
   const here = same(line.address, code.pc);
   const shown = numbers.address(line.address);
@@ -96,8 +106,8 @@ function rows(line, code, before) {
         here ? h("span", { class: "pc" }, h("span", { "aria-hidden": "true" }, "▶"), h("span", { class: "unseen" }, "pc")) : null,
       ),
       h("td", { class: "mono address" }, shown),
-      h("td", { class: "mono instruction", title: `${line.text.replace(/\s+/g, " ")}   ${line.code}` }, line.text),
-      h("td", { class: "mono source", title: source || null }, line.line && source ? h("span", { class: "quiet" }, `${line.line} `) : null, source),
+      h("td", { class: "mono instruction", title: `${line.text.replace(/\s+/g, " ")}   ${line.code}` }, named(line.text)),
+      h("td", { class: "mono source", title: source || null }, ...sourceOf(line, source)),
     ),
   ];
 }

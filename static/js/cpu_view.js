@@ -46,6 +46,7 @@ class CpuView {
       if (button) this.act(button.dataset.cpu);
     });
     panel.addEventListener("keydown", (event) => this.press(event));
+    panel.addEventListener("shown", () => this.leaveOff());
     this.wireCode();
     this.wireGdb();
   }
@@ -91,6 +92,13 @@ class CpuView {
     this.fillVcpus();
     this.vcpu.value = String(vcpu);
     this.goTo("");
+  }
+
+  /** Whoever comes to the view sees a VM that is on, if there is one. */
+  leaveOff() {
+    const chosen = this.lab.vm(this.vm.value);
+    const on = this.lab.state?.vms?.find((vm) => !OFF.has(vm.state));
+    if (on && (!chosen || OFF.has(chosen.state))) this.show(on.name, 0);
   }
 
   goTo(at) {

@@ -47,6 +47,7 @@ function fillTable(body, vms, hz, by) {
   const each = by.querySelector("input:checked").value === "vcpu";
   const rows = vms.flatMap((vm) => (each ? vm.vcpus.flatMap((vcpu) => costs(vm, vcpu, vcpu.index)) : costs(vm, vm)));
   const all = Math.max(1, rows.reduce((sum, row) => sum + row.cycles, 0));
+  const most = Math.max(1, ...rows.map((row) => row.cycles));
   body.closest("table").hidden = rows.length === 0;
   by.hidden = rows.length === 0;
   document.getElementById("no-exits").hidden = rows.length > 0;
@@ -54,14 +55,15 @@ function fillTable(body, vms, hz, by) {
   if (body.dataset.key === key) return;
   body.dataset.key = key;
   const held = document.activeElement?.dataset?.reason && { ...document.activeElement.dataset };
-  body.replaceChildren(...rows.map((row) => line(row, all, hz)));
+  body.replaceChildren(...rows.map((row) => line(row, all, most, hz)));
   if (held && !body.contains(document.activeElement))
     [...body.querySelectorAll("[data-reason]")]
       .find(({ dataset }) => dataset.vm === held.vm && dataset.reason === held.reason)
       ?.focus({ preventScroll: true });
 }
 
-function line({ vm, vcpu, reason, count, cycles, other }, all, hz) {
+/** A row; its bar is as long as its share beside the largest of them. */
+function line({ vm, vcpu, reason, count, cycles, other }, all, most, hz) {
   const time = (value) => numbers.time(numbers.nanoseconds(value, hz));
   const name = other
     ? told(reason)
@@ -81,8 +83,8 @@ function line({ vm, vcpu, reason, count, cycles, other }, all, hz) {
     h("td", { class: "number", title: _("{n} cycles", { n: numbers.three(cycles / count) }) }, time(cycles / count)),
     h(
       "td",
-      { class: "wide share", title: _("{share} of the time of the hypervisor", { share: part }) },
-      h("span", { class: "track" }, h("span", { class: "bar", style: `width: ${((100 * cycles) / all).toFixed(1)}%` })),
+      { class: "share", title: _("{share} of the time of the hypervisor", { share: part }) },
+      h("span", { class: "track" }, h("span", { class: "bar", style: `width: ${((100 * cycles) / most).toFixed(1)}%` })),
       h("span", { class: "number" }, part),
     ),
   );

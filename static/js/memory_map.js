@@ -63,7 +63,7 @@ export class MemoryMap {
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("focus", () => map.cursor === null && this.point(map.first));
     canvas.addEventListener("blur", () => this.held || this.point(null));
-    this.panel.addEventListener("shown", () => this.refreshSoon());
+    this.panel.addEventListener("shown", () => (this.source === this.owners ? this.painted(null) : this.refreshSoon()));
     element("twin").addEventListener("toggle", () => this.fillTable());
     this.lab.on("state", () => (this.fillSpaces(), this.refreshSoon()));
     this.lab.on("frames", (changed) => this.source === this.owners && this.painted(changed));

@@ -8,8 +8,11 @@ export function startSteps() {
   const steps = links.map((link) => document.getElementById(decodeURIComponent(link.hash.slice(1))));
   let last = null;
   const mark = () => {
-    const top = text.getBoundingClientRect().top + text.clientHeight / 3;
-    const atEnd = text.scrollTop + text.clientHeight >= text.scrollHeight - 2 && text.scrollTop > 0;
+    // In one column the page scrolls, and the text is as high as it is long.
+    const box = text.getBoundingClientRect();
+    const top = Math.max(0, box.top) + Math.min(text.clientHeight, innerHeight) / 3;
+    const own = text.scrollHeight > text.clientHeight;
+    const atEnd = own ? text.scrollTop > 0 && text.scrollTop + text.clientHeight >= text.scrollHeight - 2 : box.bottom <= innerHeight;
     const passed = steps.findLastIndex((step) => step && step.getBoundingClientRect().top <= top);
     const now = atEnd ? steps.length - 1 : passed;
     if (now === last) return;
