@@ -5,7 +5,7 @@ Without course.yaml all lessons of the directory are taught, in the order of the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -20,6 +20,7 @@ from app.lessons.validation import describe
 from app.lessons.yaml import Document, parse
 
 COURSE = "course.yaml"
+_DAY = timedelta(days=1)
 Moment = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{2,60}$")]
 Folder = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}-[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
@@ -31,6 +32,13 @@ class SecretTable(Table):
     env: Variable
 
 
+class LateTable(Table):
+    """What work after the due date costs: a percentage for each begun day, down to `least` per cent."""
+
+    per_day: Annotated[int, Field(ge=0, le=100)]
+    least: Annotated[int, Field(ge=0, le=100)] = 0
+
+
 class EntryTable(Table):
     """One lesson of the course, by the name of its directory."""
 
@@ -38,6 +46,7 @@ class EntryTable(Table):
     points: Annotated[int, Field(ge=0, le=1_000)] | None = None
     opens: Moment | None = None
     due: Moment | None = None
+    late: LateTable | None = None
 
 
 class CourseTable(Table):
@@ -46,21 +55,37 @@ class CourseTable(Table):
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     title: Line
     secret: SecretTable | None = None
+    late: LateTable | None = None
     lessons: list[EntryTable] = Field(min_length=1, max_length=200)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A lesson's place in the course; without `points` it is worth what its checks are."""
+    """A lesson's place in the course; without `points` it is worth what its checks are.
+
+    Work after `due` is accepted and marked late; with `late` it counts less.
+    """
 
     lesson: Lesson
     points: int
     opens: datetime | None = None
     due: datetime | None = None
+    late: LateTable | None = None
 
     def is_open(self, now: datetime) -> bool:
         """Return whether students may begin."""
         return self.opens is None or now >= self.opens
+
+    def late_days(self, now: datetime) -> int:
+        """Return how many days after the due date have begun, 0 if it is not over."""
+        return 0 if self.due is None or now <= self.due else -((self.due - now) // _DAY)
+
+    def share(self, now: datetime) -> float:
+        """Return the part of its points that work counts for, from 0 to 1."""
+        days = self.late_days(now)
+        if self.late is None or not days:
+            return 1.0
+        return max(self.late.least, 100 - self.late.per_day * days) / 100
 
 
 @dataclass(frozen=True)
@@ -117,7 +142,7 @@ def load_course(directory: Path | str) -> Course:
         return Course(tuple(lessons.values()), broken)
     by_slug = {lesson.slug: lesson for lesson in lessons.values()}
     entries = {
-        entry.lesson: _entry(entry, by_slug[entry.lesson])
+        entry.lesson: _entry(entry, by_slug[entry.lesson], table.late)
         for entry in table.lessons
         if entry.lesson in by_slug
     }
@@ -143,10 +168,10 @@ def _load(paths: list[Path]) -> tuple[dict[str, Lesson], dict[str, LessonErrors]
     return lessons, broken
 
 
-def _entry(table: EntryTable, lesson: Lesson) -> Entry:
+def _entry(table: EntryTable, lesson: Lesson, late: LateTable | None) -> Entry:
     points = lesson.points if table.points is None else table.points
     opens, due = (datetime.fromisoformat(text) if text else None for text in (table.opens, table.due))
-    return Entry(lesson, points, opens, due)
+    return Entry(lesson, points, opens, due, table.late or late)
 
 
 def read_course(root: Path, slugs: list[str]) -> CourseTable | None:

@@ -13,6 +13,7 @@ from app.lessons import Course, load_course
 from app.lessons.editions import Editions
 from app.texts import gettext as _
 from app.web.course_secret import course_secret
+from app.web.dates import at, require_open
 from app.web.errors import not_found
 from app.web.gdb import Doors
 from app.web.leases import LabLeases
@@ -81,6 +82,7 @@ def build_context(settings: Settings) -> Context:
         pool,
         Editions(settings.editions),
         course_secret(settings.data, course.secret_variable),
+        settings.now,
     )
     return Context(
         settings=settings,
@@ -124,12 +126,23 @@ def student_or_guest() -> str:
 
 
 def own_lab(lab: str) -> LabRow:
-    """Return the student's lab; raise a 404 Problem for an unknown lab and for somebody else's alike."""
+    """Return the student's lab.
+
+    Raise a 404 Problem for an unknown lab and for somebody else's alike, and a 403 Problem for one of a
+    lesson that is not open (any more, because its date was changed).
+    """
     student = current_student()
     row = context().labs.find(lab, student) if student else None
     if row is None:
         raise not_found()
+    require_released(row.lesson)
     return row
+
+
+def require_released(lesson: str) -> None:
+    """Raise a 403 Problem before the course opens a lesson."""
+    parts = context()
+    require_open(parts.course, lesson, at(parts.settings.now()))
 
 
 def graded_lab(lab: str) -> LabRow:

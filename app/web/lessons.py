@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
-from flask_babel import format_datetime  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
-from app.desk.problem import Problem
 from app.lessons import Lesson, LessonError
-from app.texts import gettext as _
 from app.texts import mark
-from app.web.context import context, current_student, student_or_guest
+from app.web.context import context, current_student, require_released, student_or_guest
+from app.web.dates import at, moment
 from app.web.engine import engine_text
 from app.web.errors import not_found
 from app.web.labs import lab_view
@@ -51,11 +48,13 @@ def index() -> str:
     """Show the lessons and how far the student is in each."""
     student, course = current_student(), context().course
     progress = context().labs.progress(student) if student else {}
+    now = at(context().settings.now())
     entries = [
         {
             "lesson": lesson,
             "place": course.entry(lesson),
-            "is_open": course.entry(lesson).is_open(datetime.now(UTC)),
+            "is_open": course.entry(lesson).is_open(now),
+            "is_late": course.entry(lesson).late_days(now) > 0,
             "progress": _progress(lesson, lesson.id in progress, progress.get(lesson.id)),
         }
         for lesson in course.lessons
@@ -75,13 +74,14 @@ def index() -> str:
 def show(lesson_id: str) -> ResponseReturnValue:
     """Show a lesson beside its workbench."""
     lesson = find_lesson(lesson_id)
-    require_open(lesson)
+    require_released(lesson.id)
     return lesson_page(context().work.lab_of(student_or_guest(), lesson), lesson)
 
 
 def lesson_page(row: LabRow, lesson: Lesson, shared: SharedRun | None = None) -> str:
     """Return the page of a lesson beside a lab of it; of a copy of a shared run, without what is graded."""
     work, labs = context().work, context().labs
+    place = context().course.entry(lesson)
     newest, lesson = lesson.version, work.lesson_of(row)
     observation = work.first_look(row)
     return render_template(
@@ -98,6 +98,9 @@ def lesson_page(row: LabRow, lesson: Lesson, shared: SharedRun | None = None) ->
         results=labs.last_results(row.id),
         answers=_still_answers(work, lesson, labs.answers(row.id)),
         choices=choices(),
+        place=place,
+        is_late=place.late_days(at(context().settings.now())) > 0,
+        moment=moment,
         engine="" if shared else engine_text(row.lesson_version),
         shared=shared,
     )
@@ -109,20 +112,6 @@ def find_lesson(lesson_id: str) -> Lesson:
         return context().course.lesson(lesson_id)
     except KeyError:
         raise not_found() from None
-
-
-def require_open(lesson: Lesson) -> None:
-    """Raise a 403 Problem before the course opens a lesson."""
-    place = context().course.entry(lesson)
-    if not place.is_open(datetime.now(UTC)):
-        raise Problem(403, _("This lesson opens on %(when)s.", when=moment(place.opens)))
-
-
-def moment(when: datetime | None) -> str:
-    """Return a date and time as people read it, like "1 September 2026, 08:00 UTC+02:00"."""
-    if when is None:
-        return ""
-    return f"{format_datetime(when, 'd MMMM yyyy, HH:mm', rebase=False)} {when:%Z}"
 
 
 def choices() -> dict[str, object]:

@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 
 from app.lessons import Lesson, LessonError
 from app.texts import ngettext
-from app.web.context import context, current_student
+from app.web.context import context, current_student, require_released
 from app.web.errors import not_found
 from app.web.labs import lab_view
 from app.web.store import LabRow
@@ -35,6 +35,7 @@ def show(lesson_id: str) -> ResponseReturnValue:
         lesson = context().course.lesson(lesson_id)
     except KeyError:
         raise not_found() from None
+    require_released(lesson.id)
     student = current_student()
     row = context().labs.of_lesson(student, lesson.id) if student else None
     if row is None:

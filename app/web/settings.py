@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from app.paths import lessons_dir
 class Settings:
     """Where things are and how much of them there may be.
 
-    `worker_command` starts one worker process that speaks app.workers.protocol on its standard streams.
+    `worker_command` starts one worker process that speaks app.workers.protocol on its standard streams. `now`
+    gives Unix seconds: by it lessons open, and are due.
     """
 
     data: Path
@@ -29,6 +32,7 @@ class Settings:
     secure_cookies: bool = False
     gdb_ports: range = range(0)
     gdb_host: str = "127.0.0.1"
+    now: Callable[[], float] = time.time
 
     @property
     def editions(self) -> Path:

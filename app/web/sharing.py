@@ -16,10 +16,10 @@ from werkzeug.exceptions import BadRequest
 
 from app.desk.problem import Problem
 from app.texts import gettext as _
-from app.web.context import context, own_lab, student_or_guest
+from app.web.context import context, own_lab, require_released, student_or_guest
 from app.web.forms import Fields, read_fields, reply_form, take_request_id
 from app.web.labs import lab_view
-from app.web.lessons import find_lesson, lesson_page, require_open
+from app.web.lessons import find_lesson, lesson_page
 from app.web.store import Beginning, LabRow, SharedRun
 from app.workers.protocol import JsonObject
 from app.workers.record import Stand
@@ -60,7 +60,7 @@ def show(token: str) -> ResponseReturnValue:
     if run is None:
         raise _no_run()
     lesson = find_lesson(run.beginning.lesson)
-    require_open(lesson)
+    require_released(lesson.id)
     student = student_or_guest()
     row = parts.labs.copy_of(student, token)
     if row is None:

@@ -26,6 +26,7 @@ from app.lessons.seeds import student_seed
 from app.texts import gettext as _
 from app.texts import language
 from app.web.configuration import commented, read_draft
+from app.web.dates import at, counted
 from app.web.errors import busy, not_found
 from app.web.leases import LabLeases
 from app.web.store.labs import Beginning, LabRow, LabStore, Reply
@@ -55,8 +56,13 @@ class LabWork:
         pool: Pool,
         editions: Editions,
         secret: bytes,
+        now: Callable[[], float],
     ) -> None:
-        """Work with the labs of `labs` on the workers of `pool`; `secret` decides what students draw."""
+        """Work with the labs of `labs` on the workers of `pool`; `secret` decides what students draw.
+
+        `now` gives Unix seconds, for what is handed in late.
+        """
+        self._now = now
         self._course = course
         self._editions = editions
         self._secret = secret
@@ -197,6 +203,9 @@ class LabWork:
         results = self._pool.call(row.id, "examine", asked)
         checks = results["checks"]
         passed = sum(1 for check in checks if check["passed"])
+        with suppress(KeyError):  # a lesson that left the course counts for nothing in it
+            place = self._course.entry(self._course.lesson(row.lesson))
+            results["course"] = counted(place, results, at(self._now()), self._labs.last_results(row.id))
         self._labs.save_results(row, results["position"], passed, len(checks), results)
         return results
 

@@ -47,6 +47,21 @@ def test_a_lesson_opens_at_its_time(course: Path) -> None:
     assert mine.is_open(datetime(2000, 1, 1, tzinfo=UTC))
 
 
+def test_days_begin_after_the_due_date_and_cost_what_the_course_says(course: Path) -> None:
+    due = "due: 2026-09-08T08:00+02:00"
+    late = COURSE.replace("lessons:", "late: {per_day: 30, least: 25}\nlessons:").replace("points: 7", due)
+    (course / "course.yaml").write_text(
+        late.replace("- 03-mine", f"- {{lesson: 03-mine, {due}, late: {{per_day: 0}}}}")
+    )
+    read = load_course(course)
+    other, mine = (read.entry(lesson) for lesson in read.lessons)
+    found = []
+    for day, hour, minute in ((8, 6, 0), (8, 6, 1), (9, 6, 0), (9, 6, 1), (30, 6, 0)):
+        now = datetime(2026, 9, day, hour, minute, tzinfo=UTC)
+        found.append((other.late_days(now), other.share(now), mine.late_days(now), mine.share(now)))
+    assert found == [(0, 1, 0, 1), (1, 0.7, 1, 1), (1, 0.7, 1, 1), (2, 0.4, 2, 1), (22, 0.25, 22, 1)]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -56,6 +71,8 @@ def test_a_lesson_opens_at_its_time(course: Path) -> None:
         ("points: 7", "pionts: 7", "course.yaml:5:24: unknown key 'pionts'; did you mean 'points'?"),
         ("2026-09-01T", "2026-13-01T", "2026-13-01T08:00+02:00 is no date and time; write 2026-09-01"),
         ("+02:00}", "+02:00, due: 2026-08-01T08:00Z}", "due must come after opens"),
+        ("points: 7", "late: {per_day: 101}", "lessons.0.late.per_day is '101': input should be less than"),
+        ("points: 7", "late: {least: 5}", "per_day is missing"),
         ("title: Our course\n", "", "course.yaml:1:1: title is missing; add a line 'title: ...'"),
         ("schema: 1", "schema: [", "course.yaml:"),
         (COURSE, "- a", "course.yaml:1:1: this is a list; must be"),

@@ -237,7 +237,7 @@ def test_links_and_copies_outlive_the_server_and_a_closed_lesson_stays_closed(
     session = viewer.client.get_cookie("vmlab_session")
     assert session is not None
     back.set_cookie("vmlab_session", session.value)
-    assert back.get(f"/labs/{viewer.lab}/config").status_code == 200
+    assert back.get(f"/labs/{viewer.lab}/config").status_code == 403
     for client in (late, back):
         page = client.get(url)
         assert (page.status_code, BANNER in page.text) == (403, False)
