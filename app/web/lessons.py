@@ -101,9 +101,20 @@ def lesson_page(row: LabRow, lesson: Lesson, shared: SharedRun | None = None) ->
         place=place,
         is_late=place.late_days(at(context().settings.now())) > 0,
         moment=moment,
+        following=_following(lesson),
         engine="" if shared else engine_text(row.lesson_version),
         shared=shared,
     )
+
+
+def _following(lesson: Lesson) -> Lesson | None:
+    """Return the lesson that the course has after this one, if it is open."""
+    course = context().course
+    later = [other.id for other in course.lessons]
+    if lesson.id not in later or lesson.id == later[-1]:
+        return None
+    found = course.lessons[later.index(lesson.id) + 1]
+    return found if course.entry(found).is_open(at(context().settings.now())) else None
 
 
 def find_lesson(lesson_id: str) -> Lesson:

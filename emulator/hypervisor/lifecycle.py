@@ -38,8 +38,8 @@ REMEDIES = {
     VmState.SHUT_OFF: "start it first",
     VmState.CRASHED: "start it again, or destroy it",
     VmState.PAUSED: "resume it first",
-    VmState.RUNNING: "destroy it first",
-    VmState.SHUTTING_DOWN: "destroy it to force it off",
+    VmState.RUNNING: "force it to shut down first",
+    VmState.SHUTTING_DOWN: "wait, or force it to shut down",
 }
 MEBIBYTE = 1 << 20
 ROOM_FOR_LINUX = 8  # MiB to run in, beyond what is loaded

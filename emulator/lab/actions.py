@@ -117,7 +117,9 @@ def _set_vm(lab: Lab, arguments: Result) -> Result:
     live = vm.lifecycle is not VmState.SHUT_OFF
     if live and (still or not changes or vm.lifecycle not in ON):
         what = ", ".join(still) or "it"
-        raise LabError(f"cannot change {what} of {vm.name}: it is {vm.state.value}; destroy it first", "vm")
+        raise LabError(
+            f"cannot change {what} of {vm.name}: it is {vm.state.value}; force it to shut down first", "vm"
+        )
     if not changes:
         raise LabError(f"nothing to change; give one of {', '.join(VM_KEYS)}", "vm")
     old = lab.vm_configs[vm.name]

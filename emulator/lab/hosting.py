@@ -46,7 +46,7 @@ def replace(lab: Lab, config: HostConfig) -> None:
     if busy:
         raise LabError(
             "pcpus and memory can be changed only while all VMs are shut off;"
-            f" destroy {', '.join(busy)} first"
+            f" force {', '.join(busy)} to shut down first"
         )
     snapshots.require_no_memory(lab)
     old = lab.hypervisor

@@ -11,6 +11,7 @@ const FORM_MS = 250;
 const TEXT_MS = 450;
 const KEPT = 50;
 const WHEN = { now: _("now"), restart: _("needs a restart"), off: _("needs it to be shut off first") };
+const HOST_OFF = _("needs all VMs to be shut off first");
 
 export class Draft {
   /** @param {HTMLElement} place @param {string} url @param {{drawn: () => void, wrong: (where: string, message: string) => void}} owner */
@@ -208,7 +209,7 @@ export class Draft {
     const restart = changes.some(({ when }) => when === "restart");
     place.replaceChildren(
       h("h3", {}, _("What would change?")),
-      h("ul", {}, ...changes.map(({ text, when }) => h("li", {}, text, " ", h("b", { class: `when ${when}` }, WHEN[when])))),
+      h("ul", {}, ...changes.map(({ text, when, vm }) => h("li", {}, text, " ", h("b", { class: `when ${when}` }, waits(when, vm))))),
       restart
         ? h("label", {}, h("input", { type: "checkbox", name: "restart", value: "1" }), " ", _("Restart the VMs that need it"))
         : "",
@@ -222,6 +223,9 @@ export class Draft {
     this.owner.drawn();
   }
 }
+
+/** When a change can be made: of the host, all its VMs have to be off. */
+const waits = (when, vm) => (when === "off" && !vm ? HOST_OFF : WHEN[when]);
 
 const KINDS = { "+": "ins", "-": "del", " ": "span" };
 

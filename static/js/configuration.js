@@ -4,12 +4,14 @@ import htmx from "htmx.org";
 import { Draft } from "./config_draft.js";
 import { h } from "./element.js";
 import { badge } from "./frame_readout.js";
+import { _ } from "./text.js";
 
 /** @param {import("./lab.js").Lab} lab */
 export function startConfiguration(lab) {
   const place = document.getElementById("config");
   const open = new Set();
   let edited = false;
+  let applied = false;
   let known = "";
   const draft = new Draft(place, `${lab.url}/config`, {
     drawn: () => {
@@ -21,6 +23,7 @@ export function startConfiguration(lab) {
   });
   place.addEventListener("input", ({ target }) => {
     edited = true;
+    applied = false;
     if (target.name !== "restart") draft.edited(target.id === "config-yaml");
   });
   place.addEventListener("toggle", ({ target }) => open[target.open ? "add" : "delete"](target.id), true);
@@ -28,12 +31,17 @@ export function startConfiguration(lab) {
   place.addEventListener("htmx:before:swap", (event) => {
     if (edited && event.detail.ctx.request.method === "GET") event.preventDefault();
     else edited = false;
+    applied ||= event.detail.ctx.request.method === "POST";
   });
   place.addEventListener("htmx:after:swap", () => {
     edited = markWrong(place) || edited;
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     drawBadges(place, lab);
     if (!edited) draft.loaded();
+    // The lab's answer has the form asked for once more: what was said stays until somebody edits.
+    applied &&= !edited;
+    const changes = applied && document.getElementById("config-changes");
+    if (changes && !changes.hasChildNodes()) changes.append(h("p", { class: "note" }, _("Applied: the lab has it now.")));
   });
   place.addEventListener("click", (event) => {
     const gone = event.target.closest("[data-remove-row]")?.closest("tr").dataset.index;
@@ -78,7 +86,16 @@ function addRow(place) {
   const row = document.getElementById("config-vms").lastElementChild;
   const programs = document.getElementById("workbench").dataset.programs.split(" ").filter(Boolean);
   row.querySelector("[name$='-program']").append(...programs.map((name) => h("option", {}, name)));
-  row.querySelector("input").focus();
+  const name = row.querySelector("input");
+  name.value = freeName(place);
+  name.focus();
+  name.select();
+}
+
+/** The first letter that no VM is named by: a new row is right before anything was typed into it. */
+function freeName(place) {
+  const used = new Set([...place.querySelectorAll("#config-vms input[name$='-name']")].map((input) => input.value));
+  return [..."abcdefghijklmnopqrstuvwxyz"].find((letter) => !used.has(letter)) ?? "";
 }
 
 function drawBadges(place, lab) {

@@ -176,9 +176,13 @@ def test_a_reservation_is_not_promised_where_it_cannot_be_kept(make_lab: MakeLab
 
 def test_only_what_can_change_while_a_vm_runs_does(make_lab: MakeLab) -> None:
     lab = started(make_lab, 1)
-    with pytest.raises(LabError, match="cannot change console of a: it is running; destroy it first"):
+    with pytest.raises(
+        LabError, match="cannot change console of a: it is running; force it to shut down first"
+    ):
         lab.apply({"verb": "set_vm", "vm": "a", "weight": 10, "console": "virtio"})
-    with pytest.raises(LabError, match="128 KiB are more than its max_memory, 64 KiB; destroy it first"):
+    with pytest.raises(
+        LabError, match="128 KiB are more than its max_memory, 64 KiB; force it to shut down first"
+    ):
         lab.apply({"verb": "set_vm", "vm": "a", "weight": 10, "memory": "128 KiB"})
     assert lab.observe()["vms"][0]["weight"] == 256
     lab.apply({"verb": "set_vm", "vm": "a", "vcpus": 3})

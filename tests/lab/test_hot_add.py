@@ -131,7 +131,9 @@ def test_any_other_size_is_refused_and_nothing_changes(
 
 def test_without_max_memory_nothing_can_be_added(grown_lab: Callable[..., Lab]) -> None:
     lab = grown_lab(max_memory="none")
-    with pytest.raises(LabError, match="256 KiB are more than its max_memory, 128 KiB; destroy it first"):
+    with pytest.raises(
+        LabError, match="256 KiB are more than its max_memory, 128 KiB; force it to shut down first"
+    ):
         add(lab)
     with pytest.raises(LabError, match="cannot change max_memory of a: it is running"):
         lab.apply({"verb": "set_vm", "vm": "a", "max_memory": "1 MiB"})

@@ -52,12 +52,12 @@ def _wrong_size(vm: Vm, memory: int) -> str:
     if memory < now:
         return (
             f"it has {now // KIBIBYTE} KiB, and memory can only be added; ask its guest for the rest with"
-            " set_balloon, or destroy it first"
+            " set_balloon, or force it to shut down first"
         )
     if memory > most:
         return (
-            f"{memory // KIBIBYTE} KiB are more than its max_memory, {most // KIBIBYTE} KiB; destroy it first"
-            " and raise max_memory"
+            f"{memory // KIBIBYTE} KiB are more than its max_memory, {most // KIBIBYTE} KiB;"
+            " force it to shut down first and raise max_memory"
         )
     return ""
 
