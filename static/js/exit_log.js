@@ -5,6 +5,7 @@ import { announce } from "./announcer.js";
 import { h } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
+import { callWords } from "./sbi_words.js";
 import * as selection from "./selection.js";
 import { told, words } from "./sentences.js";
 import { _ } from "./text.js";
@@ -18,6 +19,12 @@ export function startExitLog(lab, stories) {
   const log = new ExitLog(lab, stories);
   stories.neighbour = (id, by) => log.neighbour(id, by);
   return log;
+}
+
+/** What an event says; a call of the guest in words first, then by its name. */
+function said(event) {
+  const call = callWords(event);
+  return call ? [call, " (", told(event.text), ")"] : [told(event.text)];
 }
 
 class ExitLog {
@@ -104,7 +111,7 @@ class ExitLog {
         },
         h("time", { title: _("position {n}", { n: numbers.exact(event.position) }) }, numbers.time(event.at_ns)),
         vm ? badge(vm.index) : h("span"),
-        h("span", {}, event.kind === "exit" ? h("b", {}, told(event.reason), ": ") : null, told(event.text)),
+        h("span", {}, event.kind === "exit" ? h("b", {}, told(event.reason), ": ") : null, ...said(event)),
       ),
     );
   }

@@ -113,7 +113,7 @@ def test_the_next_start_has_the_new_size(grown_lab: Callable[..., Lab]) -> None:
 @pytest.mark.parametrize(
     ("memory", "error"),
     [
-        ("64 KiB", r"cannot change.*it has 128 KiB, and memory can only be added.*set_balloon, or destroy"),
+        ("64 KiB", r"cannot change.*it has 128 KiB, and memory can only be added.*set_balloon, or force"),
         ("260 KiB", r"max_memory is less than the VM's memory, 260 KiB; raise it"),
         ("65 KiB", "must be a multiple of 4 KiB"),
         (None, "memory"),
