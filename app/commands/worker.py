@@ -37,7 +37,8 @@ def main(args: argparse.Namespace) -> int:
 def examiner(lessons: Path, editions: Path | None = None) -> "Callable[[str, Lab, Any], dict[str, Any]]":
     """Return what grades a lab by its lesson: the version that the request names, if that was kept.
 
-    Else by the lesson as it is on disk when first needed.
+    Else by the lesson as it is on disk when first needed. What is on disk is not read before: its author may
+    be in the middle of an edit.
     """
     from functools import cache
 
@@ -50,8 +51,7 @@ def examiner(lessons: Path, editions: Path | None = None) -> "Callable[[str, Lab
     kept = Editions(editions) if editions else None
 
     def find(lesson_id: str, version: str) -> Lesson:
-        found = next((lesson for lesson in course().lessons if lesson.version == version), None)
-        return found or (kept and kept.read(version)) or course().lesson(lesson_id)
+        return (kept and kept.read(version)) or course().lesson(lesson_id)
 
     def examine(lesson_id: str, lab: "Lab", asked: Any) -> dict[str, Any]:
         use(str(asked.get("language", SOURCE)))

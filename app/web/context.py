@@ -52,6 +52,7 @@ class Context:
     entries: EntryStore
     shared: SharedStore
     work: LabWork
+    editions: Editions
     posts: Limiter
     guests: Limiter
     streams: StreamCount
@@ -74,13 +75,14 @@ def build_context(settings: Settings) -> Context:
     pool.start()
     leases = LabLeases(course, labs, LeaseStore(database, time.time), pool)
     shared = SharedStore(database, labs, time.time)
+    editions = Editions(settings.editions)
     work = LabWork(
         course,
         labs,
         shared,
         leases,
         pool,
-        Editions(settings.editions),
+        editions,
         course_secret(settings.data, course.secret_variable),
         settings.now,
     )
@@ -95,6 +97,7 @@ def build_context(settings: Settings) -> Context:
         entries=EntryStore(database, time.time),
         shared=shared,
         work=work,
+        editions=editions,
         posts=Limiter(settings.posts_per_second, settings.posts_at_once, time.monotonic),
         guests=Limiter(rate=5, burst=400, clock=time.monotonic),
         streams=StreamCount(settings.max_streams, settings.max_streams_per_student),

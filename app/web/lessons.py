@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -65,6 +65,7 @@ def index() -> str:
         entries=entries,
         title=course.title,
         moment=moment,
+        left=_left(progress.keys() - {lesson.id for lesson in course.lessons}),
         broken={slug: errors for slug, errors in put_aside if not errors.waits_for_guests},
         waiting={slug: errors for slug, errors in put_aside if errors.waits_for_guests},
     )
@@ -72,8 +73,12 @@ def index() -> str:
 
 @blueprint.get("/lessons/<lesson_id>/")
 def show(lesson_id: str) -> ResponseReturnValue:
-    """Show a lesson beside its workbench."""
-    lesson = find_lesson(lesson_id)
+    """Show a lesson beside its workbench; to who has begun it, also when the course has it no more."""
+    try:
+        lesson = context().course.lesson(lesson_id)
+    except KeyError:
+        row = begun_before(lesson_id)
+        return lesson_page(row, context().work.lesson_of(row))
     require_released(lesson.id)
     return lesson_page(context().work.lab_of(student_or_guest(), lesson), lesson)
 
@@ -82,6 +87,7 @@ def lesson_page(row: LabRow, lesson: Lesson, shared: SharedRun | None = None) ->
     """Return the page of a lesson beside a lab of it; of a copy of a shared run, without what is graded."""
     work, labs = context().work, context().labs
     place = context().course.entry(lesson)
+    taught = {each.id for each in context().course.lessons}
     newest, lesson = lesson.version, work.lesson_of(row)
     observation = work.first_look(row)
     return render_template(
@@ -91,6 +97,7 @@ def lesson_page(row: LabRow, lesson: Lesson, shared: SharedRun | None = None) ->
             **lab_view(row),
             "config_text": lesson.lab_text,
             "outdated": shared is None and row.lesson_version != newest,
+            "left": shared is None and lesson.id not in taught,
             "lent_since": context().leases.status(row)["since"],
             "programs": work.programs(row, lesson),
         },
@@ -115,6 +122,20 @@ def _following(lesson: Lesson) -> Lesson | None:
         return None
     found = course.lessons[later.index(lesson.id) + 1]
     return found if course.entry(found).is_open(at(context().settings.now())) else None
+
+
+def begun_before(lesson_id: str) -> LabRow:
+    """Return the student's lab of a lesson that left the course or cannot be read; raise a 404 Problem."""
+    row = _kept_lab(lesson_id)
+    if row is None:
+        raise not_found()
+    return row
+
+
+def _kept_lab(lesson_id: str) -> LabRow | None:
+    student = current_student()
+    row = context().labs.of_lesson(student, lesson_id) if student else None
+    return row if row and context().editions.read(row.lesson_version) else None
 
 
 def find_lesson(lesson_id: str) -> Lesson:
@@ -143,6 +164,12 @@ def _still_answers(work: LabWork, lesson: Lesson, answers: Mapping[str, Any]) ->
         with suppress(LessonError):
             kept[question] = {"value": value, "verdict": work.verdict(lesson, question, value)}
     return kept
+
+
+def _left(lessons: Iterable[str]) -> list[Lesson]:
+    """Return what the student has begun and the course has no more, as it was then."""
+    kept = [row for lesson in sorted(lessons) if (row := _kept_lab(lesson))]
+    return [context().work.lesson_of(row) for row in kept]
 
 
 def _progress(lesson: Lesson, started: bool, best: Progress | None) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Each student has numbers of their own, keeps the version that was begun, and is graded by both."""
+"""Each student has numbers of their own, and is graded by them."""
 
 import re
 import shutil
@@ -66,28 +66,6 @@ def test_neighbours_have_other_numbers_and_their_labs_have_them(app: Flask) -> N
         assert text == f"Version one, {size}"
     context: Context = app.extensions["vmlab"]
     assert (context.settings.data / "course-secret").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_lab_keeps_the_version_it_began_with_until_it_starts_over(
-    app: Flask, lessons: Path, tmp_path: Path
-) -> None:
-    student = Student(app.test_client())
-    before = bytes_shown(student)
-    file = lessons / "01-two-machines" / "lesson.md"
-    file.write_text(file.read_text().replace("Version one", "Version two"))
-    edited = serve(lessons, tmp_path / "data")
-    try:
-        again = Student.__new__(Student)
-        again.client, again.lab = edited.test_client(), student.lab
-        cookie = student.client.get_cookie("vmlab_session")
-        assert cookie is not None
-        again.client.set_cookie("vmlab_session", cookie.value)
-        assert bytes_shown(again) == before
-        assert "hello" in str(again.done("check"))
-        again.done("actions", verb="reset_lab")
-        assert bytes_shown(again) == before.replace("one", "two")
-    finally:
-        edited.extensions["vmlab"].close()
 
 
 def test_a_lesson_is_closed_until_it_opens(app: Flask) -> None:
