@@ -2,6 +2,8 @@
 import * as numbers from "./numbers.js";
 import { palette } from "./patterns.js";
 
+const HANDLE = 8; // half of what may lie on the labels
+
 /** A round distance between ticks, so that about `wanted` fit. @param {number} span */
 export function tickStep(span, wanted) {
   const rough = span / wanted;
@@ -25,11 +27,11 @@ export function tickLabel(ns, stepNs) {
 }
 
 /**
- * Draw ticks with labels. `y` is where ticks begin; labels lie `label` pixels below.
+ * Draw ticks with labels. `y` is where ticks begin; labels lie `label` pixels below, and leave free what is at `free`.
  * @param {CanvasRenderingContext2D} context
- * @param {{from: number, to: number, hz: number, left: number, right: number, y: number, tick: number, label: number}} at
+ * @param {{from: number, to: number, hz: number, left: number, right: number, y: number, tick: number, label: number, free?: number}} at
  */
-export function drawAxis(context, { from, to, hz, left, right, y, tick, label }) {
+export function drawAxis(context, { from, to, hz, left, right, y, tick, label, free = -1e9 }) {
   const colours = palette();
   const width = right - left;
   const step = tickStep(to - from, Math.max(1, width / 84));
@@ -45,6 +47,7 @@ export function drawAxis(context, { from, to, hz, left, right, y, tick, label })
     context.stroke();
     const text = tickLabel(numbers.nanoseconds(at, hz), numbers.nanoseconds(step, hz));
     const half = context.measureText(text).width / 2;
-    if (x - half >= left - 16 && x + half <= right) context.fillText(text, x, y + label);
+    const covered = Math.abs(x - free) < half + HANDLE;
+    if (x - half >= left - 16 && x + half <= right && !covered) context.fillText(text, x, y + label);
   }
 }

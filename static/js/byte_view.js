@@ -4,6 +4,7 @@
 import { Refused, fetchJson } from "./ask.js";
 import { h, setText } from "./element.js";
 import { HexView, LENGTH, hex, windowFor } from "./hex_view.js";
+import * as numbers from "./numbers.js";
 import * as selection from "./selection.js";
 import { _ } from "./text.js";
 import { reach } from "./transport.js";
@@ -170,13 +171,12 @@ class ByteView {
     put(element("byte-where"), text);
     put(element("byte-frame"), frame ?? "");
     const value = this.hex.bytes[Number(BigInt(where.address) - this.hex.start)] ?? null;
+    const place = `${where.space.toUpperCase()} ${numbers.address(where.address)}`;
+    const named = where.name ? `${place} (${where.name})` : place;
     const said =
       value === null
-        ? `${where.space.toUpperCase()} ${where.address}: ${this.hex.reasons[0] ?? _("not mapped")}`
-        : _("{place} holds {value}", {
-            place: `${where.space.toUpperCase()} ${where.address}${where.name ? ` (${where.name})` : ""}`,
-            value: `0x${value}`,
-          });
+        ? `${place}: ${this.hex.reasons[0] ?? _("not mapped")}`
+        : _("{place} holds {value}", { place: named, value: `0x${value}` });
     setText(element("byte-readout"), said);
   }
 

@@ -45,8 +45,13 @@ export function setAttribute(element, name, value) {
 export const visibleWidth = (canvas, before) =>
   canvas.parentElement.clientWidth || ("mirrored" in canvas.dataset ? (before ?? 0) : 0);
 
-/** How much larger the page's type is than a browser's own: a picture grows with it, on a projector for instance. */
-export const typeScale = () => Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+const SMALL = 13; // --size-1 in CSS pixels, at a browser's own size of type
+
+/** How much larger the page's small type is than usual: a picture grows with it, on a projector for instance. */
+export function typeScale() {
+  const root = getComputedStyle(document.documentElement);
+  return (Number.parseFloat(root.fontSize) * Number.parseFloat(root.getPropertyValue("--size-1"))) / SMALL;
+}
 
 /** Return a function that has `act` done at most every `ms`, the last time asked for included. @param {number} ms @param {() => void} act */
 export function soon(ms, act) {

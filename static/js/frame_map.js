@@ -261,7 +261,7 @@ export class FrameMap {
   }
 }
 
-const usualHeight = (box, frames) => Math.max(192, Math.min(384 * typeScale(), box * (frames > 32768 ? 1 : 0.55)));
+const usualHeight = (box, frames) => Math.max(192, Math.min(384 * typeScale(), 0.47 * innerHeight, box * (frames > 32768 ? 1 : 0.55)));
 
 /** Numbers in order as runs: [[first, count], ...]. */
 function joined(numbers) {

@@ -212,36 +212,45 @@ function drawVm(vm, vms) {
     snapshots.length
       ? drawTree(vm, "")
       : h("p", { class: "empty" }, _("No snapshot yet: there is nothing to go back to.")),
-    h(
-      "form",
-      { class: "keep-new" },
-      hidden("vm", name),
-      nameField(`snapshot-of-${name}`, _("Name of the new snapshot of VM {name}", { name }), unused("s", snapshots)),
-      verbButton("snapshot_create", _("Take a snapshot")),
-    ),
-    h(
-      "form",
-      { class: "keep-new" },
-      hidden("vm", name),
-      nameField(`clone-of-${name}`, _("Name of the clone of VM {name}", { name }), unused(`${name}-`, vms, 2)),
-      h(
-        "select",
-        { name: "kind", "aria-label": _("Kind of clone of VM {name}", { name }) },
-        h("option", { value: "linked" }, _("linked: shares memory and disk until either writes")),
-        h("option", { value: "full" }, _("full: has everything for itself")),
-      ),
-      verbButton("clone", _("Clone")),
-    ),
+    h("div", { class: "keep-news" }, snapshotForm(vm), cloneForm(vm, vms)),
   );
 }
 
+function snapshotForm({ name, snapshots }) {
+  return h(
+    "form",
+    { class: "keep-new" },
+    hidden("vm", name),
+    ...nameField(`snapshot-of-${name}`, _("Name of the new snapshot of VM {name}", { name }), unused("s", snapshots)),
+    verbButton("snapshot_create", _("Take a snapshot")),
+  );
+}
+
+function cloneForm({ name }, vms) {
+  return h(
+    "form",
+    { class: "keep-new" },
+    hidden("vm", name),
+    ...nameField(`clone-of-${name}`, _("Name of the clone of VM {name}", { name }), unused(`${name}-`, vms, 2)),
+    h(
+      "select",
+      { name: "kind", "aria-label": _("Kind of clone of VM {name}", { name }) },
+      h("option", { value: "linked" }, _("linked: shares memory and disk until either writes")),
+      h("option", { value: "full" }, _("full: has everything for itself")),
+    ),
+    verbButton("clone", _("Clone")),
+  );
+}
+
+/** A field for a name, with its label. */
 function nameField(id, label, value) {
   const typed = ({ target }) => (target.dataset.typed = "");
-  return h("input", {
-    ...{ id, name: "name", type: "text", required: true, size: 10, value, autocomplete: "off", spellcheck: "false" },
+  const field = h("input", {
+    ...{ id, name: "name", type: "text", required: true, size: 8, value, autocomplete: "off", spellcheck: "false" },
     "aria-label": label,
     oninput: typed,
   });
+  return [h("label", { for: id, class: "quiet" }, _("Name")), field];
 }
 
 /** The first of s1, s2, ... that nothing is called. */

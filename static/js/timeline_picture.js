@@ -80,7 +80,7 @@ export class TimelinePicture {
     context.textBaseline = "middle";
     context.font = `12px ${FONT}`;
     const { left, right } = layout;
-    drawAxis(context, { from, to, hz: scene.hz, left, right, y: AXIS - 5, tick: 5, label: -9 });
+    drawAxis(context, { from, to, hz: scene.hz, left, right, y: AXIS - 5, tick: 5, label: -9, free: this.place(scene.now) });
     const rows = layout.rows.filter(({ top, height }) => top + height > scene.seen[0] && top < scene.seen[1]);
     for (const row of rows) this.drawLabel(row);
     context.save();

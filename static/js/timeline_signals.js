@@ -1,6 +1,7 @@
 // What was measured and printed, over the timeline's axis: a plot of each metric, a row of words for each console.
 // Data: samples (timeline_source.js, `series`), prints of a window (timeline_data.js). `picture`: timeline_picture.js.
-import { MONO, clippedText } from "./canvas_text.js";
+import { FONT, MONO, clippedText } from "./canvas_text.js";
+import * as numbers from "./numbers.js";
 import { palette } from "./patterns.js";
 import { printable } from "./timeline_marks.js";
 
@@ -24,6 +25,20 @@ export function drawPlot(picture, { key, top, height }) {
     strokeLine(picture, line.values, shown, y);
   }
   context.setLineDash([]);
+  drawScale(picture, key === "ready" ? `${Math.round(most)} %` : numbers.count(Math.round(most)), top);
+}
+
+/** What the upper edge of a plot stands for, at its left. */
+function drawScale({ context, scene }, text, top) {
+  const { left, right } = scene.layout;
+  context.fillStyle = palette().rule.css;
+  context.fillRect(left, top, right - left, 1);
+  context.font = `11px ${FONT}`;
+  context.textAlign = "left";
+  context.fillStyle = palette().ground.css;
+  context.fillRect(left, top, context.measureText(text).width + 6, 13);
+  context.fillStyle = palette().inkSoft.css;
+  context.fillText(text, left + 1, top + 7);
 }
 
 function highest(lines, [first, last], least) {

@@ -22,5 +22,6 @@ export async function showWhy(place, lab, item, go) {
 
 function line({ event, sentence: said }, go) {
   const button = h("button", { type: "button", class: "small", onclick: () => go(event) }, _("Go there"));
-  return h("li", {}, told(said), " ", h("span", { class: "quiet" }, numbers.time(event.at_ns)), " ", button);
+  const words = h("span", {}, told(said), " ", h("span", { class: "quiet" }, numbers.time(event.at_ns)));
+  return h("li", {}, h("div", { class: "why-link" }, words, " ", button));
 }
