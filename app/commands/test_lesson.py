@@ -4,8 +4,10 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from app.commands import Subparsers
+from emulator.errors import VmLabError
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -14,7 +16,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "test-lesson",
         help="do a lesson's solution and wrong solutions for many students",
         description="For each of N students' seeds: an empty attempt must earn nothing, solution/"
-        " everything, and each of wrong/ must be caught by the check it names. Exits 1 if one does not.",
+        " everything, and each of wrong/ must be caught by the check it names. Exits 0 if all lessons"
+        " work, 1 if one does not, 2 if they cannot be tried at all.",
     )
     parser.add_argument(
         "lessons", nargs="+", type=Path, metavar="DIR", help="a lesson, or a directory of lessons"
@@ -27,6 +30,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--jobs", type=_count, default=os.cpu_count() or 1, help="processes (default: one per CPU)"
     )
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit report, for your CI")
     parser.add_argument("--json", action="store_true", help="print one JSON object per lesson, as a list")
 
 
@@ -35,12 +39,25 @@ def main(args: argparse.Namespace) -> int:
     from app.grading.proof import is_faulty, lines, prove
     from app.progress import ProgressLine
 
+    if args.junit is not None and not args.junit.absolute().parent.is_dir():
+        raise VmLabError(f"the report cannot be written to {args.junit}: its directory does not exist")
     progress = ProgressLine()
     seeds = args.seeds if args.seed is None else [args.seed]
     reports = prove(args.lessons, seeds, bool(args.mutate), args.jobs, progress)
     progress.finish()
+    if args.junit is not None:
+        _write(args.junit, reports)
     print(json.dumps(reports, indent=2, ensure_ascii=False) if args.json else "\n".join(lines(reports)))
     return int(any(map(is_faulty, reports)))
+
+
+def _write(file: Path, reports: list[dict[str, Any]]) -> None:
+    from app.grading.junit import junit
+
+    try:
+        file.write_bytes(junit(reports))
+    except OSError as error:
+        raise VmLabError(f"the report cannot be written to {file}: {error.strerror}") from error
 
 
 def _count(text: str) -> int:

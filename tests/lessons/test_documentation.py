@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from app.cli import main
 from app.lessons.course import CourseTable, EntryTable, load_course
@@ -17,6 +18,7 @@ from app.lessons.schema import json_schema
 
 PROJECT = Path(__file__).resolve().parents[2]
 FORMAT = (PROJECT / "lessons" / "FORMAT.md").read_text()
+CI = (PROJECT / "lessons" / "CI.md").read_text()
 CHECKS = (PROJECT / "app" / "grading" / "README.md").read_text()
 FILE = re.compile(r"^`([a-z./-]+)`:\n\n(````?)[a-z]*\n(.*?)^\2$", re.MULTILINE | re.DOTALL)
 
@@ -56,6 +58,25 @@ def test_the_example_of_a_course_is_read(example: Path) -> None:
     assert (course.secret_variable, place.points) == ("COURSE_SECRET", 10)
     assert place.opens is not None
     assert place.due is not None
+
+
+def test_the_commands_for_ci_do_what_the_page_says(
+    example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    github, gitlab = re.findall(r"^```yaml\n(.*?)^```", CI, re.MULTILINE | re.DOTALL)
+    commands = [re.findall(r"(?m)^ +- (?:run: )?(vmlab .*)$", text) for text in (github, gitlab)]
+    assert len(commands[0]) == 2
+    assert commands[0] == commands[1]
+    repository = example.parent.parent
+    monkeypatch.chdir(repository)
+    for command in commands[0]:
+        words = command.replace("--seeds 20", "--seeds 2 --jobs 1").split()[1:]
+        assert main(words) == 0
+    assert "no faults found" in capsys.readouterr().err
+    assert (repository / "lessons.xml").read_bytes().count(b"<testcase ") == 3
+    jobs = YAML(typ="safe").load(github)["jobs"]["lessons"]["steps"]
+    assert [step["run"] for step in jobs if "run" in step][1:] == commands[0]
+    assert YAML(typ="safe").load(gitlab)["lessons"]["script"][1:] == commands[0]
 
 
 def test_every_key_block_and_view_is_on_the_page() -> None:
