@@ -21,6 +21,7 @@ from app import texts
 PARTS = (
     "app/__init__.py",
     "app/desk",
+    *("app/lessons/__init__.py", "app/lessons/errors.py", "app/lessons/source.py", "app/lessons/yaml.py"),
     "app/texts/__init__.py",
     "app/texts/markup.py",
     "app/texts/sentences.py",
@@ -32,6 +33,7 @@ PARTS = (
     "jinja2",
     "markupsafe/__init__.py",
     "markupsafe/_native.py",
+    "ruamel/yaml",
 )
 EMULATOR_LEFT_OUT = ("bench", "fuzz", "core")
 # The kernels come as WebAssembly (`emulator.build.wasm`); these are names that everybody uses.
@@ -72,10 +74,12 @@ def _modules() -> Iterator[tuple[str, Path]]:
 def _below(part: str) -> Iterator[tuple[str, Path]]:
     package, _, rest = part.partition("/")
     spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
+    places = (spec.submodule_search_locations or []) if spec is not None else []
+    home = next((Path(place) for place in places if (Path(place) / rest).exists()), None)
+    if home is None:
         return  # a build without the page's dependencies: their modules are compiled in the browser
-    path = Path(spec.origin).parent / rest
+    path = home / rest
     found = path.rglob("*") if path.is_dir() else [path]
     for file in found:
         if file.suffix in SUFFIXES:
-            yield file.relative_to(Path(spec.origin).parent.parent).as_posix(), file
+            yield file.relative_to(home.parent).as_posix(), file

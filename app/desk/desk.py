@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.desk.archives import import_action, require_room
-from app.desk.configuration import changes, config_text, draft, parse_fields
+from app.desk.configuration import Wanted, changes, config_text
 from app.desk.fragments import Fragments
 from app.desk.preview import preview, states_of, with_restarts
 from app.desk.problem import Problem, from_refusal, from_user_error
@@ -124,6 +124,7 @@ class Desk:
             "answers": self._note_answer,
             "check": self._note_check,
             "import": self._import,
+            "gdb": self._refuse_gdb,
         }
         if request.path not in posts:
             raise Problem(405, _("This needs the server."))
@@ -163,14 +164,14 @@ class Desk:
         return self._acted(request, action)
 
     def _configure(self, request: Request) -> Answer:
-        if "text" in request.fields:
-            raise Problem(405, _("A configuration as text needs the server; use the fields."))
+        # What reads YAML is imported when the first configuration is edited.
+        from app.desk.config_text import commented, read_draft
+
         current = self._call("config")
-        fields, _base, restart = draft(request.fields)
-        wanted = parse_fields(fields, current)
+        wanted, text, restart = read_draft(request.fields, current)
         if "preview" in request.fields:
-            states, text = states_of(self._call("state")), config_text(wanted.config.to_dict())
-            return Answer(200, "application/json", json.dumps(preview(current, wanted, states, text)))
+            found = preview(current, wanted, states_of(self._call("state")), text)
+            return self._previewed(request, found, wanted)
         steps = changes(current, wanted)
         if restart:
             steps = with_restarts(current, steps, states_of(self._call("state")))
@@ -183,13 +184,30 @@ class Desk:
                 problem.message += f" ({len(done)} earlier changes were made.)" if done else ""
                 raise
             done.append(change.action)
-        changed = {"actions": done, **self._config(), "state": self._call("state")}
+        current = self._call("config")
+        kept = {**current, "text": commented(text, current)}
+        changed = {"actions": done, **kept, "state": self._call("state")}
         return self._show(request, "labs/_config.html", "config", changed)
+
+    def _previewed(self, request: Request, found: JsonObject, wanted: Wanted) -> Answer:
+        """Return what would change; after an edit of the text also the form for it."""
+        if "text" in request.fields:
+            config = {**wanted.config.to_dict(), "text": found["text"]}
+            found["form"] = self._fragments.render("labs/_config.html", request.path, config=config)
+        return Answer(200, "application/json", json.dumps(found))
 
     def _import(self, request: Request) -> Answer:
         action = import_action(request.fields)
         require_room(self._lab.line, action)
         return self._acted(request, action)
+
+    def _refuse_gdb(self, _request: Request) -> Answer:
+        raise Problem(
+            409,
+            _("A browser cannot wait for a debugger to connect."),
+            title=_("gdb needs the server"),
+            remedy=_("Let the lab run on the server, and open the port there."),
+        )
 
     def _virsh(self, request: Request) -> Answer:
         line = str(request.fields.get("line", ""))

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from app.desk.config_text import commented, read_draft
 from app.desk.configuration import changes, config_text
 from app.desk.preview import preview, states_of, with_restarts
 from app.desk.problem import Problem
@@ -25,7 +26,6 @@ from app.lessons.editions import Editions
 from app.lessons.seeds import student_seed
 from app.texts import gettext as _
 from app.texts import language
-from app.web.configuration import commented, read_draft
 from app.web.dates import at, counted
 from app.web.errors import busy, not_found
 from app.web.leases import LabLeases

@@ -1,5 +1,6 @@
 """A lab runs in the student's browser: offline from start to grade, and moved while it runs."""
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
@@ -102,6 +103,7 @@ def test_a_lab_moves_into_the_browser_and_back_while_it_runs(
     assert refused.status == 409  # nobody changes it on the server meanwhile
     expect(switch.note).to_have_text("Everything you did is on the server too.")
     assert mistake(bench) == told  # the same assembler
+    edit_the_text(bench)
     assert violations(page, axe_source) == []
     bench.picture(screenshots, "in-this-browser")
 
@@ -125,6 +127,24 @@ def mistake(bench: Workbench) -> str:
     text = errors.inner_text()
     errors.evaluate("element => element.replaceChildren()")
     return text
+
+
+def edit_the_text(bench: Workbench) -> None:
+    """Edit the configuration as text, first with a mistake, and apply it."""
+    page = bench.page
+    bench.open("config")
+    page.locator("#config-text > summary").click()
+    area, wrong = page.locator("#config-yaml"), page.locator("#config-text-wrong")
+    text = area.input_value()
+    area.fill("# mine\n" + text.replace("  - {name: b", "  - {nam: b"))
+    expect(wrong).to_contain_text("vms[1].nam is not a known key", timeout=ENGINE_MS)
+    line = text.splitlines().index("vms:") + 4  # behind the comment and VM a
+    expect(wrong).to_contain_text(f"line {line}, column")
+    area.fill("# mine\n" + text.replace("  - {name: b", "  - {weight: 300, name: b"))
+    expect(page.locator('[name="vms-1-weight"]')).to_have_value("300")
+    page.get_by_role("button", name="Apply the text").click()
+    expect(area).to_have_value(re.compile("# mine\n.*weight: 300", re.DOTALL))
+    expect(page.locator("#config-changes")).to_be_empty()
 
 
 def lab_url(page: Page) -> str:

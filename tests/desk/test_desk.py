@@ -118,6 +118,40 @@ def test_the_configuration_form_changes_the_lab(page: Page) -> None:
     assert (refused.status, 'data-where="' in refused.text) == (422, True)
 
 
+def test_the_configuration_as_text_changes_the_lab_and_keeps_its_comments(page: Page) -> None:
+    text = json.loads(page.get("config").text)["text"]
+    assert "host: {pcpus: 1" in text
+    edited = "# for a while\n" + text.replace("memory: 256 KiB", "memory: 512 KiB")
+    seen = json.loads(page.post("config", text=edited, preview="1").text)
+    assert [change["text"] for change in seen["changes"]] == ["VM a: memory 256 KiB \u2192 512 KiB"]
+    assert 'name="vms-0-memory" value="512 KiB"' in seen["form"]
+    fields: dict[str, Any] = {"vms-0-weight": "512", "base": edited, "preview": "1"}
+    assert json.loads(page.post("config", **fields).text)["text"].startswith("# for a while\nhost:")
+    changed = json.loads(page.post("config", text=edited).text)
+    assert changed["text"].startswith("# for a while\n")
+    assert json.loads(page.get("config").text)["vms"][0]["memory"] == "512 KiB"
+    assert [entry["action"]["verb"] for entry in page.desk.line()["log"]] == ["set_vm"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("host: {pcpus: 1}\nvms: [", 2, "not valid YAML"),
+        ("host: {pcpus: 1}\nvms:\n  - {name: a, program: count.s, memory: 1 bit}\n", 3, "memory"),
+        ("host: {pcpus: 1}\nvms: &a []\n", 2, "anchors (&name) are not allowed"),
+        ("vms: []\nhost: [" + "[" * 50, 2, "nested deeper"),
+    ],
+)
+def test_a_wrong_text_is_refused_at_its_line(page: Page, text: str, line: int, message: str) -> None:
+    asked: list[dict[str, Any]] = [{"text": text}, {"text": text, "preview": "1"}]
+    for fields in asked:
+        answer = page.post("config", **fields)
+        error = json.loads(answer.text)["error"]
+        assert (answer.status, error["diagnostics"][0]["line"]) == (422, line)
+        assert message in error["message"]
+    assert page.desk.line()["log"] == []
+
+
 def test_the_host_console_and_the_views_answer(page: Page) -> None:
     printed = json.loads(page.post("virsh", line="start a").text)
     assert "started" in printed["output"]
@@ -151,7 +185,6 @@ def test_memory_keys_snapshots_archives_and_series_are_there_without_a_server(pa
     fields: dict[str, Any] = {"vms-0-memory_limit": "128 KiB", "overcommit": "2"}
     assert page.post("config", **fields).status == 200
     assert 'name="vms-0-memory_limit" value="128 KiB"' in page.get("config", "fragment").text
-    assert page.post("config", text="vms: []").status == 405
     asked: dict[str, Any] = {"preview": "1", "vms-0-weight": "512"}
     seen = json.loads(page.post("config", **asked).text)
     assert [change["text"] for change in seen["changes"]] == ["VM a: weight 256 \u2192 512"]
@@ -185,7 +218,8 @@ def test_the_cpu_view_and_stops_work_without_a_server_and_outlive_starting_over(
     assert page.desk.line()["mode"]["stops"][0]["hits"] == 1
     page.post("reset")
     assert [stop["condition"]["address"] for stop in page.desk.line()["mode"]["stops"]] == [loop]
-    assert page.post("gdb", vm="a").status == 405
+    refused = page.post("gdb", vm="a")
+    assert (refused.status, "gdb needs the server" in refused.text) == (409, True)
 
 
 def test_a_byte_and_an_exit_are_explained_without_a_server(page: Page) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from app.desk.comments import comment_start
+from app.desk.config_text import parse_text, read_draft
 from app.desk.configuration import changes, parse_fields
 from app.desk.preview import preview, with_restarts
-from app.web.comments import comment_start
-from app.web.configuration import parse_text, read_draft
 from tests.web.conftest import Student
 from tests.web.test_configuration import NOW
 

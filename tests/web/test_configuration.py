@@ -3,9 +3,9 @@
 import pytest
 
 from app.desk.config_fields import HOST_FIELDS, VM_FIELDS, form_values
+from app.desk.config_text import parse_text
 from app.desk.configuration import changes, config_text, parse_fields
 from app.desk.problem import Problem
-from app.web.configuration import parse_text
 from emulator.lab.config import HOST_KEYS, VM_KEYS, LabConfig
 from tests.web.conftest import Student
 

@@ -52,7 +52,9 @@ def test_the_archive_is_the_same_for_the_same_files_and_holds_no_lesson(applicat
     assert "immutable" not in client.get("/engine/python.zip").headers["Cache-Control"]
     names = zipfile.ZipFile(io.BytesIO(response.data)).namelist()
     assert {"app/desk/browser.py", "emulator/lab/lab.py", "jinja2/__init__.py"} <= set(names)
-    assert not [name for name in names if name.startswith(("app/lessons", "app/grading", "app/web/store"))]
+    assert not [name for name in names if name.startswith(("app/grading", "app/web/store"))]
+    lessons = {name for name in names if name.startswith("app/lessons/")}
+    assert lessons == {f"app/lessons/{part}.py" for part in ("__init__", "errors", "source", "yaml")}
 
 
 def test_what_runs_in_the_worker_reaches_the_engine_alone(application: Flask) -> None:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+from app.desk.comments import with_comments
 from app.desk.configuration import TITLE, Wanted, config_text, draft, parse_fields
 from app.desk.problem import Problem
-from app.lessons import LessonError
+from app.lessons.errors import LessonError
 from app.lessons.source import TextFile
 from app.lessons.yaml import Document, parse
 from app.texts import SOURCE
 from app.texts import gettext as _
-from app.web.comments import with_comments
 from app.workers.protocol import JsonObject
 from emulator.lab.config import LabConfig
 from emulator.lab.values import ConfigError
