@@ -1,9 +1,8 @@
 """The run loop: vCPUs on pCPUs, in deterministic virtual time.
 
-Every pCPU has a clock in cycles. They are interleaved in index order: each has a *turn* in which it runs
-until its clock reaches the end of the quantum, then the next one. The sum of all clocks is the *position*;
-it grows with everything that happens. All decisions are made from state, never from where a run was
-stopped, so that a run in one piece and a run in many give the same history.
+A pCPU runs its vCPU until an exit, its timer, the end of its timeslice or of the quantum, then the next pCPU
+has its turn (clocks.py). All decisions are made from state, never from where a run was stopped, so that a
+run in one piece and a run in many give the same history.
 """
 
 from __future__ import annotations
@@ -13,15 +12,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from emulator.core.csr_bits import VSEI, VSSI, VSTI
+from emulator.core.csr_bits import VSTI
 from emulator.hypervisor import vcpu as virtual_cpu
+from emulator.hypervisor.clocks import QUANTUM_CYCLES
 from emulator.hypervisor.costs import Costs
-from emulator.hypervisor.host_scheduler import HostScheduler
 from emulator.hypervisor.pcpu import Pcpu
 from emulator.hypervisor.scheduler import Scheduler
-from emulator.hypervisor.trace import EventKind, Trace
+from emulator.hypervisor.sleeping import Sleepers
+from emulator.hypervisor.trace import Trace
 from emulator.hypervisor.vcpu import NEVER, Vcpu, VcpuState
-from emulator.hypervisor.vm import ACTIVE, Vm
+from emulator.hypervisor.vm import Vm
 from emulator.machine.debug import Stop
 from emulator.machine.host import Host
 from emulator.state import EXIT_BUDGET, EXIT_DEBUG, EXIT_TRAP
@@ -29,18 +29,13 @@ from emulator.state import EXIT_BUDGET, EXIT_DEBUG, EXIT_TRAP
 if TYPE_CHECKING:
     from emulator.hypervisor.board import VmBoard
 
-QUANTUM_CYCLES = 10_000
-INTERRUPTS = {VSSI: "software", VSTI: "timer", VSEI: "external"}
-WAKES = {VSSI: "another vCPU calls it", VSTI: "its timer is due", VSEI: "a device interrupts it"}
 STEAL_TIME = struct.Struct("<IIQB")  # sequence, flags, nanoseconds, preempted
-WAITING = (VcpuState.IDLE, VcpuState.SUSPENDED)
-ASLEEP = (*WAITING, VcpuState.BLOCKED)
 ExitWatch = Callable[[Vcpu, str], bool]
 ExitLook = Callable[[Vcpu, str], None]
 DebugWatch = Callable[[Vcpu, Stop], bool]
 
 
-class RunLoop(ABC):
+class RunLoop(Sleepers, ABC):
     """Runs the vCPUs of `vms`. What an exit means is decided by `handle_exit`, which a subclass has."""
 
     def __init__(
@@ -58,19 +53,9 @@ class RunLoop(ABC):
 
         `period` is the accounting period of caps, in cycles; `vmids` says whether TLB entries are tagged.
         """
-        self.host = host
-        self._base = position - clock * len(host.harts)
-        for hart in host.harts:
-            hart.clock = clock
-        self.trace = trace
-        self.vms: dict[str, Vm] = {}
-        self.pcpus = [Pcpu(index, hart) for index, hart in enumerate(host.harts)]
-        self.scheduler = HostScheduler(policy, self.pcpus, period, costs)
+        super().__init__(host, policy, period, trace, clock, position, costs)
         self.costs = costs
         self.vmids = vmids
-        self.turn = 0
-        self.quantum_end = clock + QUANTUM_CYCLES
-        self._others = self._position_of_others()
         # Why the last `run_to` came back early: stopped by a watch, or because nothing can happen any more.
         self.stopped = False
         self.finished = False
@@ -79,7 +64,6 @@ class RunLoop(ABC):
         self.debug_watch: DebugWatch | None = None
         self.starved: list[Vm] = []
         self.chores_due = NEVER
-        self._clock_before = 0
         self.dispatch_watch: Callable[[Vcpu], bool] | None = None
 
     @abstractmethod
@@ -101,53 +85,6 @@ class RunLoop(ABC):
     @abstractmethod
     def stop_starved(self) -> None:
         """Stop the VMs for which a device had to write and the host had no memory."""
-
-    # Time
-
-    @property
-    def position(self) -> int:
-        """The instant the host stands at.
-
-        The sum of all pCPU clocks, in cycles, and what came before them.
-        """
-        return self._others + self.pcpus[self.turn].hart.clock
-
-    @property
-    def position_before(self) -> int:
-        """The last position at which a run could have stopped; what happens there may be half done."""
-        return self._others + self._clock_before
-
-    def _position_of_others(self) -> int:
-        """Return the position without the clock of the pCPU whose turn it is."""
-        return self._base + sum(pcpu.hart.clock for pcpu in self.pcpus if pcpu.index != self.turn)
-
-    def position_of(self, clock: int) -> int:
-        """Return the position at which the mean of all clocks is `clock`."""
-        return self._base + clock * len(self.pcpus)
-
-    @property
-    def mean_clock(self) -> int:
-        """The mean of all pCPU clocks, in cycles: the time that people are shown."""
-        return (self.position - self._base) // len(self.pcpus)
-
-    @property
-    def now(self) -> int:
-        """The clock of the pCPU whose turn it is, in cycles."""
-        return self.pcpus[self.turn].hart.clock
-
-    @property
-    def now_ticks(self) -> int:
-        """The same in ticks of the `time` counter."""
-        return self.now // self.host.record.cycles_per_tick
-
-    @property
-    def now_ns(self) -> int:
-        """The same in nanoseconds."""
-        return self.now * 1_000_000_000 // self.host.clock_hz
-
-    def clock_of(self, vcpu: Vcpu) -> int:
-        """Return the clock of the pCPU that holds a vCPU, else the time now."""
-        return self.now if vcpu.pcpu is None else self.pcpus[vcpu.pcpu].hart.clock
 
     # Running
 
@@ -334,138 +271,6 @@ class RunLoop(ABC):
         pcpu.idle_cycles += clock - start
         self.trace.slice(pcpu.index, None, None, "idle", start, clock)
 
-    # Timers and sleep
-
-    def _next_deadline(self) -> int:
-        """Return when the first timer of a waiting vCPU, or of a device, is due."""
-        first = NEVER
-        for vm in self.vms.values():
-            if vm.lifecycle not in ACTIVE:
-                continue
-            if vm.board is not None and vm.board.deadline < first:
-                first = vm.board.deadline
-            for vcpu in vm.vcpus:
-                if vcpu.state in ASLEEP:
-                    first = min(first, vcpu.wakes_at)
-        return first
-
-    def _wake_due(self, now: int) -> None:
-        """Raise the timer interrupts that are due for waiting vCPUs, and let devices do what is due."""
-        if self._next_deadline() > now:
-            return
-        causes = self.trace.causes
-        before = causes.now
-        for vm in self.vms.values():
-            if vm.board and vm.board.deadline <= now and vm.lifecycle in ACTIVE:
-                causes.now = causes.devices.get(vm.serial, 0)
-                vm.board.elapse()
-        due = [
-            vcpu
-            for vm in self.vms.values()
-            if vm.lifecycle in ACTIVE
-            for vcpu in vm.vcpus
-            if vcpu.state in ASLEEP and vcpu.wakes_at <= now
-        ]
-        for vcpu in sorted(due, key=lambda one: one.wakes_at):
-            if vcpu.wakes_at == vcpu.alarm:
-                causes.now = causes.sleeps.get(vcpu.info.id, 0)
-                self.wake(vcpu, vcpu.alarm, "its own timer is due, or the disk is ready")
-                continue
-            deadline, vcpu.deadline = vcpu.deadline, NEVER
-            causes.now = causes.timers.pop(vcpu.info.id, 0)
-            self.interrupt(vcpu, VSTI, deadline)
-        causes.now = before
-
-    def interrupt(self, vcpu: Vcpu, bits: int, at: int) -> None:
-        """Make interrupts pending in a vCPU at time `at`, and wake it if it waits for one of them.
-
-        A vCPU of a paused VM hears of it when its VM is resumed.
-        """
-        registers = self.registers(vcpu)
-        pending = registers.hvip
-        registers.hvip = pending | bits
-        if vcpu.pcpu is None and self.is_called(vcpu) and vcpu.vm.lifecycle in ACTIVE:
-            self.wake(vcpu, at, WAKES[bits])
-        elif bits & ~pending:
-            self._note("interrupt", INTERRUPTS[bits], vcpu)
-
-    def _note(self, kind: EventKind, reason: str, vcpu: Vcpu, said: str = "") -> int:
-        """Note what happens to a vCPU now, as a consequence of what is going on; return its number."""
-        clock = self.pcpus[self.turn].hart.clock
-        trace = self.trace
-        return trace.note(kind, reason, self._others + clock, clock, vcpu.info.vm, vcpu.index, said)
-
-    def is_called(self, vcpu: Vcpu) -> bool:
-        """Return whether an interrupt is pending that a vCPU waits for."""
-        return vcpu.state in WAITING and vcpu.has_interrupt()
-
-    def wake(self, vcpu: Vcpu, at: int, why: str = "it was started") -> None:
-        """Let a vCPU want a pCPU from time `at` on, but not before the time that it has already seen."""
-        number = self._note("schedule", "woke", vcpu, why)
-        self.trace.causes.ready[vcpu.info.id] = number
-        self._account(vcpu, at)
-        vcpu.state = VcpuState.READY
-        self.scheduler.wake(vcpu)
-        if self.scheduler.policy.preemptive:
-            pcpu = self.scheduler.place_to_preempt(vcpu)
-            if pcpu is not None:
-                self.trace.causes.cut[pcpu.index] = number
-                self.interrupt_pcpu(pcpu, vcpu.since)
-
-    def _account(self, vcpu: Vcpu, at: int) -> None:
-        if at > vcpu.since:
-            self.trace.wait(vcpu.vm.settings.name, vcpu.index, vcpu.waits_as, vcpu.since, at)
-        vcpu.account(at)
-
-    def interrupt_pcpu(self, pcpu: Pcpu, at: int) -> None:
-        """Let the turn on a pCPU end at time `at`, or at once if its clock is beyond."""
-        pcpu.slice_end = min(pcpu.slice_end, at)
-
-    def unload(self, vcpu: Vcpu) -> None:
-        """Take a vCPU off its pCPU or out of the queue, wherever it is. It stays ready if it was running."""
-        if vcpu.pcpu is not None:
-            pcpu = self.pcpus[vcpu.pcpu]
-            self.scheduler.turn_over(vcpu, pcpu, pcpu.hart.clock)
-            self._leave(pcpu, vcpu)
-            self.scheduler.sleep(vcpu, vcpu.since)
-        elif vcpu in self.scheduler.queue:
-            self._account(vcpu, self.now)
-            self.scheduler.sleep(vcpu, self.now)
-        elif vcpu.state in ASLEEP:
-            self._account(vcpu, self.now)
-
-    def _leave(self, pcpu: Pcpu, vcpu: Vcpu) -> None:
-        pcpu.current = None
-        virtual_cpu.leave(vcpu, self.host)
-        vcpu.state = VcpuState.READY
-
-    def stop_vcpu(self, vcpu: Vcpu) -> None:
-        """Stop a vCPU at its own wish (SBI HSM)."""
-        self.unload(vcpu)
-        vcpu.state = VcpuState.STOPPED
-
-    def suspend_vcpu(self, vcpu: Vcpu) -> None:
-        """Let a vCPU sleep at its own wish (SBI HSM) until an interrupt is pending."""
-        self.unload(vcpu)
-        vcpu.state = VcpuState.SUSPENDED
-        self.fall_asleep(vcpu)
-
-    def block_vcpu(self, vcpu: Vcpu, until: int) -> None:
-        """Let a vCPU wait for the host's disk; no interrupt wakes it."""
-        self.unload(vcpu)
-        vcpu.state = VcpuState.BLOCKED
-        vcpu.alarm = until
-        self.trace.causes.sleeps[vcpu.info.id] = self.trace.causes.now
-
-    def fall_asleep(self, vcpu: Vcpu) -> None:
-        """Begin a sleep that ends at the next interrupt, at once if one is pending."""
-        vcpu.set_alarm(self.host.record.cycles_per_tick)
-        if vcpu.has_interrupt():
-            self.wake(vcpu, vcpu.since, "an interrupt is pending already")
-        else:
-            causes = self.trace.causes
-            causes.sleeps[vcpu.info.id] = causes.now
-
     # Leaving the guest
 
     def begin_exit(self, vcpu: Vcpu, reason: str) -> None:
@@ -544,7 +349,3 @@ class RunLoop(ABC):
     def _watch(self, vcpu: Vcpu, reason: str) -> None:
         if self.exit_watch is not None and self.exit_watch(vcpu, reason):
             self.stopped = True
-
-    def registers(self, vcpu: Vcpu) -> Any:
-        """Return the record that holds a vCPU's registers now: a hart, or its context."""
-        return vcpu.context if vcpu.pcpu is None else self.pcpus[vcpu.pcpu].hart

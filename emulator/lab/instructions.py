@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from emulator.hypervisor.clocks import QUANTUM_CYCLES
 from emulator.hypervisor.faults import fetch_instruction
 from emulator.hypervisor.pcpu import Pcpu
-from emulator.hypervisor.runloop import QUANTUM_CYCLES
 from emulator.hypervisor.shadow import as_guest
 from emulator.hypervisor.trace import END, KIND, START, VCPU, VM
 from emulator.isa.disassembler import disassemble

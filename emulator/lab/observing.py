@@ -6,8 +6,8 @@ import base64
 from typing import TYPE_CHECKING, cast
 
 from emulator.hypervisor import partition
+from emulator.hypervisor.clocks import QUANTUM_CYCLES
 from emulator.hypervisor.pcpu import Pcpu
-from emulator.hypervisor.runloop import QUANTUM_CYCLES
 from emulator.hypervisor.trace import Event, Slice
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import ON, Vm, VmState

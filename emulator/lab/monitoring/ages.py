@@ -19,7 +19,7 @@ from itertools import chain, islice, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from emulator.hypervisor.runloop import ASLEEP
+from emulator.hypervisor.sleeping import ASLEEP
 from emulator.hypervisor.trace import END, KIND, START, VCPU, VM, Wait
 from emulator.hypervisor.vcpu import Vcpu, VcpuState
 from emulator.hypervisor.vm import ACTIVE, ON

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypedDict
 
-from emulator.hypervisor.runloop import QUANTUM_CYCLES
+from emulator.hypervisor.clocks import QUANTUM_CYCLES
 from emulator.hypervisor.trace import END, KIND, START, VCPU, VM, Event
 from emulator.lab.memento import Aside
 from emulator.lab.monitoring.ages import (
