@@ -25,6 +25,7 @@ from app.web.store import (
     LabRow,
     LabStore,
     LeaseStore,
+    ResultStore,
     SharedStore,
     StudentStore,
     open_database,
@@ -47,6 +48,7 @@ class Context:
     database: Database
     students: StudentStore
     labs: LabStore
+    results: ResultStore
     pool: Pool
     leases: LabLeases
     entries: EntryStore
@@ -74,11 +76,13 @@ def build_context(settings: Settings) -> Context:
     pool = Pool(settings.worker_command, settings.workers, labs)
     pool.start()
     leases = LabLeases(course, labs, LeaseStore(database, time.time), pool)
+    results = ResultStore(database, time.time)
     shared = SharedStore(database, labs, time.time)
     editions = Editions(settings.editions)
     work = LabWork(
         course,
         labs,
+        results,
         shared,
         leases,
         pool,
@@ -92,6 +96,7 @@ def build_context(settings: Settings) -> Context:
         database=database,
         students=StudentStore(database, time.time),
         labs=labs,
+        results=results,
         pool=pool,
         leases=leases,
         entries=EntryStore(database, time.time),

@@ -16,8 +16,7 @@ from app.web.dates import at, moment
 from app.web.engine import engine_text
 from app.web.errors import not_found
 from app.web.labs import lab_view
-from app.web.store import LabRow, SharedRun
-from app.web.store.labs import Progress
+from app.web.store import LabRow, Progress, SharedRun
 from app.web.work import LabWork
 from app.workers.control import UNITS
 from app.workers.pacing import SPEEDS
@@ -47,7 +46,7 @@ _SPEED_LABELS = {
 def index() -> str:
     """Show the lessons and how far the student is in each."""
     student, course = current_student(), context().course
-    progress = context().labs.progress(student) if student else {}
+    progress = context().results.progress(student) if student else {}
     now = at(context().settings.now())
     entries = [
         {
@@ -102,7 +101,7 @@ def lesson_page(row: LabRow, lesson: Lesson, shared: SharedRun | None = None) ->
             "programs": work.programs(row, lesson),
         },
         observation=observation,
-        results=labs.last_results(row.id),
+        results=context().results.last(row.id),
         answers=_still_answers(work, lesson, labs.answers(row.id)),
         choices=choices(),
         place=place,

@@ -54,7 +54,7 @@ def _report(row: LabRow, lesson: Lesson) -> dict[str, Any]:
         "lab": lab_view(row),
         "observation": observation,
         "config_text": work.config(row)["text"] if observation else lesson.lab_text,
-        "results": labs.last_results(row.id),
+        "results": context().results.last(row.id),
         "predictions": _predictions(lesson, labs.answers(row.id)),
         "actions": entries[-MOST_ACTIONS:],
         "left_out": max(0, len(entries) - MOST_ACTIONS),

@@ -29,7 +29,7 @@ from app.texts import language
 from app.web.dates import at, counted
 from app.web.errors import busy, not_found
 from app.web.leases import LabLeases
-from app.web.store.labs import Beginning, LabRow, LabStore, Reply
+from app.web.store import Beginning, LabRow, LabStore, Reply, ResultStore
 from app.web.store.sharing import SharedStore
 from app.workers.connection import WorkerLost
 from app.workers.control import STOPS, TRAVELS
@@ -51,6 +51,7 @@ class LabWork:
         self,
         course: Course,
         labs: LabStore,
+        results: ResultStore,
         shared: SharedStore,
         leases: LabLeases,
         pool: Pool,
@@ -67,6 +68,7 @@ class LabWork:
         self._editions = editions
         self._secret = secret
         self._labs = labs
+        self._results = results
         self._shared = shared
         self._leases = leases
         self._pool = pool
@@ -198,15 +200,15 @@ class LabWork:
         asked = {
             "language": language(),
             "version": row.lesson_version,
-            "earlier": self._labs.earlier_tries(row.id),
+            "earlier": self._results.earlier_tries(row.id),
         }
         results = self._pool.call(row.id, "examine", asked)
         checks = results["checks"]
         passed = sum(1 for check in checks if check["passed"])
         with suppress(KeyError):  # a lesson that left the course counts for nothing in it
             place = self._course.entry(self._course.lesson(row.lesson))
-            results["course"] = counted(place, results, at(self._now()), self._labs.last_results(row.id))
-        self._labs.save_results(row, results["position"], passed, len(checks), results)
+            results["course"] = counted(place, results, at(self._now()), self._results.last(row.id))
+        self._results.save(row, results["position"], passed, len(checks), results)
         return results
 
     def answer(self, row: LabRow, question: str, value: Any, request_id: str | None) -> JsonObject:

@@ -86,6 +86,6 @@ def test_looking_at_the_checks_again_is_remembered(app: Flask) -> None:
     student.run_to(1_000_000)
     student.done("check")
     context: Context = app.extensions["vmlab"]
-    tries = context.labs.earlier_tries(student.lab)
+    tries = context.results.earlier_tries(student.lab)
     assert len(tries) == 2
     assert set(tries[0].values()) <= {"failed", "waiting", "passed", "partial"}

@@ -112,7 +112,7 @@ def test_a_copy_is_the_viewers_own_and_leaves_all_other_labs_alone(
     author.run_to(300_000)
     reader.done("answers", question="how-many", value="3")
     reader.done("check")
-    mine, results = record_of(server, reader.lab), server.labs.last_results(reader.lab)
+    mine, results = record_of(server, reader.lab), server.results.last(reader.lab)
     url = author.done("share")["url"]
     before, author_lab = record_of(server, author.lab), author.lab
     viewer, other = Viewer(reader.client, url), open_shared(url)
@@ -123,7 +123,7 @@ def test_a_copy_is_the_viewers_own_and_leaves_all_other_labs_alone(
     assert verbs(server, viewer.lab) == ["start", "suspend"]
     assert verbs(server, other.lab) == ["start"]
     assert record_of(server, author.lab) == before
-    assert (record_of(server, reader.lab), server.labs.last_results(reader.lab)) == (mine, results)
+    assert (record_of(server, reader.lab), server.results.last(reader.lab)) == (mine, results)
     assert server.labs.answers(reader.lab) == {"how-many": "3"}
     row = server.labs.find(reader.lab, owner(server, reader.lab))
     assert row is not None
@@ -169,7 +169,7 @@ def test_nothing_of_a_copy_is_graded_and_its_page_says_what_it_is(
         assert error["title"] == "This is only a copy", what
     assert viewer.get("submission").status_code == 403
     assert viewer.post("actions", verb="answer", question="how-many", value=2).status_code == 400
-    assert server.labs.progress(owner(server, viewer.lab)) == {}
+    assert server.results.progress(owner(server, viewer.lab)) == {}
     report = viewer.client.get("/lessons/two-machines/report")
     assert (report.status_code, report.headers["Location"]) == (302, "/lessons/two-machines/")
     # What is done in a copy can be shared again, as a run of its own.

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from app.web.store import Database, LabStore, Reply, StoreError, StudentStore, data_directory, open_database
+from app.web.store import (
+    Database,
+    LabStore,
+    Reply,
+    ResultStore,
+    StoreError,
+    StudentStore,
+    data_directory,
+    open_database,
+)
 from app.web.store.labs import Beginning, LabRow
 from app.workers.record import ProgramText, Stand
 from app.workers.stops import StopRecord
@@ -154,14 +163,15 @@ def test_a_position_from_before_a_restart_is_ignored(labs: LabStore, row: LabRow
     assert record.position == 0
 
 
-def test_progress_is_the_best_check(labs: LabStore, student: str, row: LabRow) -> None:
-    assert labs.progress(student) == {"l": None}
+def test_progress_is_the_best_check(database: Database, student: str, row: LabRow) -> None:
+    results = ResultStore(database, lambda: 1000.0)
+    assert results.progress(student) == {"l": None}
     for passed in (1, 3, 2):
-        labs.save_results(row, 0, passed, 4, {"passed": passed})
-    best = labs.progress(student)["l"]
+        results.save(row, 0, passed, 4, {"passed": passed})
+    best = results.progress(student)["l"]
     assert best is not None
     assert (best.passed, best.total) == (3, 4)
-    assert labs.last_results(row.id) == {"passed": 2}
+    assert results.last(row.id) == {"passed": 2}
 
 
 def test_sessions_expire_and_forged_tokens_are_nobodys(database: Database) -> None:

@@ -2,8 +2,10 @@
 shared runs, in SQLite."""
 
 from app.web.store.database import Database, StoreError, data_directory, open_database
-from app.web.store.labs import Beginning, LabRow, LabStore, Reply
+from app.web.store.labs import Beginning, LabRow, LabStore
 from app.web.store.leases import Lease, LeaseChanged, LeaseStore, Taken
+from app.web.store.logs import Reply
+from app.web.store.results import Progress, ResultStore
 from app.web.store.sharing import SharedRun, SharedStore
 from app.web.store.students import StudentStore
 from app.web.store.tournament import EntryStore, NameTaken
@@ -18,7 +20,9 @@ __all__ = [
     "LeaseChanged",
     "LeaseStore",
     "NameTaken",
+    "Progress",
     "Reply",
+    "ResultStore",
     "SharedRun",
     "SharedStore",
     "StoreError",

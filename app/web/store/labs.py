@@ -1,4 +1,4 @@
-"""Labs, their action logs and what students achieved in them.
+"""Labs: whose they are, where they began, and what was done in them since.
 
 `LabStore` is the `Journal` that the worker pool rebuilds labs from. The rule of the house: what a student
 saw acknowledged was committed here before.
@@ -12,16 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, text, union_all, update
+from sqlalchemy import Connection, delete, func, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from app.web.store import schema
 from app.web.store.database import Database
+from app.web.store.logs import (
+    Reply,
+    append_entry,
+    note_answer,
+    read_log,
+    repeat_answers,
+    write_log,
+    write_reply,
+)
+from app.web.store.programs import drop_unused_images, read_programs, write_programs
 from app.workers.record import PAUSED, LabRecord, Mode, ProgramText, Stand
 from app.workers.stops import StopRecord
 from emulator.lab import LogEntry
-
-TRIES_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +54,6 @@ class Beginning:
     seed: int
     config: dict[str, Any]
     programs: tuple[ProgramText, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A request's id, the digest of its body, and the reply it was given."""
-
-    request_id: str
-    digest: str
-    body: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The best check of a lesson so far."""
-
-    passed: int
-    total: int
 
 
 class LabStore:
@@ -127,7 +118,7 @@ class LabStore:
             connection.execute(delete(schema.program).where(schema.program.c.lab == lab))
             write_programs(connection, lab, beginning.programs)
             drop_unused_images(connection)
-            self._repeat_answers(connection, lab)
+            repeat_answers(connection, lab, self._now())
             write_reply(connection, lab, reply, self._now())
 
     # The journal of the worker pool
@@ -189,22 +180,8 @@ class LabStore:
         stand: Stand | None = None,
     ) -> int:
         """Commit an action, where the lab stands after it, and the reply to its request; return its seq."""
-        log = schema.action_log
         with self._database.write() as connection:
-            last = connection.execute(
-                select(func.max(log.c.seq)).where(log.c.lab == row.id, log.c.generation == row.generation)
-            ).scalar_one()
-            seq = (last or 0) + 1
-            connection.execute(
-                insert(log).values(
-                    lab=row.id,
-                    generation=row.generation,
-                    seq=seq,
-                    position=position,
-                    action=json.dumps(action),
-                    at=self._now(),
-                )
-            )
+            seq = append_entry(connection, row.id, row.generation, position, action, self._now())
             if stand is not None:
                 self._put(connection, row, stand)
             note_answer(connection, row.id, action, self._now())
@@ -244,7 +221,7 @@ class LabStore:
         with self._database.write() as connection:
             connection.execute(delete(schema.request).where(schema.request.c.at < self._now() - older_than))
 
-    # Answers and results
+    # Answers
 
     def answers(self, lab: str) -> dict[str, Any]:
         """Return the latest answer to every question."""
@@ -252,59 +229,6 @@ class LabStore:
         with self._database.read() as connection:
             rows = connection.execute(select(columns.question, columns.value).where(columns.lab == lab)).all()
         return {row.question: json.loads(row.value) for row in rows}
-
-    def save_results(
-        self, row: LabRow, position: int, passed: int, total: int, results: Mapping[str, Any]
-    ) -> None:
-        """Keep the outcome of a check."""
-        with self._database.write() as connection:
-            connection.execute(
-                insert(schema.check_result).values(
-                    lab=row.id,
-                    generation=row.generation,
-                    position=position,
-                    passed=passed,
-                    total=total,
-                    results=json.dumps(results),
-                    at=self._now(),
-                )
-            )
-
-    def earlier_tries(self, lab: str) -> list[dict[str, str]]:
-        """Return check id -> status for each look at the checks, oldest first, the newest 200 at most.
-
-        Looking twice at the same instant is one try.
-        """
-        columns = schema.check_result.c
-        query = select(columns.generation, columns.position, columns.results).where(columns.lab == lab)
-        with self._database.read() as connection:
-            rows = connection.execute(query.order_by(columns.id.desc()).limit(TRIES_KEPT)).all()
-        tries = {(row.generation, row.position): _statuses(row.results) for row in reversed(rows)}
-        return list(tries.values())
-
-    def last_results(self, lab: str) -> dict[str, Any] | None:
-        """Return the outcome of the latest check."""
-        columns = schema.check_result.c
-        query = select(columns.results).where(columns.lab == lab).order_by(columns.id.desc()).limit(1)
-        with self._database.read() as connection:
-            text = connection.execute(query).scalar_one_or_none()
-        return None if text is None else json.loads(text)
-
-    def progress(self, student: str) -> dict[str, Progress | None]:
-        """Return, for every lesson the student has opened, the best check so far (None: not checked yet)."""
-        lab, result = schema.lab.c, schema.check_result.c
-        query = (
-            select(lab.lesson, func.max(result.passed).label("passed"), result.total)
-            .select_from(schema.lab.outerjoin(schema.check_result))
-            .where(lab.student == student, lab.shared.is_(None))
-            .group_by(lab.lesson)
-        )
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return {
-            row.lesson: None if row.total is None else Progress(int(row.passed), int(row.total))
-            for row in rows
-        }
 
     # Parts of transactions
 
@@ -322,34 +246,6 @@ class LabStore:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else LabRow(*row)
-
-    def _repeat_answers(self, connection: Connection, lab: str) -> None:
-        """Begin the log of a new generation with the answers: they are about the lesson, not the run."""
-        generation = connection.execute(
-            select(schema.lab.c.generation).where(schema.lab.c.id == lab)
-        ).scalar_one()
-        answers = connection.execute(
-            select(schema.answer.c.question, schema.answer.c.value)
-            .where(schema.answer.c.lab == lab)
-            .order_by(schema.answer.c.question)
-        ).all()
-        for seq, row in enumerate(answers, 1):
-            action = {"verb": "answer", "question": row.question, "value": json.loads(row.value)}
-            connection.execute(
-                insert(schema.action_log).values(
-                    lab=lab,
-                    generation=generation,
-                    seq=seq,
-                    position=0,
-                    action=json.dumps(action),
-                    at=self._now(),
-                )
-            )
-
-
-def _statuses(results: str) -> dict[str, str]:
-    checks: list[dict[str, Any]] = json.loads(results)["checks"]
-    return {check["id"]: check.get("status", "passed" if check["passed"] else "failed") for check in checks}
 
 
 def first_place(beginning: Beginning) -> dict[str, Any]:
@@ -370,19 +266,6 @@ def place(stand: Stand) -> dict[str, int]:
     return {"position": stand.position, "actions": stand.actions, "present": stand.present}
 
 
-def write_programs(
-    connection: Connection, owner: str, programs: Sequence[ProgramText], table: Table = schema.program
-) -> None:
-    """Keep the programs of a lab, or of whatever `table` keeps programs of."""
-    key = table.primary_key.columns[0].name
-    rows: list[dict[str, Any]] = []
-    for one in programs:
-        digest = None if one.elf is None else _keep_image(connection, one.elf)
-        rows.append({key: owner, "name": one.name, "source": one.source, "image": digest})
-    if rows:
-        connection.execute(insert(table), rows)
-
-
 def _wanted(connection: Connection, lab: str, stops: str) -> dict[str, Any]:
     """Return what a record says of a lab's mode, and of whether it runs in a browser."""
     mode: Mode = {**PAUSED, "stops": json.loads(stops)}
@@ -391,91 +274,3 @@ def _wanted(connection: Connection, lab: str, stops: str) -> dict[str, Any]:
     if lease.one_or_none() is None:
         return {"mode": mode}
     return {"lent": True, "mode": {**mode, "reason": "this lab runs in a browser"}}
-
-
-def _keep_image(connection: Connection, data: bytes) -> str:
-    """Keep an image unless it is known; return its digest."""
-    digest = schema.image_digest(data)
-    known = select(schema.image.c.digest).where(schema.image.c.digest == digest)
-    if connection.execute(known).one_or_none() is None:
-        connection.execute(insert(schema.image).values(digest=digest, data=data))
-    return digest
-
-
-def drop_unused_images(connection: Connection) -> None:
-    """Drop the images that no lab and no shared run holds."""
-    held = [
-        select(table.c.image).where(table.c.image.is_not(None))
-        for table in (schema.program, schema.shared_program)
-    ]
-    connection.execute(delete(schema.image).where(schema.image.c.digest.not_in(union_all(*held))))
-
-
-def read_programs(
-    connection: Connection, owner: str, table: Table = schema.program
-) -> tuple[ProgramText, ...]:
-    """Return the programs of a lab, or of whatever `table` keeps programs of."""
-    program, image = table.c, schema.image.c
-    rows = connection.execute(
-        select(program.name, program.source, image.data)
-        .select_from(table.outerjoin(schema.image))
-        .where(table.primary_key.columns[0] == owner)
-        .order_by(program.name)
-    )
-    return tuple(ProgramText(row.name, row.source, row.data) for row in rows)
-
-
-def read_log(connection: Connection, lab: str, generation: int) -> tuple[LogEntry, ...]:
-    """Return the log of a generation of a lab."""
-    columns = schema.action_log.c
-    rows = connection.execute(
-        select(columns.seq, columns.position, columns.action)
-        .where(columns.lab == lab, columns.generation == generation)
-        .order_by(columns.seq)
-    )
-    return tuple({"seq": row.seq, "position": row.position, "action": json.loads(row.action)} for row in rows)
-
-
-def write_log(
-    connection: Connection, lab: str, generation: int, log: Sequence[LogEntry], now: float
-) -> tuple[LogEntry, ...]:
-    """Let a generation of a lab have this log; return the entries that are new."""
-    columns = schema.action_log.c
-    mine = (columns.lab == lab, columns.generation == generation)
-    old = read_log(connection, lab, generation)
-    same = next((n for n, (a, b) in enumerate(zip(old, log, strict=False)) if a != b), None)
-    same = min(len(old), len(log)) if same is None else same
-    connection.execute(delete(schema.action_log).where(*mine, columns.seq > same))
-    rows = [
-        {**entry, "action": json.dumps(entry["action"]), "lab": lab, "generation": generation, "at": now}
-        for entry in log[same:]
-    ]
-    if rows:
-        connection.execute(insert(schema.action_log), rows)
-    return tuple(log[same:])
-
-
-def note_answer(connection: Connection, lab: str, action: Mapping[str, Any], now: float) -> None:
-    """Keep an answer beside the log, if the action is one."""
-    if action.get("verb") != "answer":
-        return
-    values = {"value": json.dumps(action["value"]), "at": now}
-    connection.execute(
-        upsert(schema.answer)
-        .values(lab=lab, question=action["question"], **values)
-        .on_conflict_do_update(index_elements=["lab", "question"], set_=values)
-    )
-
-
-def write_reply(connection: Connection, lab: str, reply: Reply | None, now: float) -> None:
-    """Keep the reply to a request, if it may come again."""
-    if reply is not None:
-        connection.execute(
-            insert(schema.request).values(
-                lab=lab,
-                request_id=reply.request_id,
-                digest=reply.digest,
-                reply=json.dumps(reply.body),
-                at=now,
-            )
-        )

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from app.web.store import schema
 from app.web.store.database import Database
-from app.web.store.labs import LabRow, Reply, note_answer, place, read_log, write_log, write_reply
+from app.web.store.labs import LabRow, place
+from app.web.store.logs import Reply, note_answer, read_log, write_log, write_reply
 from app.workers.record import Mode, Stand
 from emulator.lab import LogEntry
 

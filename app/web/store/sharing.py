@@ -17,19 +17,9 @@ from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from app.web.store import schema
 from app.web.store.database import Database
-from app.web.store.labs import (
-    Beginning,
-    LabRow,
-    LabStore,
-    Reply,
-    drop_unused_images,
-    first_place,
-    place,
-    read_programs,
-    write_log,
-    write_programs,
-    write_reply,
-)
+from app.web.store.labs import Beginning, LabRow, LabStore, first_place, place
+from app.web.store.logs import Reply, write_log, write_reply
+from app.web.store.programs import drop_unused_images, read_programs, write_programs
 from app.workers.record import Stand
 from emulator.lab import LogEntry
 
