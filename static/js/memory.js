@@ -4,6 +4,7 @@ import { h, setText } from "./element.js";
 import { badge } from "./frame_readout.js";
 import * as numbers from "./numbers.js";
 import { vmClass } from "./patterns.js";
+import { words } from "./sentences.js";
 import { _, n_ } from "./text.js";
 
 const PAGE = 4096;
@@ -156,7 +157,7 @@ function more({ memory, exits }) {
     memory.huge && _("{size} in leaves of 2 MiB", { size: size(memory.huge) }),
     memory.limit && _("limit {size}", { size: size(memory.limit) }),
     memory.reservation && _("reservation {size}", { size: size(memory.reservation) }),
-    memory.out_of_memory && `paused: ${memory.out_of_memory}`,
+    memory.out_of_memory && _("Out of memory: {why}", { why: words(memory.out_of_memory) }),
   ];
   return said.filter(Boolean).join("; ");
 }

@@ -5,6 +5,7 @@ import { h, setText } from "./element.js";
 import * as numbers from "./numbers.js";
 import { vmClass, vmLetter } from "./patterns.js";
 import { show } from "./tabs.js";
+import { words } from "./sentences.js";
 import { _, n_ } from "./text.js";
 
 /** Which verbs a state offers, the two most likely first; the others stand under "More". */
@@ -83,7 +84,15 @@ function draw(element, vm, host) {
   setText(slot("uuid"), `UUID ${vm.uuid}`);
   drawVerbs(element, vm);
   drawVcpus(slot("vcpus"), vm, host.clock_hz);
+  drawStopped(slot("stopped"), vm);
   drawCrash(slot("crash"), vm);
+}
+
+/** Why the hypervisor paused a VM, which nobody has asked for. */
+function drawStopped(element, vm) {
+  const why = vm.memory.out_of_memory;
+  element.hidden = !why;
+  setText(element, why ? _("Out of memory: {why}", { why: words(why) }) : "");
 }
 
 function drawVerbs(element, vm) {
