@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from app.grading.proof import WIDE
+from app.grading.proof import WIDE, place
 
 Report = dict[str, Any]
 
@@ -39,7 +39,7 @@ def _cases(report: Report) -> Iterator[Element]:
     of_seeds = {f"seed {trial['seed']}: {fault}" for trial in trials for fault in trial["faults"]}
     whole = _case(report, "lesson", 0.0)
     for error in report["errors"]:
-        _say(whole, "error", f"{error['file']}:{error['line']}: {error['message']}")
+        _say(whole, "error", f"{place(error)}: {error['message']}")
     for fault in report["faults"]:
         if fault not in of_seeds:
             _say(whole, "failure", fault)

@@ -150,7 +150,7 @@ def lines(reports: list[Report]) -> Iterator[str]:
     """Yield what a report says in words, a line per lesson and per fault."""
     for report in reports:
         yield _headline(report)
-        yield from (f"  {error['file']}:{error['line']}: {error['message']}" for error in report["errors"])
+        yield from (f"  {place(error)}: {error['message']}" for error in report["errors"])
         faults = list(_grouped(report))
         yield from (f"  {fault}" for fault in faults[:SHOWN_FAULTS])
         if len(faults) > SHOWN_FAULTS:
@@ -158,6 +158,11 @@ def lines(reports: list[Report]) -> Iterator[str]:
         yield from _wide(report)
     bad = sum(is_faulty(report) for report in reports)
     yield f"{len(reports) - bad} of {len(reports)} lessons work"
+
+
+def place(error: dict[str, Any]) -> str:
+    """Return where an error is, `file:line`, or the file alone."""
+    return f"{error['file']}:{error['line']}" if error["line"] else str(error["file"])
 
 
 def _wide(report: Report) -> Iterator[str]:

@@ -45,6 +45,7 @@ def test_the_example_is_a_sound_lesson(example: Path) -> None:
 def test_the_example_works_for_many_students(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test-lesson", str(example), "--seeds", "8", "--mutate", "--jobs", "1", "--json"]) == 0
     (report,) = json.loads(capsys.readouterr().out)
+    assert report["wide"] == []
     assert report["caught"] == report["wrong"] == 16
     assert len({trial["params"]["word"] for trial in report["trials"]}) == 8
 
