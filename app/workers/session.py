@@ -58,11 +58,12 @@ class Session(Repetition):
     def apply(self, action: dict[str, Any]) -> dict[str, Any]:
         """Apply one action where the lab stands; return what the log needs. Raise LabError.
 
-        In the past that is the whole `log` of the line of history that begins there.
+        In the past that is the whole `log` of the line of history that begins there, and so it is where
+        decisions of a policy went that lay ahead.
         """
         if action.get("verb") == "decide":
             raise LabError("decisions are made by policies while the lab runs, and not by hand", "verb")
-        behind = self.lab.past.behind
+        behind, before = self.lab.past.behind, _last_decisions(self.lab.line)
         result = self.lab.apply(action)
         self.waiting = False
         self._pacer = self._new_pacer(self._pacer.speed)
@@ -70,7 +71,8 @@ class Session(Repetition):
         # As it is logged: where texts run, a policy's traits have been added; an answer may stand later.
         entry = self.lab.line[-1]
         applied = {"position": entry["position"], "action": entry["action"], "result": result}
-        began = behind and not self.lab.past.behind
+        cut = before is not _last_decisions(self.lab.line)
+        began = cut or (behind and not self.lab.past.behind)
         return {**applied, "stand": self.stand, **({"log": self.lab.line} if began else {})}
 
     def run(self) -> None:
@@ -339,3 +341,8 @@ class Session(Repetition):
         self.condition = self._after["condition"]
         self._pacer = self._new_pacer(self._after["speed"])
         self.watched_at = self._clock()
+
+
+def _last_decisions(line: Sequence[LogEntry]) -> LogEntry | None:
+    """Return the last entry of a line that holds decisions of policies."""
+    return next((entry for entry in reversed(line) if entry["action"]["verb"] == "decide"), None)

@@ -147,7 +147,10 @@ class Recorder(Recording):
         _put(lab.answers, answers)
 
     def note(self, action: dict[str, Any], position: int) -> None:
-        """Take an action that was applied at a position into the log; in the past, it begins another line."""
+        """Take an action that was applied at a position into the log; in the past, it begins another line.
+
+        Decisions may be on record beyond the present, in a run that was shared: an action takes them out.
+        """
         lab = self.lab
         new = self.behind and not (self.paused or self._repeating)
         if new and action["verb"] == "answer":
@@ -156,6 +159,8 @@ class Recorder(Recording):
             return
         if new:
             self._begin_line(position)
+        elif action["verb"] not in ("answer", "decide") and not (self.paused or self._repeating):
+            lab.policies.cut()
         lab.log.append({"seq": len(lab.log) + 1, "position": position, "action": action})
 
     def _begin_line(self, position: int) -> None:

@@ -165,6 +165,24 @@ def test_going_back_takes_later_decisions_out_of_the_log(make_lab: MakeLab) -> N
     assert (lab.position, lab.state_hash()) == (end, state)
 
 
+def test_an_action_takes_out_the_decisions_that_lie_ahead_of_a_run_that_was_cut(make_lab: MakeLab) -> None:
+    lab = started(make_lab, pcpus=2)
+    use(lab, PREEMPTIVE)
+    lab.advance(lab.position + 400_001)
+    middle, state = lab.position, lab.state_hash()
+    lab.advance(lab.position + 900_000)
+    fresh = make_lab("spin", "nap", "spin", pcpus=2)
+    log = json.loads(json.dumps(lab.log))
+    copy = Lab.replay(fresh.config_at_start, fresh.programs, 7, log, middle, fresh.engine)
+    assert copy.state_hash() == state
+    assert copy.log[-1]["action"]["until"] > middle
+    copy.record()
+    copy.apply({"verb": "console_input", "vm": "a", "text": "x"})
+    assert copy.log[-2]["action"]["until"] == middle
+    copy.advance(middle + 2_000_000)
+    assert repeated(copy, make_lab("spin", "nap", "spin", pcpus=2)) == copy.state_hash()
+
+
 def test_where_texts_do_not_run_the_default_decides_and_the_policy_is_refused(make_lab: MakeLab) -> None:
     lab = make_lab("spin", "spin", pcpus=1)
     with pytest.raises(LabError, match="policies run in your own browser"):

@@ -18,7 +18,9 @@ from app.web.store import Database, LabStore, StudentStore, open_database
 from app.web.store.labs import Beginning, LabRow
 from app.web.store.sharing import COPIES_KEPT, RUNS_KEPT, SharedRun, SharedStore
 from app.workers.pool import CallFailed
-from app.workers.record import LabRecord, ProgramText
+from app.workers.record import LabBuilder, LabRecord, ProgramText
+from emulator.build.engine import load_engine
+from emulator.policy import INTERFACES
 from tests.web.conftest import COURSE, SAME_SITE, Student
 from tests.web.test_timetravel import go
 
@@ -147,6 +149,37 @@ def test_a_copy_is_the_viewers_own_and_leaves_all_other_labs_alone(
 def owner(server: Context, lab: str) -> str:
     with server.database.read() as connection:
         return connection.exec_driver_sql("SELECT student FROM lab WHERE id = ?", (lab,)).scalar_one()
+
+
+def test_a_run_in_which_a_policy_decided_goes_on_from_any_instant(
+    student: Student, server: Context, open_shared: Callable[[str], Viewer]
+) -> None:
+    """The decisions on record reach beyond the instant that was shared."""
+    record = record_of(server, student.lab)
+    lab = LabBuilder(load_engine())(record)
+    lab.policies.enable()
+    lab.apply({"verb": "start", "vm": "a"})
+    lab.apply({"verb": "set_policy", "interface": "scheduler", "text": INTERFACES["scheduler"].starter})
+    lab.advance(700_000)
+    lab.record()
+    instant, middle, now_ns = lab.state_hash(), lab.position, lab.now_ns
+    lab.advance(2_000_000)
+    begins = Beginning(record.lesson, "", record.seed, record.config, record.programs)
+    token, _ = server.shared.keep(
+        owner(server, student.lab), SharedRun(begins, tuple(lab.log), middle, now_ns)
+    )
+    viewer = open_shared(f"/shared/{token}")
+    assert "A policy of its author decided in it." in viewer.page.text
+    assert hash_of(server, viewer.lab)["hash"] == instant
+    viewer.run_to(1_000_000)
+    viewer.done("actions", verb="start", vm="b")  # here the copy leaves what was decided
+    viewer.run_to(3_000_000)
+    kept = record_of(server, viewer.lab).log
+    assert [entry["action"]["verb"] for entry in kept] == ["start", "set_policy", "decide", "start"]
+    assert kept[2]["action"]["until"] == kept[3]["position"]
+    gone_on = hash_of(server, viewer.lab)
+    server.pool.discard(viewer.lab)  # it is repeated from its log
+    assert hash_of(server, viewer.lab) == gone_on
 
 
 def test_nothing_of_a_copy_is_graded_and_its_page_says_what_it_is(

@@ -39,6 +39,11 @@ class SharedRun:
     token: str = ""  # "" before it is kept
 
     @property
+    def decided(self) -> bool:
+        """Whether policies of the student decided in it."""
+        return any(entry["action"]["verb"] == "decide" for entry in self.log)
+
+    @property
     def stand(self) -> Stand:
         """Where a copy begins: at the end of what is shared."""
         return Stand(self.position, len(self.log), self.position, len(self.log))
