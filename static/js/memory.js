@@ -125,10 +125,10 @@ function drawVm(item, vm) {
   setText(part("state"), _(vm.state));
   const counts = parts(memory);
   drawBar(part("bar"), counts, memory.pages, off);
-  const words = Object.entries(counts).filter(([, pages]) => pages > 0);
+  const held = Object.entries(counts).filter(([, pages]) => pages > 0);
   part("facts").replaceChildren(
-    h("span", {}, h("b", {}, size(memory.pages)), " assigned"),
-    ...(off ? [] : words).map(([name, pages]) =>
+    h("span", {}, h("b", {}, size(memory.pages)), ` ${_("assigned")}`),
+    ...(off ? [] : held).map(([name, pages]) =>
       h(
         "span",
         { title: `${numbers.exact(pages)} ${MEANINGS[name][1]}` },

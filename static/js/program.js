@@ -51,7 +51,10 @@ export function startProgram(lab) {
   panel.addEventListener("shown", () => (asked ||= Boolean(choice.value) && (switchTo(choice.value), true)));
   form.querySelector("#program-revert").addEventListener("click", () => {
     drafts.put(loaded, "", "");
+    const nothing = editor.text === source;
     switchTo(loaded);
+    if (nothing)
+      setText(done, _("Nothing to undo: this is what the VM has. “Start the lab over” under Configuration brings back the lesson's programs."));
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();

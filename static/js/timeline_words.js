@@ -47,11 +47,18 @@ export function moment(view, time, steps, exactSteps) {
     const mine = waiting[READY].map((name) => name.split(" ")[0]);
     const whose = [...new Set(held)].filter((vm) => mine.length > 1 || vm !== mine[0]).join(", ");
     const who = named(waiting[READY]);
-    lines.push(whose ? _("{who} waits for {whose}", { who, whose }) : _("{who} waits for a pCPU", { who }));
+    lines.push(
+      whose
+        ? n_("{who} waits for {whose}", "{who} wait for {whose}", mine.length, { who, whose })
+        : n_("{who} waits for a pCPU", "{who} wait for a pCPU", mine.length, { who }),
+    );
   }
-  if (waiting[BLOCKED].length) lines.push(_("{who} waits for the host's disk", { who: named(waiting[BLOCKED]) }));
-  if (waiting[IDLE].length) lines.push(_("{who} sleeps", { who: named(waiting[IDLE]) }));
-  if (waiting[PAUSED].length) lines.push(_("{who} is paused", { who: named(waiting[PAUSED]) }));
+  if (waiting[BLOCKED].length)
+    lines.push(n_("{who} waits for the host's disk", "{who} wait for the host's disk", waiting[BLOCKED].length, { who: named(waiting[BLOCKED]) }));
+  if (waiting[IDLE].length)
+    lines.push(n_("{who} sleeps", "{who} sleep", waiting[IDLE].length, { who: named(waiting[IDLE]) }));
+  if (waiting[PAUSED].length)
+    lines.push(n_("{who} is paused", "{who} are paused", waiting[PAUSED].length, { who: named(waiting[PAUSED]) }));
   return lines;
 }
 
