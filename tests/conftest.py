@@ -1,10 +1,10 @@
-"""Fixtures for tools that a developer may lack: there the test is skipped and says so; in CI it fails."""
+"""The compiled kernels, and tools that a developer may lack: then a test is skipped, or fails in CI."""
 
 import importlib.util
 import os
 import shutil
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -33,6 +33,14 @@ def lack(reason: str) -> NoReturn:
 def project() -> Path:
     """The root of the checkout."""
     return PROJECT
+
+
+@pytest.fixture(scope="session")
+def engine() -> Any:
+    """The compiled kernels."""
+    from emulator.build.engine import load_engine
+
+    return load_engine()
 
 
 @pytest.fixture(scope="session")

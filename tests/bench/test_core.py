@@ -11,16 +11,11 @@ from emulator.bench.core import Result
 from emulator.bench.figures import figure
 from emulator.bench.programs import BARE, INTEGER, PRIVILEGED, PROGRAMS, SUPERVISOR, Program
 from emulator.bench.stopwatch import BenchError, Stopwatch
-from emulator.build.engine import Engine, load_engine
+from emulator.build.engine import Engine
 from emulator.isa.assembler import assemble
 from emulator.isa.elf_writer import program_to_elf
 
 PEER = "QEMU 7.2"
-
-
-@pytest.fixture(scope="session")
-def engine() -> Engine:
-    return load_engine()
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,9 @@ from app import cli
 from emulator.bench import hypervisor, qemu, vm
 from emulator.bench.hypervisor import KINDS, Measurement, exit_program
 from emulator.bench.programs import build_guest
-from emulator.build.engine import Engine, load_engine
+from emulator.build.engine import Engine
 
 COUNT = 300
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return load_engine()
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,9 @@
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from emulator.build.engine import load_engine
 from tests.conftest import find_tool
 
 HERE = Path(__file__).parent
@@ -31,12 +29,6 @@ ENVIRONMENTS = {
 PROGRAMS = sorted(path.stem for path in (HERE / "programs").glob("*.S"))
 
 Build = Callable[[str, str], Path]
-
-
-@pytest.fixture(scope="session")
-def engine() -> Any:
-    """The compiled kernels."""
-    return load_engine()
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,11 @@
-"""Fixtures: the compiled engine and a bare machine."""
+"""Fixtures: a bare machine."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from emulator.build.engine import load_engine
 from tests.core.machine import Machine
-
-
-@pytest.fixture(scope="session")
-def engine() -> Any:
-    """The compiled kernels."""
-    return load_engine()
 
 
 @pytest.fixture

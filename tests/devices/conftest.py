@@ -44,12 +44,6 @@ class Running:
         return int.from_bytes(self.machine.host.read(self.symbols[symbol], size), "little")
 
 
-@pytest.fixture(scope="session")
-def engine() -> Any:
-    """The compiled kernels."""
-    return load_engine()
-
-
 @pytest.fixture
 def start(engine: Any) -> MakeBoard:
     """Start a program on a board of `harts` harts and 2 MiB."""

@@ -1,4 +1,4 @@
-"""Fixtures: the compiled engine and a bare machine."""
+"""Fixtures: a bare machine."""
 
 import subprocess
 from collections.abc import Callable
@@ -6,14 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.build.engine import load_engine
 from tests.core.machine import Machine
-
-
-@pytest.fixture(scope="session")
-def engine() -> Any:
-    """The compiled kernels."""
-    return load_engine()
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from app.lessons import Lesson, LessonErrors, load_lesson
 from app.lessons.course import lesson_directories
 from app.paths import lessons_dir
 from emulator.build.wasm_engine import load_core
-from tests.conftest import lack
 from tests.differential import lesson_states
 from tests.differential.lesson_states import CYCLES, hash_after, solved, stand_at
+from tests.lessons.at_hand import load
 
 # Between them: faults, every exit, shadow tables, devices, two vCPUs, and a real operating system.
 WITH_PLAIN = (
@@ -31,16 +30,6 @@ WITH_PLAIN = (
 def wasm() -> Any:
     """The WebAssembly kernels."""
     return load_core()
-
-
-def load(path: Path) -> Lesson:
-    """Return a lesson; skip the test if it waits for a guest."""
-    try:
-        return load_lesson(path)
-    except LessonErrors as errors:
-        if errors.waits_for_guests:
-            lack(str(errors))
-        raise
 
 
 def plain_hash(path: Path, state: Path, log: list[Any], project: Path) -> str:

@@ -13,13 +13,6 @@ from app.lessons.facts import FUNCTIONS, RECORDS, STATES
 from app.paths import lessons_dir
 
 
-@pytest.fixture(scope="module")
-def engine() -> Any:
-    from emulator.build.engine import load_engine
-
-    return load_engine()
-
-
 @pytest.fixture
 def wall(engine: Any) -> Attempt:
     """Lesson 2 with VM a asleep and VM b stopped at the wall."""

@@ -5,14 +5,7 @@ from typing import Any
 
 import pytest
 
-from emulator.build.engine import load_engine
 from tests.hypervisor.bench import Bench
-
-
-@pytest.fixture(scope="session")
-def engine() -> Any:
-    """The compiled kernels."""
-    return load_engine()
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
-"""Fixtures: the compiled engine, and labs of a few small guests."""
+"""Fixtures: labs of a few small guests."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from emulator.build.engine import load_engine
 from emulator.lab import Lab
 from emulator.lab.config import LabConfig
 from emulator.lab.programs import Program
@@ -76,12 +75,6 @@ value:  .dword 40
 }
 
 
-@pytest.fixture(scope="session")
-def engine() -> Any:
-    """The compiled kernels."""
-    return load_engine()
-
-
 @pytest.fixture
 def make_lab(engine: Any) -> Callable[..., Lab]:
     """Make a lab: `make_lab("hello", "spin", pcpus=1)` has VMs a and b, each with 64 KiB."""
@@ -116,3 +109,13 @@ def full_lab(engine: Any) -> Callable[[], Lab]:
         )
 
     return make
+
+
+@pytest.fixture
+def running(full_lab: Callable[[], Lab]) -> Lab:
+    """Four VMs that have run for a while."""
+    lab = full_lab()
+    for name in "abcd":
+        lab.apply({"verb": "start", "vm": name})
+    lab.advance(200_000)
+    return lab

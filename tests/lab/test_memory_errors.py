@@ -36,15 +36,6 @@ def failing(place: Any, name: str, after: int) -> Iterator[list[int]]:
         setattr(place, name, whole)
 
 
-@pytest.fixture
-def running(full_lab: Callable[[], Lab]) -> Lab:
-    lab = full_lab()
-    for name in "abcd":
-        lab.apply({"verb": "start", "vm": name})
-    lab.advance(200_000)
-    return lab
-
-
 def attempt(lab: Lab, action: dict[str, str]) -> str:
     """Apply an action; return what it is refused with."""
     try:

@@ -34,15 +34,6 @@ WORK = st.lists(
 )
 
 
-@pytest.fixture
-def running(full_lab: Callable[[], Lab]) -> Lab:
-    lab = full_lab()
-    for name in "abcd":
-        lab.apply({"verb": "start", "vm": name})
-    lab.advance(200_000)
-    return lab
-
-
 def look(lab: Lab, name: str) -> list[Any]:
     """Return everything that a VM is, but for host time."""
     taken = image.take(lab.hypervisor, lab.vm(name))

@@ -7,31 +7,14 @@ import pytest
 
 from app.grading.attempt import Attempt
 from app.grading.trial import try_lesson
-from app.lessons import GuestMissing, Lesson, LessonErrors, load_lesson
+from app.lessons import GuestMissing, Lesson
 from app.lessons.course import lesson_directories
 from app.lessons.lint import lint_course
 from app.paths import lessons_dir
-from tests.conftest import lack
+from tests.lessons.at_hand import load
 
 DIRECTORIES = lesson_directories(lessons_dir())
 SEEDS = (1, 2)  # `vmlab test-lesson lessons --seeds 20 --mutate` tries more
-
-
-@pytest.fixture(scope="module")
-def engine() -> Any:
-    from emulator.build.engine import load_engine
-
-    return load_engine()
-
-
-def load(path: Path) -> Lesson:
-    """Return a lesson; skip the test if it waits for a guest."""
-    try:
-        return load_lesson(path)
-    except LessonErrors as errors:
-        if errors.waits_for_guests:
-            lack(str(errors))
-        raise
 
 
 def solved(lesson: Lesson, engine: Any) -> Attempt:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from app.cli import main
-from emulator.build.engine import load_engine
 from emulator.policy import INTERFACES
 from emulator.tournament import SCENARIOS, Entrant, Run, Trial, built_ins, compete, verify
 from emulator.tournament.board import hide_board, open_board, read_board
@@ -33,11 +32,6 @@ FOR = {
     "givers": INTERFACES["balloon"].starter,
     "device": INTERFACES["exits"].starter,
 }
-
-
-@pytest.fixture(scope="module")
-def engine() -> Any:
-    return load_engine()
 
 
 @pytest.fixture(scope="module")

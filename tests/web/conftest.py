@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from app.web import create_app, default_settings
 from app.web.context import Context
+from app.web.store import Database, LabStore, open_database
 
 COURSE = Path(__file__).parent / "course"
 SAME_SITE = {"Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
@@ -72,3 +73,17 @@ def new_student(application: Flask) -> Callable[[], Student]:
 @pytest.fixture
 def student(new_student: Callable[[], Student]) -> Student:
     return new_student()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty database."""
+    database = open_database(tmp_path)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def labs(database: Database) -> LabStore:
+    """The labs of `database`, where the time stands still."""
+    return LabStore(database, lambda: 1000.0)

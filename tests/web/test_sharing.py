@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -279,18 +279,6 @@ def test_links_and_copies_outlive_the_server_and_a_closed_lesson_stays_closed(
 
 
 # The store
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(tmp_path)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def labs(database: Database) -> LabStore:
-    return LabStore(database, lambda: 1000.0)
 
 
 @pytest.fixture

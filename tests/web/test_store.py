@@ -1,6 +1,5 @@
 """The database keeps what was acknowledged, in the order it happened, and refuses what it does not know."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,18 +28,6 @@ DOWNGRADE = (
     "ALTER TABLE old RENAME TO program",
     "PRAGMA user_version=1",
 )
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(tmp_path)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def labs(database: Database) -> LabStore:
-    return LabStore(database, lambda: 1000.0)
 
 
 @pytest.fixture

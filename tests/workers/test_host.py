@@ -11,17 +11,12 @@ from app.workers.host import MAX_LABS, SessionHost
 from app.workers.protocol import Message
 from app.workers.publishing import PERIOD_SECONDS
 from app.workers.record import LabBuilder, LabRecord, ProgramText
-from emulator.build.engine import Engine, load_engine
+from emulator.build.engine import Engine
 from emulator.lab import Lab
 from tests.workers.conftest import CONFIG, COUNT
 
 # Legacy SBI: read a character; print it if there was one.
 ECHO = "_start:\n li a7, 2\n ecall\n bltz a0, _start\n li a7, 1\n ecall\n j _start\n"
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return load_engine()
 
 
 class Bench:

@@ -14,17 +14,12 @@ from app.workers.protocol import Message
 from app.workers.record import PAUSED, LabBuilder, LabRecord, ProgramText
 from app.workers.submission import MAX_ENTRIES, Submission, SubmissionError, log_digest, read_submission
 from app.workers.verification import Verification
-from emulator.build.engine import Engine, load_engine
+from emulator.build.engine import Engine
 from emulator.lab import Lab, LogEntry
 from tests.workers.conftest import CONFIG, COUNT
 from tests.workers.test_host import Bench
 
 HASH = "0" * 64
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return load_engine()
 
 
 @pytest.fixture(scope="module")
