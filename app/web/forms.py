@@ -18,7 +18,6 @@ from app.texts import gettext as _
 
 MAX_FIELDS = 400
 MAX_ITEMS = 100
-MAX_DIGITS = 20
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Form = Literal["fragment", "json", "page"]

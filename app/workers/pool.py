@@ -138,10 +138,6 @@ class Pool:
         """Return how many workers there should be."""
         return len(self._slots)
 
-    def pids(self) -> list[int]:
-        """Return the process ids of the workers."""
-        return [slot.connection.pid for slot in self._slots if slot.connection is not None]
-
     def pid_of(self, lab: str) -> int | None:
         """Return the process id of the worker that a lab is pinned to."""
         connection = self._slot(lab).connection

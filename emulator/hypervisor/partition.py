@@ -183,10 +183,6 @@ class Partition:
             self._guest_page[first : first + count] = array("I", bytes(4 * count))
         self._own(stretches, code)
 
-    def owned_by(self, code: int) -> list[int]:
-        """Return the frames with a code, in order of HFN."""
-        return [hfn for hfn, owner in enumerate(self.codes) if owner == code]
-
     def changes_since(self, revision: int) -> list[tuple[int, int, int]] | None:
         """Return `(first HFN, count, code)` runs changed since a revision; None if that is too long ago."""
         if revision < self._forgotten:

@@ -56,16 +56,6 @@ LIMITS = {
     "clusters.bin": (CLUSTER_BYTES + 4) << 18,
 }
 EXPECTED = ("manifest.json", *LIMITS)
-UNSOUND = (
-    zipfile.BadZipFile,
-    zlib.error,
-    NotImplementedError,
-    RuntimeError,
-    EOFError,
-    struct.error,
-    ValueError,
-    OSError,
-)
 # What reading data of the wrong shape can raise.
 MISSHAPEN = (PlainError, RecursionError, KeyError, TypeError, ValueError, IndexError, AttributeError)
 EPOCH = (1980, 1, 1, 0, 0, 0)

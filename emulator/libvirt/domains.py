@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -63,15 +62,6 @@ def number(lab: Lab, vm: VmView) -> int | None:
 def identity(lab: Lab, name: str) -> str:
     """Return the UUID of a VM."""
     return lab.uuid(name)
-
-
-def is_uuid(word: str) -> bool:
-    """Return whether a word is written like a UUID."""
-    try:
-        uuid.UUID(word)
-    except ValueError:
-        return False
-    return True
 
 
 def held_cycles(vcpu: VcpuView) -> int:

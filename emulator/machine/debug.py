@@ -105,10 +105,6 @@ class Stops:
             self.watchpoints.remove(watchpoint)
             self._write_watchpoints()
 
-    def pass_breakpoints(self, hart: Any) -> None:
-        """Let a hart leave the instruction at which it stands, as if it had stopped for it already."""
-        hart.debug_clock = hart.clock + 1
-
     def last(self) -> Stop:
         """Return why `run` has just come back with EXIT_DEBUG."""
         record = self._record

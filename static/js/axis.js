@@ -5,7 +5,7 @@ import { palette } from "./patterns.js";
 const HANDLE = 8; // half of what may lie on the labels
 
 /** A round distance between ticks, so that about `wanted` fit. @param {number} span */
-export function tickStep(span, wanted) {
+function tickStep(span, wanted) {
   const rough = span / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? 10 * power;
@@ -19,7 +19,7 @@ const UNITS = [
 ];
 
 /** A tick's label with as many digits as tell it from its neighbours. */
-export function tickLabel(ns, stepNs) {
+function tickLabel(ns, stepNs) {
   const place = Math.max(0, UNITS.findIndex(([factor]) => stepNs >= factor * 0.999 || factor === 1));
   const [factor, unit] = UNITS[ns / UNITS[place][0] >= 100000 ? Math.max(0, place - 1) : place];
   const digits = Math.max(0, Math.ceil(-Math.log10(stepNs / factor) - 1e-9));

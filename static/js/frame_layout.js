@@ -64,7 +64,7 @@ export function tally(codes) {
 }
 
 /** The run that `at` is in, as [first, count]. @param {Uint8Array} codes */
-export function runAt(codes, at) {
+function runAt(codes, at) {
   let first = at;
   let end = at + 1;
   while (first > 0 && codes[first - 1] === codes[at]) first -= 1;

@@ -74,7 +74,7 @@ export function noteOf({ note, name, looks, looked_ns }) {
 }
 
 /** How codes are painted, by code: shade and pattern of their place in the legend. */
-export function layerPaints(legend) {
+function layerPaints(legend) {
   const colours = palette();
   const table = [];
   let place = 0;

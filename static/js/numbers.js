@@ -67,6 +67,3 @@ export const address = (value) => `0x${BigInt(value).toString(16).padStart(8, "0
 
 /** A host frame number. @param {number} hfn */
 export const frameNumber = (hfn) => `0x${hfn.toString(16)}`;
-
-/** "1 frame", "2 frames". */
-export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

@@ -41,7 +41,7 @@ function readToken(probe, expression) {
  * The colours of the current theme, as CSS strings and as little-endian RGBA words for putImageData.
  * @typedef {{css: string, word: number}} Colour
  */
-export class Palette {
+class Palette {
   constructor() {
     const probe = document.createElement("span");
     probe.hidden = true;

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from emulator.hypervisor.hypervisor import Hypervisor
 
 CYCLES_PER_ENTRY = 4  # to look at an entry of a G-stage table
-CYCLES_PER_EVICTION = 1000
 
 
 class Candidates:

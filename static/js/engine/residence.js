@@ -14,7 +14,7 @@ const SAVE_MS = 2000;
 const PATIENCE_MS = 60000;
 
 /** The lab runs in another tab of this browser. */
-export class InAnotherTab extends Error {
+class InAnotherTab extends Error {
   constructor() {
     super(_("It runs in another tab of this browser."));
   }
