@@ -27,7 +27,7 @@ PARTS = (
     "app/texts/sentences.py",
     "app/translations",
     "app/workers",
-    "app/web/templates/_sentence.html",
+    *(f"app/web/templates/_{part}.html" for part in ("address", "numbers", "sentence")),
     "app/web/templates/errors",
     "app/web/templates/labs",
     "jinja2",
