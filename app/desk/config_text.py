@@ -8,11 +8,10 @@ from typing import Any, cast
 
 from app.desk.comments import with_comments
 from app.desk.configuration import TITLE, Wanted, config_text, draft, parse_fields
-from app.desk.problem import Problem
+from app.desk.problem import Problem, said_by_lab
 from app.lessons.errors import LessonError
 from app.lessons.source import TextFile
 from app.lessons.yaml import Document, parse
-from app.texts import SOURCE
 from app.texts import gettext as _
 from app.workers.protocol import JsonObject
 from emulator.lab.config import LabConfig
@@ -78,7 +77,7 @@ def _located(document: Document, error: ConfigError) -> Problem:
 
 
 def _problem(message: str, line: int, column: int, where: str) -> Problem:
+    said, language = said_by_lab(message)
     diagnostic = {"line": line, "column": column, "length": 1, "message": message, "hint": ""}
-    return Problem(
-        422, f"{_NAME}:{line}: {message}", _(TITLE), where, language=SOURCE, diagnostics=[diagnostic]
-    )
+    text = f"{_NAME}:{line}: {said}"
+    return Problem(422, text, _(TITLE), where, language=language, diagnostics=[diagnostic])

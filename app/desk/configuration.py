@@ -13,9 +13,9 @@ from typing import Any, cast
 
 from app.desk.config_fields import HOST_FIELDS, VM_FIELDS
 from app.desk.config_form import edited
-from app.desk.problem import Problem
-from app.texts import SOURCE, mark
+from app.desk.problem import Problem, said_by_lab
 from app.texts import gettext as _
+from app.texts import mark
 from app.workers.protocol import JsonObject
 from emulator.lab import LabError
 from emulator.lab.config import LabConfig
@@ -57,7 +57,7 @@ def parse_fields(fields: Mapping[str, Any], current: JsonObject) -> Wanted:
     try:
         return Wanted(LabConfig.from_dict({**current, "host": host, "vms": vms}), tuple(origins))
     except ConfigError as error:
-        raise Problem(422, str(error), _(TITLE), where=error.path, language=SOURCE) from error
+        raise _refused(error) from error
 
 
 def draft(fields: Mapping[str, Any]) -> tuple[JsonObject, str, bool]:
@@ -68,12 +68,17 @@ def draft(fields: Mapping[str, Any]) -> tuple[JsonObject, str, bool]:
     return own, str(fields.get("base", "")), _true(fields.get("restart"))
 
 
+def _refused(error: ConfigError | LabError) -> Problem:
+    said, language = said_by_lab(str(error))
+    return Problem(422, said, _(TITLE), where=error.path, language=language)
+
+
 def changes(current: JsonObject, wanted: Wanted) -> list[Step]:
     """Return the actions that turn the current configuration into the wanted one; raise a 422 Problem."""
     try:
         return plan(LabConfig.from_dict(current), wanted.config, wanted.origins)
     except LabError as error:
-        raise Problem(422, str(error), _(TITLE), where=error.path, language=SOURCE) from error
+        raise _refused(error) from error
 
 
 def config_text(config: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ class Problem(Exception):
 def from_user_error(error: VmLabError) -> Problem:
     """Return what a student did wrong as a Problem."""
     details = {"entry": error.entry} if isinstance(error, SubmissionError) else {}
-    said, language = _said(str(error))
+    said, language = said_by_lab(str(error))
     return Problem(422, said, where=str(getattr(error, "path", "")), language=language, details=details)
 
 
@@ -67,7 +67,7 @@ def from_refusal(body: JsonObject) -> Problem:
     """Return the `error` reply of a SessionHost as a Problem."""
     fault = str(body.get("fault", "bug"))
     status = _FAULTS.get(fault, 500)
-    said, language = _said(str(body.get("message", "")))
+    said, language = said_by_lab(str(body.get("message", "")))
     return Problem(
         status,
         said,
@@ -80,6 +80,6 @@ def from_refusal(body: JsonObject) -> Problem:
     )
 
 
-def _said(message: str) -> tuple[str, str]:
+def said_by_lab(message: str) -> tuple[str, str]:
     """Return what a lab or a worker says, and its language where that is not the page's."""
     return words(message), "" if is_known(message) else SOURCE

@@ -17,5 +17,10 @@ def told(text: str) -> Markup:
     return Markup('<span lang="{}">{}</span>').format(texts.SOURCE, text)
 
 
-# What templates call: `word` for a message of a table, `words` for an attribute, `told` for everything else.
-SPOKEN: Mapping[str, Callable[[str], str]] = {"word": texts.gettext, "words": sentences.words, "told": told}
+# What templates call: `word` for a message of a table; for a sentence `told`, and `words` in an attribute.
+SPOKEN: Mapping[str, Callable[[str], object]] = {
+    "word": texts.gettext,
+    "words": sentences.words,
+    "told": told,
+    "is_said": sentences.is_known,
+}

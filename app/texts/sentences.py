@@ -116,9 +116,13 @@ class Phrases:
         return found
 
     def _named(self, text: str, depth: int) -> str | None:
-        """Return what is said of somebody: "web was started", "web: load guest-page fault at GPA 0x1000"."""
+        """Return what is said of somebody, perhaps behind a place: "web was started", "file:3: web is on"."""
         who, _, said = text.partition(" ")
-        told = self._phrase(said, True, depth + 1) if said and depth < DEEPEST else None
+        if not said or depth >= DEEPEST:
+            return None
+        told = self._phrase(said, True, depth + 1) or self._listed(said, depth + 1)
+        if told is None and who.endswith(":"):
+            told = self._named(said, depth + 1) or self.said(said, depth + 1)
         return told and f"{who} {told}"
 
     def _phrase(self, text: str, short: bool, depth: int) -> str | None:

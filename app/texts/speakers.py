@@ -14,49 +14,85 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SPEAKERS = (
+    "hypervisor/board.py",
     "hypervisor/emulation.py",
     "hypervisor/exits.py",
     "hypervisor/hypervisor.py",
     "hypervisor/lifecycle.py",
+    "hypervisor/memory/fitting.py",
+    "hypervisor/memory/hotadd.py",
     "hypervisor/memory/pager.py",
     "hypervisor/mmio.py",
     "hypervisor/runloop.py",
     "hypervisor/sbi.py",
     "hypervisor/shadow.py",
     "hypervisor/trace.py",
+    "hypervisor/vm.py",
     "isa/causes.py",
+    "isa/csr_fields.py",
+    "lab/actions.py",
     "lab/aside.py",
     "lab/causes.py",
+    "lab/conditions.py",
+    "lab/config.py",
+    "lab/defining.py",
+    "lab/device_faults.py",
     "lab/exit_stories.py",
     "lab/exit_words.py",
     "lab/htinst.py",
+    "lab/inspection.py",
+    "lab/lab.py",
     "lab/mappers.py",
+    "lab/memory_actions.py",
+    "lab/memory_config.py",
+    "lab/monitoring/monitor.py",
+    "lab/network_actions.py",
+    "lab/network_config.py",
     "lab/page_entries.py",
+    "lab/poking.py",
+    "lab/policies.py",
     "lab/registers.py",
     "lab/sbi_words.py",
+    "lab/snapshot_actions.py",
+    "lab/snapshots.py",
+    "lab/stops.py",
+    "lab/storage_actions.py",
+    "lab/storage_config.py",
     "lab/stories.py",
+    "lab/timetravel.py",
     "lab/tlb_observed.py",
+    "lab/values.py",
     "lab/walks.py",
     "lab/where.py",
 )
-# What is said in one word, with the module that says it.
+# What is said in one word, by the module that says it.
 WORDS = {
-    "VS-stage": "lab/walks.py",
-    "G-stage": "lab/walks.py",
-    "valid": "lab/page_entries.py",
-    "readable": "lab/page_entries.py",
-    "writable": "lab/page_entries.py",
-    "executable": "lab/page_entries.py",
-    "accessed": "lab/page_entries.py",
-    "reserved": "lab/page_entries.py",
-    "page": "lab/walks.py",
+    "hypervisor/vm.py": ("running", "idle", "blocked", "paused", "crashed"),
+    "isa/csr_fields.py": (
+        *(
+            "big-endian",
+            "clean",
+            "dirty",
+            "disabled",
+            "down",
+            "enabled",
+            "exception",
+            "guest",
+            "host",
+            "inexact",
+        ),
+        *("initial", "interrupt", "little-endian", "no", "off", "overflow", "pending", "raised", "traps"),
+        *("underflow", "up", "yes"),
+    ),
+    "lab/page_entries.py": ("accessed", "executable", "readable", "reserved", "valid", "writable"),
+    "lab/walks.py": ("G-stage", "VS-stage", "page"),
 }
 
 _SPOKEN = re.compile(r"[A-Za-z]{2,}")
 _AMOUNT = re.compile(r"\S+ ([KMGT]iB|[mu]s|MHz)")
 _FIELD = re.compile(r"\{(\w*)[^{}]*\}")
 # A list goes on with "; ", and a hint may stand at its end: phrases of their own.
-_HINT = re.compile(r"(?<=\})\{\w+\}$")
+_HINT = re.compile(r"\{hint\}$|(?<=\})\{\w+\}$")
 _ANNOTATION = re.compile(r"[\w\[\], ]+\[.*\]|\w+( \| \w+)+")
 
 
@@ -74,8 +110,9 @@ def spoken(emulator: Path) -> Iterator[tuple[str, str]]:
     for name in SPEAKERS:
         for text in templates((emulator / name).read_text(encoding="utf-8")):
             yield text, f"emulator/{name}"
-    for word, name in WORDS.items():
-        yield word, f"emulator/{name}"
+    for name, words in WORDS.items():
+        for word in words:
+            yield word, f"emulator/{name}"
 
 
 def _apart(tree: ast.AST) -> set[int]:

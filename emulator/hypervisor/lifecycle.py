@@ -6,6 +6,7 @@ a guest that does not listen stays "shutting down" until it is destroyed.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from emulator.errors import VmLabError
@@ -52,7 +53,7 @@ class LifecycleError(VmLabError):
 def require(vm: Vm, verb: str) -> None:
     """Raise LifecycleError unless a VM is in a state for which there is this verb."""
     if vm.lifecycle not in ALLOWED[verb]:
-        states = " or ".join(state.value for state in ALLOWED[verb])
+        states = reduce(lambda one, other: f"{one} or {other}", (state.value for state in ALLOWED[verb]))
         remedy = _remedy(vm, verb)
         raise LifecycleError(
             f"cannot {verb} {vm.name}: it is {vm.state.value}, and {verb} needs a VM that is {states};"

@@ -106,18 +106,18 @@ _ENVIRONMENT = (
     *_USER_ENVIRONMENT,
 )
 _DELEGATED = (
-    (15, "store/AMO page faults"),
-    (13, "load page faults"),
-    (12, "instruction page faults"),
-    (8, "ecalls from U-mode"),
-    (7, "store/AMO access faults"),
-    (6, "misaligned stores"),
-    (5, "load access faults"),
-    (4, "misaligned loads"),
-    (3, "breakpoints"),
-    (2, "illegal instructions"),
-    (1, "instruction access faults"),
-    (0, "misaligned instructions"),
+    (15, "store/AMO page faults of the guest"),
+    (13, "load page faults of the guest"),
+    (12, "instruction page faults of the guest"),
+    (8, "ecalls from U-mode of the guest"),
+    (7, "store/AMO access faults of the guest"),
+    (6, "misaligned stores of the guest"),
+    (5, "load access faults of the guest"),
+    (4, "misaligned loads of the guest"),
+    (3, "breakpoints of the guest"),
+    (2, "illegal instructions of the guest"),
+    (1, "instruction access faults of the guest"),
+    (0, "misaligned instructions of the guest"),
 )
 
 CSR_FIELDS: Mapping[str, tuple[CsrField, ...]] = {
@@ -178,7 +178,7 @@ CSR_FIELDS: Mapping[str, tuple[CsrField, ...]] = {
         _bit("VSBE", 5, "byte order of VS-mode's memory accesses", "little-endian", "big-endian"),
     ),
     "hedeleg": tuple(
-        _bit(f"{at}", at, f"{what} of the guest", "the hypervisor", "the guest") for at, what in _DELEGATED
+        _bit(f"{at}", at, what, "the hypervisor", "the guest") for at, what in _DELEGATED
     ),
     "hideleg": _interrupts(
         "I", _VS_SHORT, _VS_INTERRUPTS, "{} interrupts go to", "the hypervisor", "the guest"
@@ -218,7 +218,7 @@ def _meaning(name: str, one: CsrField, value: int) -> str:
     if name == "scause" and one.name == "Code":
         return describe(part | value & INTERRUPT_BIT).name if value else "no trap yet"
     if one.name == "PPN":
-        return f"{'HPA' if name == 'hgatp' else 'GPA'} {part << 12:#x}"
+        return f"HPA {part << 12:#x}" if name == "hgatp" else f"GPA {part << 12:#x}"
     if name == "stvec" and one.name == "BASE":
         return f"GVA {part << 2:#x}"
     if name == "htval":

@@ -166,7 +166,8 @@ def _set_rules(lab: Lab, arguments: Result) -> Result:
     was = lab.config.to_dict()
     monitor.set_rules(rules)
     monitor.every_ns = every
-    _note(lab, "set_rules", f"rules are now: {', '.join(rule.name for rule in rules) or 'none'}")
+    names = ", ".join(rule.name for rule in rules) or "none"
+    _note(lab, "set_rules", f"rules are now: {names}")
     return {"was": {key: was.get(key, [] if key == "rules" else "10 ms") for key in arguments}}
 
 

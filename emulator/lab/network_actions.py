@@ -66,7 +66,7 @@ def _net_capture(lab: Lab, arguments: Result) -> Result:
         state.captured.clear()
         state.captured_bytes = state.capture_lost = 0
     state.capturing = on
-    _note(lab, "net_capture", f"network {name}: capture {'on' if on else 'off'}")
+    _note(lab, "net_capture", f"network {name}: capture on" if on else f"network {name}: capture off")
     return {"network": name, "capturing": on, "frames": len(state.captured)}
 
 

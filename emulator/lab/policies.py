@@ -138,10 +138,13 @@ class Policies:
 
         `line` is the last that is known to have been reached, 0 for none.
         """
-        last = ", and this is the last line that is known" if line else ""
-        self.runner.hung = PolicyError(
-            f"a call did not end{last}; the policy is off until it is changed", line
-        )
+        problem = "a call did not end; the policy is off until it is changed"
+        if line:
+            problem = (
+                "a call did not end, and this is the last line that is known; the policy is off until it is"
+                " changed"
+            )
+        self.runner.hung = PolicyError(problem, line)
 
     def suspend(self) -> None:
         """Stop running texts, because the lab is taken elsewhere; they begin anew when it goes on."""
@@ -351,7 +354,8 @@ def _set_policy(lab: Lab, arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise LabError("digest must be the SHA-256 of the text, 64 hexadecimal digits", "digest")
     _use(lab, interface, Chosen(title or "policy", text, traits, digest))
     hypervisor = lab.hypervisor
-    told = f"{INTERFACES[interface].title}: {title or 'a policy'} is used"
+    kind, used = INTERFACES[interface].title, title or "a policy"
+    told = f"{kind}: {used} is used"
     hypervisor.trace.log("action", "set_policy", told, lab.position, hypervisor.now, None)
     return {"interface": interface, "title": title}
 

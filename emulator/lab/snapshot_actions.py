@@ -66,7 +66,8 @@ def _set_template(lab: Lab, arguments: Result) -> Result:
     if template and vm.lifecycle is not VmState.SHUT_OFF:
         raise LabError(f"{vm.name} is {vm.state.value}; a template is shut off: shut it down first", "vm")
     (lab.templates.add if template else lab.templates.discard)(vm.serial)
-    _note(lab, "set_template", f"{vm.name} is {'a template' if template else 'an ordinary VM'} now", vm)
+    said = f"{vm.name} is a template now" if template else f"{vm.name} is an ordinary VM now"
+    _note(lab, "set_template", said, vm)
     return {"vm": vm.name, "template": template}
 
 

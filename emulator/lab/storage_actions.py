@@ -147,7 +147,8 @@ def _vol_rebase(lab: Lab, arguments: Result) -> Result:
     name = _volume_name(lab, arguments)
     backing = backing_name(arguments.get("backing"), "backing")
     copied = merging.rebase(lab.hypervisor.storage, name, backing)
-    _note(lab, "vol_rebase", f"volume {name} has {backing or 'nothing'} below it: {copied} clusters copied")
+    below = backing or "nothing"
+    _note(lab, "vol_rebase", f"volume {name} has {below} below it: {copied} clusters copied")
     return {"volume": name, "backing": backing, "clusters": copied}
 
 

@@ -68,8 +68,8 @@ def quantity(value: object, path: str, units: Mapping[str, int], example: str, l
     except ValueError as error:
         raise ConfigError(path, f"is wrong: {error}") from error
     if not low <= number <= high:
-        limits = f"{format_quantity(low, units)} to {format_quantity(high, units)}"
-        raise ConfigError(path, f"is {format_quantity(number, units)}; must be from {limits}")
+        least, most = format_quantity(low, units), format_quantity(high, units)
+        raise ConfigError(path, f"is {format_quantity(number, units)}; must be from {least} to {most}")
     return number
 
 

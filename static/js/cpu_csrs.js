@@ -1,6 +1,7 @@
 // A vCPU's control and status registers, each to be opened field by field.
 // Data: CpuView.registers.{control, hypervisor}, CpuView.fields (CSR -> FieldValue[]).
 import { h } from "./element.js";
+import { told } from "./sentences.js";
 import { _ } from "./text.js";
 
 export class Csrs {
@@ -40,7 +41,7 @@ export class Csrs {
       h("code", { class: "name" }, name),
       h("span", { class: "mono value" }, `0x${BigInt(value).toString(16)}`),
       changed ? h("span", { class: "mark" }, h("span", { "aria-hidden": "true" }, "●"), h("span", { class: "unseen" }, _("changed"))) : null,
-      h("span", { class: "says" }, meaning),
+      h("span", { class: "says" }, told(meaning)),
     ];
     if (fields.length === 0) return h("p", { class: changed ? "csr changed" : "csr" }, ...head);
     return h(
@@ -68,6 +69,6 @@ function row({ name, bits, value, meaning, says }, _fields, before) {
     h("th", { scope: "row" }, h("code", {}, name)),
     h("td", { class: "mono" }, bits),
     h("td", { class: "mono" }, value, changed ? h("span", { class: "mark" }, h("span", { "aria-hidden": "true" }, " ●"), h("span", { class: "unseen" }, _("changed"))) : null),
-    h("td", {}, says ? `${says}. ` : "", h("span", { class: "quiet" }, meaning)),
+    h("td", {}, says ? told(says) : "", says ? ". " : "", h("span", { class: "quiet" }, told(meaning))),
   );
 }

@@ -3,6 +3,7 @@
 import { look } from "./ask.js";
 import { h, setText } from "./element.js";
 import * as selection from "./selection.js";
+import { words } from "./sentences.js";
 import { _ } from "./text.js";
 
 const ROW = 8;
@@ -131,7 +132,7 @@ const short = (value) => `0x${BigInt(value).toString(16)}`;
 function lines(page, pointer) {
   const start = BigInt(page.address);
   if (page.data === null) {
-    const why = _("not mapped: {reason}", { reason: page.reason });
+    const why = _("not mapped: {reason}", { reason: words(page.reason) });
     return [`${hex(start)}  ${why}\n`];
   }
   const bytes = page.data.match(/../g) ?? [];

@@ -39,7 +39,7 @@ function costs(vm, counts, vcpu = null) {
     count,
     cycles: counts.exit_cycles[reason] ?? 0,
   }));
-  const switches = { vm, vcpu, reason: "world switch", count: counts.switches, cycles: counts.switch_cycles, other: true };
+  const switches = { vm, vcpu, reason: _("world switch"), count: counts.switches, cycles: counts.switch_cycles, other: true };
   return counts.switches ? [...rows, switches] : rows;
 }
 
@@ -66,7 +66,7 @@ function fillTable(body, vms, hz, by) {
 function line({ vm, vcpu, reason, count, cycles, other }, all, most, hz) {
   const time = (value) => numbers.time(numbers.nanoseconds(value, hz));
   const name = other
-    ? told(reason)
+    ? reason
     : h(
         "button",
         { type: "button", class: "plain reason", title: _("Show the latest of them"), dataset: { vm: vm.name, reason } },

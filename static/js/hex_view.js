@@ -1,6 +1,7 @@
 // Memory as bytes: a grid of 16 columns with the same as text beside it, in which every byte can be chosen.
 // Data: MemoryView (GET memory?space=&address=&length=): pages[].address, .data (hex or null), .reason.
 import { h, setText } from "./element.js";
+import { words } from "./sentences.js";
 
 const WIDTH = 16;
 export const ROWS = 8;
@@ -52,7 +53,7 @@ export class HexView {
     if (this.start !== start || !this.grid.children.length) this.build(start);
     this.bytes = bytes;
     this.address = address;
-    this.reasons = memory.pages.map((page) => page.reason).filter(Boolean);
+    this.reasons = memory.pages.map((page) => words(page.reason)).filter(Boolean);
     const at = Number(address - start);
     for (const cell of this.grid.querySelectorAll("[data-at]")) {
       const index = Number(cell.dataset.at);

@@ -3,6 +3,7 @@
 import { announce } from "./announcer.js";
 import { setText } from "./element.js";
 import * as numbers from "./numbers.js";
+import { words } from "./sentences.js";
 import { _, n_ } from "./text.js";
 
 const CONNECTION = {
@@ -100,10 +101,10 @@ function reasonOf(reason, { vms = [] }, events) {
   if (reason in STOPPED) return STOPPED[reason];
   if (reason.startsWith("nobody was watching")) return _("Time stopped, because nobody was watching.");
   if (reason === "condition met: exit")
-    return _("Stopped at a VM exit: {event}.", { event: events.findLast((event) => event.kind !== "action")?.text ?? "" });
+    return _("Stopped at a VM exit: {event}.", { event: words(events.findLast((event) => event.kind !== "action")?.text ?? "") });
   if (reason.startsWith("returned")) return _("Where you had left it, with all that you had done.");
   if (reason.startsWith("went")) return BACK[reason] ? `${BACK[reason]}.` : _("At the instant you asked for.");
-  if (reason !== "condition met: instruction") return _("Time stopped: {reason}.", { reason: reason.replace(/\.$/, "") });
+  if (reason !== "condition met: instruction") return _("Time stopped: {reason}.", { reason: words(reason.replace(/\.$/, "")) });
   const lines = vms.flatMap((vm) =>
     vm.vcpus
       .filter((vcpu) => vcpu.state === "running" && vcpu.line)
@@ -137,7 +138,7 @@ function noteNow(run, state, events) {
   if (run.mode === "failed")
     return [
       "failed",
-      _("This lab cannot go on: {reason}. Start it again with \u201cStart the lab over\u201d under Configuration.", { reason: run.reason }),
+      _("This lab cannot go on: {reason}. Start it again with \u201cStart the lab over\u201d under Configuration.", { reason: words(run.reason) }),
     ];
   if (run.mode === "until") return ["until", _("Running until it happens \u2026 press Pause to stop earlier.")];
   const on = state.vms?.some((vm) => vm.state !== "shut off" && vm.state !== "crashed");

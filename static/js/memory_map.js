@@ -10,6 +10,7 @@ import * as numbers from "./numbers.js";
 import { ownersOf } from "./owner_paints.js";
 import { onTheme } from "./patterns.js";
 import * as selection from "./selection.js";
+import { words } from "./sentences.js";
 import { _, n_ } from "./text.js";
 
 const EVERY_MS = 500;
@@ -313,7 +314,7 @@ function ownerSource(lab) {
 function behind(memory) {
   const page = memory?.pages?.[0];
   if (!page) return null;
-  if (page.hfn === null) return [page.reason];
+  if (page.hfn === null) return [words(page.reason)];
   return [_("behind it: frame {hfn}", { hfn: numbers.frameNumber(page.hfn) }), `HPA ${numbers.address(page.hpa)}`];
 }
 

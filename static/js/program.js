@@ -4,6 +4,7 @@ import { ask, clearMessage, look, Refused } from "./ask.js";
 import { Drafts } from "./drafts.js";
 import { h, sentence, setText } from "./element.js";
 import { vmLetter } from "./patterns.js";
+import { languageOf, words } from "./sentences.js";
 import { _ } from "./text.js";
 
 /** States in which a new program does not start by itself. */
@@ -122,8 +123,8 @@ function showDiagnostics(editor, diagnostics, error = null) {
         { type: "button", onclick: () => editor.goto(diagnostic.line, diagnostic.column) },
         _("line {line}, column {column}", { line: diagnostic.line, column: diagnostic.column }),
       ),
-      h("span", { lang: "en" }, ...sentence(diagnostic.message)),
-      diagnostic.hint ? h("span", { class: "hint", lang: "en" }, diagnostic.hint) : null,
+      h("span", { lang: languageOf(diagnostic.message) }, ...sentence(words(diagnostic.message))),
+      diagnostic.hint ? h("span", { class: "hint", lang: languageOf(diagnostic.hint) }, words(diagnostic.hint)) : null,
     ),
   );
   place.replaceChildren(

@@ -30,13 +30,16 @@ forms.sort((one, other) => Number(isWritten(other)) - Number(isWritten(one)) || 
 /** A sentence of the emulator as it is said here, or as it is if nobody knows it. @param {string} text */
 export const words = (text) => said(text) ?? text;
 
+/** The language of a sentence where it is not that of the page, for `lang`. @param {string} text */
+export const languageOf = (text) => (fixed.size && text.includes(" ") && said(text) === null ? "en" : null);
+
 /**
  * The same for a page: in an element that says its language where that is not the page's; a single word is a name.
  * @param {string} text
  */
 export function told(text) {
-  const here = said(text);
-  return here === null && fixed.size && text.includes(" ") ? h("span", { lang: "en" }, text) : (here ?? text);
+  const lang = languageOf(text);
+  return lang ? h("span", { lang }, text) : words(text);
 }
 
 function said(text) {
@@ -86,11 +89,14 @@ function sentence(text, short, depth) {
   return lower === null ? null : lower.slice(0, 1).toUpperCase() + lower.slice(1);
 }
 
-/** What is said of somebody: "web was started". */
+/** What is said of somebody, perhaps behind a place: "web was started", "file:3: web is on". */
 function named(text, depth) {
   const at = text.indexOf(" ");
-  const here = at < 0 || depth >= DEEPEST ? null : phrase(text.slice(at + 1), true, depth + 1);
-  return here === null ? null : `${text.slice(0, at)} ${here}`;
+  if (at < 0 || depth >= DEEPEST) return null;
+  const [who, rest] = [text.slice(0, at), text.slice(at + 1)];
+  const behind = () => (who.endsWith(":") ? (named(rest, depth + 1) ?? translated(rest, depth + 1)) : null);
+  const here = phrase(rest, true, depth + 1) ?? listed(rest, depth + 1) ?? behind();
+  return here === null ? null : `${who} ${here}`;
 }
 
 function phrase(text, short, depth) {

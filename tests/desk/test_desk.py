@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app import texts
 from app.desk.desk import Desk
 from app.desk.requests import Answer, Form, Request
 from app.workers.record import LabBuilder, LabRecord, ProgramText
@@ -236,4 +237,11 @@ def test_a_byte_and_an_exit_are_explained_without_a_server(page: Page) -> None:
     event = [one["id"] for one in events if one["kind"] == "exit"][-1]
     hashed = page.desk.line(hashed=True)
     assert "What did the guest see?" in page.get("exit", "fragment", event=str(event)).text
+    try:
+        texts.use("de")
+        story = page.get("exit", "fragment", event=str(event)).text
+        assert "Was sah der Gast?" in story
+        assert 'lang="en"' not in story
+    finally:
+        texts.use(texts.SOURCE)
     assert page.desk.line(hashed=True) == hashed

@@ -94,3 +94,43 @@ def test_bytes_are_found_in_german(student: Student, path: str) -> None:
     student.done("actions", verb="start", vm="a")
     student.run_to(2_000_000)
     assert english(german(student, path)) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "fields", "said"),
+    [
+        ("actions", {"verb": "start", "vm": "a"}, "setze sie stattdessen zurück"),
+        ("actions", {"verb": "start", "vm": "nobody"}, "es gibt keine VM 'nobody'"),
+        ("actions", {"verb": "resume", "vm": "a"}, "„läuft“"),
+    ],
+)
+def test_a_refused_action_is_german(student: Student, what: str, fields: dict[str, str], said: str) -> None:
+    student.done("actions", verb="start", vm="a")
+    error = german_error(student, what, fields)
+    assert said in error["message"]
+    assert "language" not in error
+
+
+def german_error(student: Student, what: str, fields: dict[str, str]) -> dict[str, str]:
+    headers = {**SAME_SITE, "Accept-Language": "de"}
+    response = student.client.post(f"/labs/{student.lab}/{what}", json=fields, headers=headers)
+    assert response.status_code == 422, response.text
+    assert isinstance(response.json, dict)
+    return response.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("memory: 256 KiB", "memory: 7 KiB", "ist 7 KiB; muss"),
+        ("on_fault", "on_fualt", "ist kein bekannter Schlüssel; meintest du"),
+        ("pcpus: 2", "pcpus: many", "erwartet wird eine ganze Zahl"),
+    ],
+)
+def test_a_refused_configuration_is_german(student: Student, old: str, new: str, said: str) -> None:
+    config = student.get("config").json
+    assert config is not None
+    assert old in config["text"], config["text"]
+    error = german_error(student, "config", {"text": config["text"].replace(old, new, 1)})
+    assert said in error["message"]
+    assert "language" not in error
