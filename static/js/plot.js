@@ -78,7 +78,7 @@ export class Plot {
       cursor: { drag: { x: false, y: false }, points: { size: 6 }, y: false, sync: { key: "metrics" } },
       scales: { x: { time: false }, y: { range: (_chart, _low, high) => [0, most ?? (high > 0 ? 1.08 * high : 1)] } },
       axes: [
-        { ...axis, grid, space: 80 * large, size: 24 * large, values: (_chart, ticks) => ticks.map((ns) => numbers.time(ns)) },
+        { ...axis, grid, space: 80 * large, gap: 9 * large, size: 28 * large, values: (_chart, ticks) => ticks.map((ns) => numbers.time(ns)) },
         { ...axis, grid, space: 28 * large, size: 76 * large, ...(binary && { incrs: BINARY }), values: (_chart, ticks) => ticks.map(write) },
       ],
       series: [{}, ...this.lines.map((line) => this.line(line))],
