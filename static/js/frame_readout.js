@@ -86,6 +86,11 @@ export function startFrameMap(lab) {
     if (map.cursor === null && canvas.clientWidth) describe(null);
     if (table.closest("details").open && canvas.clientWidth) tableSoon();
   });
+  // What was not drawn while another view was shown.
+  canvas.closest("[role=tabpanel]")?.addEventListener("shown", () => {
+    if (map.cursor === null) describe(null);
+    if (table.closest("details").open) tableSoon();
+  });
   const tableSoon = soon(TABLE_MS, () => fillTable(table, lab, map.cursor ?? 0));
   table.closest("details").addEventListener("toggle", tableSoon);
   new ResizeObserver(() => map.repaint()).observe(canvas.parentElement);

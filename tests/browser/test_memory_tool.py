@@ -30,8 +30,12 @@ def test_memory_is_shown_as_a_bar_and_in_words_and_exits_with_their_time(page: P
 
 def test_the_map_shows_each_layer_of_the_host_and_of_a_vm_by_keyboard(page: Page) -> None:
     bench = Workbench(page, "first-virtual-machine")
+    bench.open("ram")
+    bench.open("exits")  # what comes while another view is shown must be said when it is looked for
     bench.press("b", "Run")
     bench.run_for(3)
+    bench.open("overview")
+    expect(page.locator("#frame-readout")).to_contain_text("1.02 MiB")
     bench.open("ram")
     canvas, legend = page.locator("#memory-map"), page.locator("#memory-map-legend")
     readout, note = page.locator("#memory-map-readout"), page.locator("#memory-map-note")
