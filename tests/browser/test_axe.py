@@ -54,13 +54,16 @@ class Walk:
         expect(self.page.locator("h1")).to_be_visible()
         self.look(state)
 
+    def scroll_to(self, tab: str) -> None:
+        """Begin with a panel: a target half under the bar that stays in sight is not a small one."""
+        self.page.locator(f"#tab-{tab}").evaluate("one => one.scrollIntoView({block: 'start'})")
+
     def panels(self, state: str, *tabs: str) -> None:
         """Look at a view, a tool, or both."""
         for tab in tabs:
             self.page.click(f"#tab-{tab}")
             expect(self.page.locator(f"#panel-{tab}")).to_be_visible()
-        # A target half under the bar that stays in sight is not a small one.
-        self.page.locator(f"#tab-{tabs[0]}").evaluate("one => one.scrollIntoView({block: 'start'})")
+        self.scroll_to(tabs[0])
         self.look(f"{state} {' '.join(tabs)}", *(f"#panel-{tab}" for tab in tabs))
 
 
@@ -154,12 +157,14 @@ def an_event_and_a_byte(one: Walk) -> None:
     page.click("#tab-host")
     page.fill("#host-line", "list")
     page.keyboard.press("Enter")
+    one.scroll_to("time")
     one.look("why, host console", "#panel-time", "#panel-host")
     page.click("#tab-ram")
     page.fill("#byte-address", "0x80002000")
     page.get_by_role("button", name="Find it").click()
     expect(page.locator("#byte-where .ref").first).to_be_visible()
     page.click("#tab-consoles")
+    one.scroll_to("ram")
     one.look("byte, consoles", "#panel-ram", "#panel-consoles")
 
 
