@@ -39,10 +39,15 @@ def named(lab: Lab, condition: Mapping[str, Any]) -> Mapping[str, Any]:
     executable = lab.program(vm).executable
     at = _address(executable, vm, matched)
     if kind == "instruction":
-        return {**condition, "address": at}
-    found = {**condition, "address": at, "symbol": text.strip()}
+        return {**condition, "address": hex(at)}
+    # In hexadecimal: a page's numbers are exact only below 2**53.
+    found = {**condition, "address": hex(at), "symbol": text.strip()}
     if kind == "watch" and executable.runs_at is not None:
-        return {**found, "space": "gpa", "address": at - executable.runs_at + executable.entry & NO_ADDRESS}
+        return {
+            **found,
+            "space": "gpa",
+            "address": hex(at - executable.runs_at + executable.entry & NO_ADDRESS),
+        }
     return found
 
 

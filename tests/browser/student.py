@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ VERBS = {
 
 
 OFF = ("shut off", "crashed")
+# static/js/engine/journal.js: the length of a lab's log.
+KEPT_HERE = """lab => new Promise((done, refuse) => {
+  const opened = indexedDB.open("vmlab", 1);
+  opened.onerror = () => refuse(opened.error);
+  opened.onsuccess = () => {
+    const line = opened.result.transaction("lines").objectStore("lines").get(lab);
+    line.onsuccess = () => { opened.result.close(); done(line.result.log.length); };
+  };
+})"""
 JSON = {"Accept": "application/json"}
 
 
@@ -78,6 +88,22 @@ class Student(Workbench):
         """
         return self.page.locator("html").get_attribute("data-residence") in ("browser", "sending")
 
+    @contextmanager
+    def _asked(self, path: str) -> Generator[None]:
+        """Wait until what is asked of the lab meanwhile is done: answered by the server, or kept in here."""
+        if not self._here:
+            with self.page.expect_response(re.compile(path)):
+                yield
+            return
+        before = self._kept_here()
+        yield
+        until(self.page, lambda: self._kept_here() > before, f"{path} is in this browser's journal")
+
+    def _kept_here(self) -> int:
+        """The actions in the journal of this browser, into which each goes before the page shows it."""
+        count: int = self.page.evaluate(KEPT_HERE, self._lab)
+        return count
+
     def _run(self) -> dict[str, Any]:
         state = self.page.request.get(f"{self._lab}/state", headers=JSON)
         return state.json()["run"] if state.ok else {"mode": "unknown"}  # e.g. while it is rebuilt
@@ -97,7 +123,7 @@ class Student(Workbench):
             case Edit():
                 # A VM that is off is started with its new program, by a request of its own.
                 last = "/actions$" if self.state(step.vm) in OFF else "/program$"
-                with self.page.expect_response(re.compile(last)):
+                with self._asked(last):
                     self.assemble(step.vm, step.old, step.new)
                 until(
                     self.page, lambda: self.state(step.vm) not in OFF, f"the card shows that {step.vm} is on"
@@ -144,7 +170,7 @@ class Student(Workbench):
         for line in text.splitlines():
             field = panel.get_by_role("textbox", name=f"Line to send to VM {vm}")
             field.fill(line)
-            with self.page.expect_response(re.compile("/actions$")):
+            with self._asked("/actions$"):
                 field.press("Enter")
 
     def _kept(self, vm: str) -> Locator:
@@ -153,7 +179,7 @@ class Student(Workbench):
         return self.page.locator(f'section[aria-labelledby="keep-{vm}"]')
 
     def _press_in(self, part: Locator, label: str) -> None:
-        with self.page.expect_response(re.compile("/actions$")):
+        with self._asked("/actions$"):
             part.get_by_role("button", name=label, exact=True).click()
 
     def _snapshot(self, vm: str, name: str) -> None:
@@ -267,7 +293,7 @@ class Student(Workbench):
                 field.select_option(value=text)
             else:
                 field.fill(text)
-        with self.page.expect_response(re.compile("/config$")):
+        with self._asked("/config$"):
             self.page.locator("#config-form").get_by_role("button", name="Apply", exact=True).click()
 
 
