@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 
 from app.commands import Subparsers
 
@@ -12,49 +13,40 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add `vmlab bench` and its suites."""
     parser = subparsers.add_parser("bench", help="measure the emulator, beside QEMU where it is installed")
     suites = parser.add_subparsers(metavar="SUITE", required=True)
-    core = suites.add_parser("core", help="time of programs on the interpreter, over QEMU's")
+
+    def suite(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        one = suites.add_parser(name, help=text)
+        one.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
+        one.set_defaults(suite=run)
+        return one
+
+    core = suite("core", run_core, "time of programs on the interpreter, over QEMU's")
     core.add_argument("--programs", nargs="+", metavar="NAME", help="instead of all programs")
-    core.add_argument(
-        "--size", choices=SIZES, default="m", help="s: millions, m: half a billion instructions"
-    )
-    core.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each; the best counts (3)")
-    core.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
-    core.set_defaults(suite=run_core)
-    hypervisor = suites.add_parser("hypervisor", help="exits and world switches in a second")
-    hypervisor.add_argument(
-        "--size", choices=SIZES, default="m", help="s: 20 thousand exits, m: 200 thousand"
-    )
-    hypervisor.add_argument("--repeat", type=int, default=3, metavar="N", help="runs; the best counts (3)")
-    hypervisor.add_argument(
-        "--json", action="store_true", help="print a list of {name, value, unit, peer, ...}"
-    )
-    hypervisor.set_defaults(suite=run_hypervisor)
-    boot = suites.add_parser("boot", help="Linux to a shell's prompt, in a VM and on the bare machine")
-    boot.add_argument("--repeat", type=int, default=3, metavar="N", help="boots; the best counts (3)")
-    boot.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
-    boot.set_defaults(suite=run_boot)
-    engines = suites.add_parser("engines", help="speed of the native kernels, wasmtime, Chromium and v86")
+    _add_size(core, "s: millions, m: half a billion instructions")
+    _add_repeat(core, "runs of each; the best counts")
+    hypervisor = suite("hypervisor", run_hypervisor, "exits and world switches in a second")
+    _add_size(hypervisor, "s: 20 thousand exits, m: 200 thousand")
+    _add_repeat(hypervisor, "runs; the best counts")
+    boot = suite("boot", run_boot, "Linux to a shell's prompt, in a VM and on the bare machine")
+    _add_repeat(boot, "boots; the best counts")
+    engines = suite("engines", run_engines, "speed of the native kernels, wasmtime, Chromium and v86")
     engines.add_argument("--programs", nargs="+", metavar="NAME", help="instead of all computing programs")
-    engines.add_argument(
-        "--size", choices=SIZES, default="m", help="s: millions, m: half a billion instructions"
-    )
-    engines.add_argument(
-        "--repeat", type=int, default=3, metavar="N", help="runs of each; the best counts (3)"
-    )
+    _add_size(engines, "s: millions, m: half a billion instructions")
+    _add_repeat(engines, "runs of each; the best counts")
     engines.add_argument("--no-v86", action="store_true", help="leave the peer out, which npm fetches")
-    engines.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
-    engines.set_defaults(suite=run_engines)
-    page = suites.add_parser("page", help="what the page of a lesson costs, with the heaviest lab in it")
+    page = suite("page", run_page, "what the page of a lesson costs, with the heaviest lab in it")
     page.add_argument("--seconds", type=float, default=10.0, metavar="S", help="for each view (10)")
-    page.add_argument("--repeat", type=int, default=3, metavar="N", help="visits; the median counts (3)")
-    page.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
-    page.set_defaults(suite=run_page)
-    nested = suites.add_parser("nested", help="Linux under KVM in Linux on the bare machine")
-    nested.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
-    nested.set_defaults(suite=run_nested)
-    policy = suites.add_parser("policy", help="a call of a scheduler written in Python by a student")
-    policy.add_argument("--json", action="store_true", help="print a list of {name, value, unit, peer, ...}")
-    policy.set_defaults(suite=run_policy)
+    _add_repeat(page, "visits; the median counts")
+    suite("nested", run_nested, "Linux under KVM in Linux on the bare machine")
+    suite("policy", run_policy, "a call of a scheduler written in Python by a student")
+
+
+def _add_size(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--size", choices=SIZES, default="m", help=text)
+
+
+def _add_repeat(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--repeat", type=int, default=3, metavar="N", help=f"{text} (3)")
 
 
 def run_core(args: argparse.Namespace) -> int:

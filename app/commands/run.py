@@ -100,21 +100,12 @@ def _lesson(args: argparse.Namespace) -> int:
     compiling = _Patience()
     attempt = Attempt(lesson, load_engine(compiling))
     compiling.finish()
-    progress = _Patience()
     for action in changes(args.set):
         attempt.lab.apply(action)
     captures = _captures(args.pcap)
     for network in captures:
         attempt.lab.apply({"verb": "net_capture", "network": network})
-    if script is not None:
-        _follow(attempt, script, until, progress)
-    else:
-        _start(attempt)
-        if args.gdb is None:
-            _run(attempt, until or DEFAULT_NS, progress)
-    progress.finish()
-    if args.gdb is not None:
-        _debug(attempt, args.gdb)
+    _play(attempt, script, until, args.gdb)
     for network, path in captures.items():
         _write_capture(attempt.lab.pcap(network), path)
     if args.metrics:
@@ -122,6 +113,20 @@ def _lesson(args: argparse.Namespace) -> int:
     found = report(attempt)
     print(json.dumps(found, indent=2, ensure_ascii=False) if args.json else "\n".join(_lines(found)))
     return int(bool(args.solution) and found["earned"] < found["points"])
+
+
+def _play(attempt: "Attempt", script: "Script | None", until: int | None, gdb: str | None) -> None:
+    """Follow a script, or start the VMs; let time pass, or a debugger have them."""
+    progress = _Patience()
+    if script is not None:
+        _follow(attempt, script, until, progress)
+    else:
+        _start(attempt)
+        if gdb is None:
+            _run(attempt, until or DEFAULT_NS, progress)
+    progress.finish()
+    if gdb is not None:
+        _debug(attempt, gdb)
 
 
 def _debug(attempt: "Attempt", where: str) -> None:

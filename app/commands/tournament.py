@@ -14,7 +14,7 @@ from app.commands import Subparsers
 from emulator.errors import VmLabError
 
 if TYPE_CHECKING:
-    from emulator.tournament import Entrant, Run
+    from emulator.tournament import Entrant, Run, Scenario, Trial
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -52,13 +52,21 @@ def main(args: argparse.Namespace) -> int:
         return _docs(args.docs)
     if args.list or not args.scenario:
         return _list()
-    from emulator.build.engine import load_engine
-    from emulator.tournament import Entrant, Run, built_ins, compete, scenario, verify
-    from emulator.tournament.report import as_svg, as_table
+    from emulator.tournament import scenario
 
     chosen = scenario(args.scenario)
     if args.hide_board:
         return _hide(args.hide_board, chosen.name)
+    trials = _compete(chosen, args)
+    _keep(chosen, trials, args)
+    return int(any(one.error for one in trials))
+
+
+def _compete(chosen: "Scenario", args: argparse.Namespace) -> "list[Trial]":
+    """Measure what is entered, and repeat the runs that were handed in."""
+    from emulator.build.engine import load_engine
+    from emulator.tournament import Entrant, Run, built_ins, compete, verify
+
     names: list[str] = args.entrants or [f"builtin:{name}" for name in built_ins(chosen.interface)]
     entrants = [Entrant(name) if name.startswith("builtin:") else _read(name) for name in names]
     runs = [Run.from_dict(_json_of(path)) for path in cast("list[str]", args.runs)]
@@ -70,6 +78,13 @@ def main(args: argparse.Namespace) -> int:
         if run.scenario != chosen.name:
             raise VmLabError(f"the run of {run.title} is one of {run.scenario}, not of {chosen.name}")
         trials.append(verify(run, engine))
+    return trials
+
+
+def _keep(chosen: "Scenario", trials: "list[Trial]", args: argparse.Namespace) -> None:
+    """Write results where the arguments say, and print them."""
+    from emulator.tournament.report import as_svg, as_table
+
     if args.save:
         _save(
             args.save,
@@ -85,7 +100,6 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps([one.to_dict() for one in trials], indent=2, ensure_ascii=False))
     else:
         print(f"{chosen.title}: {chosen.question}\n\n{as_table(chosen, trials)}")
-    return int(any(one.error for one in trials))
 
 
 def _hide(data: str, name: str) -> int:

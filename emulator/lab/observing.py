@@ -229,51 +229,22 @@ def _frames(lab: Lab, since: int) -> FramesView:
 
 def _legend(lab: Lab) -> list[FrameOwner]:
     codes = lab.hypervisor.partition.codes
-    legend: list[FrameOwner] = [
-        {
-            "code": partition.FREE,
-            "owner": "free",
-            "vm": None,
-            "vm_index": None,
-            "role": "free",
-            "count": codes.count(0),
-        },
-        {
-            "code": partition.HYPERVISOR,
-            "owner": "hypervisor",
-            "vm": None,
-            "vm_index": None,
-            "role": "hypervisor",
-            "count": codes.count(1),
-        },
+
+    def entry(code: int, owner: str, role: str, vm: Vm | None = None) -> FrameOwner:
+        name, index = (None, None) if vm is None else (vm.name, vm.index)
+        found = {"code": code, "owner": owner, "vm": name, "vm_index": index, "role": role}
+        return cast("FrameOwner", {**found, "count": codes.count(code)})
+
+    legend = [
+        entry(partition.FREE, "free", "free"),
+        entry(partition.HYPERVISOR, "hypervisor", "hypervisor"),
     ]
-    shared = codes.count(partition.SHARED)
-    if shared:
-        legend.append(
-            {
-                "code": partition.SHARED,
-                "owner": "shared",
-                "vm": None,
-                "vm_index": None,
-                "role": "shared page",
-                "count": shared,
-            }
-        )
+    shared = entry(partition.SHARED, "shared", "shared page")
+    if shared["count"]:
+        legend.append(shared)
     for vm in lab.hypervisor.vms.values():
-        for code, role in (
-            (partition.ram_code(vm.index), "guest RAM"),
-            (partition.table_code(vm.index), "G-stage table"),
-        ):
-            count = codes.count(code)
-            entry = {
-                "code": code,
-                "owner": "vm",
-                "vm": vm.name,
-                "vm_index": vm.index,
-                "role": role,
-                "count": count,
-            }
-            legend.append(cast("FrameOwner", entry))
+        legend.append(entry(partition.ram_code(vm.index), "vm", "guest RAM", vm))
+        legend.append(entry(partition.table_code(vm.index), "vm", "G-stage table", vm))
     return legend
 
 

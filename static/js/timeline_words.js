@@ -22,27 +22,35 @@ const STATE_WORDS = {
 
 /** What each pCPU and each waiting vCPU does at a time: sentences. @param {any} view @param {number} time */
 export function moment(view, time, steps, exactSteps) {
-  const held = [];
   const slack = 2 * (view.host?.quantum_cycles ?? 0); // clocks of pCPUs are not the same
-  const pcpus = view.pcpus.map((lane, index) => {
+  const codes = view.pcpus.map((lane) => lane.codeAt(time, slack));
+  const pcpus = codes.map((code, index) => {
     const step = exactSteps && steps?.[index]?.find((one) => one.start_cycles <= time && time < one.end_cycles);
-    const code = lane.codeAt(time, slack);
-    if (code === UNKNOWN && (view.host?.clocks_cycles[index] ?? 0) <= time) return _("pCPU {index} has not come so far yet", { index });
-    if (code === UNKNOWN) return _("pCPU {index}: not known", { index });
-    const { kind, owner } = pcpuCode(code);
-    if (kind === "idle") return _("pCPU {index} is idle", { index });
-    if (kind === "host") return _("pCPU {index}: the host's own work", { index });
-    const [vm, vcpu] = view.owners[owner];
-    held.push(vm);
-    if (step?.kind === "instruction") return instruction(index, step);
-    const who = { index, vm, vcpu };
-    return kind === "run"
-      ? _("pCPU {index} runs VM {vm} vCPU {vcpu}", who)
-      : _("pCPU {index}: the hypervisor, for VM {vm} vCPU {vcpu}", who);
+    return pcpuSentence(view, index, code, time, step);
   });
+  const held = codes.filter((code) => code >= 2).map((code) => view.owners[pcpuCode(code).owner][0]);
+  return [...pcpus, ...waitSentences(view, time, slack, held)];
+}
+
+function pcpuSentence(view, index, code, time, step) {
+  if (code === UNKNOWN && (view.host?.clocks_cycles[index] ?? 0) <= time) return _("pCPU {index} has not come so far yet", { index });
+  if (code === UNKNOWN) return _("pCPU {index}: not known", { index });
+  const { kind, owner } = pcpuCode(code);
+  if (kind === "idle") return _("pCPU {index} is idle", { index });
+  if (kind === "host") return _("pCPU {index}: the host's own work", { index });
+  if (step?.kind === "instruction") return instruction(index, step);
+  const [vm, vcpu] = view.owners[owner];
+  const who = { index, vm, vcpu };
+  return kind === "run"
+    ? _("pCPU {index} runs VM {vm} vCPU {vcpu}", who)
+    : _("pCPU {index}: the hypervisor, for VM {vm} vCPU {vcpu}", who);
+}
+
+/** Who waits, for what, and (`held`) for which VMs that have the pCPUs. */
+function waitSentences(view, time, slack, held) {
   const waiting = { [READY]: [], [BLOCKED]: [], [IDLE]: [], [PAUSED]: [] };
   for (const { vm, vcpu, lane } of view.vcpus) waiting[lane.codeAt(time, slack)]?.push(`${vm} vCPU ${vcpu}`);
-  const lines = [...pcpus];
+  const lines = [];
   if (waiting[READY].length) {
     const mine = waiting[READY].map((name) => name.split(" ")[0]);
     const whose = [...new Set(held)].filter((vm) => mine.length > 1 || vm !== mine[0]).join(", ");
