@@ -68,7 +68,14 @@ def test_what_is_typed_survives_a_reload_in_german(
     tab = context.new_page()
     complaints = Complaints()
     complaints.watch(tab)
+    tab.goto("/lessons/first-virtual-machine/?mode=projector")
+    tab.locator("#tab-overview").focus()
+    tab.keyboard.press("Enter")
+    tab.locator("#panel-overview .pin").first.focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#announcer")).to_contain_text("Bericht")  # a projector's pictures can be pinned, too
     tab.goto("/lessons/first-virtual-machine/report?mode=projector")
+    expect(tab.locator("#report-pictures figure")).to_have_count(1)
     expect(tab.locator("main")).to_contain_text("256")
     expect(tab.locator("html")).to_have_attribute("data-mode", "projector")
     assert violations(tab, axe_source) == []
