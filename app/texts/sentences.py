@@ -26,6 +26,7 @@ MOST_PARTS = 8  # sentences in a text, phrases in a sentence
 WRITTEN = frozenset({"printed", "typed", "title"})
 AS_WRITTEN = WRITTEN | {"vm", "name"}
 PROSE = re.compile(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}")
+PRONOUNS = ("it", "its", "they", "that", "nobody")  # no names
 END = re.compile(r"[.;] ")
 _FIELD = re.compile(r"\{(\w+)\}")
 
@@ -118,7 +119,7 @@ class Phrases:
     def _named(self, text: str, depth: int) -> str | None:
         """Return what is said of somebody, perhaps behind a place: "web was started", "file:3: web is on"."""
         who, _, said = text.partition(" ")
-        if not said or depth >= DEEPEST:
+        if not said or depth >= DEEPEST or who in PRONOUNS:
             return None
         told = self._phrase(said, True, depth + 1) or self._listed(said, depth + 1)
         if told is None and who.endswith(":"):

@@ -9,6 +9,7 @@ const MOST_PARTS = 8; // sentences in a text, phrases in a sentence
 const MOST_KEPT = 4096;
 const WRITTEN = ["printed", "typed", "title"]; // shown as people and guests wrote it
 const AS_WRITTEN = [...WRITTEN, "vm", "name"];
+const PRONOUNS = ["it", "its", "they", "that", "nobody"]; // no names
 const FIELD = /\{(\w+)\}/g;
 const END = /[.;] /;
 const PROSE = /[a-z]{2,} [a-z]{2,} [a-z]{2,}/;
@@ -92,8 +93,8 @@ function sentence(text, short, depth) {
 /** What is said of somebody, perhaps behind a place: "web was started", "file:3: web is on". */
 function named(text, depth) {
   const at = text.indexOf(" ");
-  if (at < 0 || depth >= DEEPEST) return null;
   const [who, rest] = [text.slice(0, at), text.slice(at + 1)];
+  if (at < 0 || depth >= DEEPEST || PRONOUNS.includes(who)) return null;
   const behind = () => (who.endsWith(":") ? (named(rest, depth + 1) ?? translated(rest, depth + 1)) : null);
   const here = phrase(rest, true, depth + 1) ?? listed(rest, depth + 1) ?? behind();
   return here === null ? null : `${who} ${here}`;

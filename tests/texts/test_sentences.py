@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from app import texts
-from app.texts.sentences import AS_WRITTEN, CONTEXT, Phrases, fields, is_known, words
-from app.texts.speakers import spoken, templates
+from app.texts.sentences import AS_WRITTEN, CONTEXT, PROSE, Phrases, fields, is_known, words
+from app.texts.speakers import ENGLISH, SPEAKERS, spoken, templates
 
 EMULATOR = Path(texts.__file__).resolve().parent.parent.parent / "emulator"
+SPEAKING = ("devices", "hypervisor", "isa", "lab")  # parts of the emulator
 LANGUAGES = [language for language in texts.LANGUAGES if language != texts.SOURCE]
 ADJACENT = re.compile(r"\}\{")
 
@@ -36,6 +37,18 @@ def tell(vm: "Vm | None", n: int) -> str:
         "one thing was said",
         "{vm} said {value} things at {n} in {place}",
     ]
+
+
+def test_every_module_that_speaks_is_known() -> None:
+    files = (file for place in SPEAKING for file in (EMULATOR / place).rglob("*.py"))
+    speaking = {
+        file.relative_to(EMULATOR).as_posix()
+        for file in files
+        if any(PROSE.search(text) for text in templates(file.read_text(encoding="utf-8")))
+    }
+    assert sorted(speaking - {*SPEAKERS, *ENGLISH}) == [], "name them in app/texts/speakers.py"
+    assert sorted(set(ENGLISH) - speaking) == []
+    assert set(SPEAKERS).isdisjoint(ENGLISH)
 
 
 def test_values_of_a_template_are_apart() -> None:

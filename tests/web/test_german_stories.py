@@ -1,9 +1,11 @@
 """What the emulator tells comes in German to who reads German: stories, walks, frames."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
+from app import texts
 from tests.web.conftest import SAME_SITE, Student
 
 GERMAN = {"HX-Request": "true", "Accept-Language": "de", **SAME_SITE}
@@ -43,6 +45,13 @@ def german(student: Student, path: str) -> str:
     response = student.client.get(f"/labs/{student.lab}/{path}", headers=GERMAN)
     assert response.status_code == 200, response.text
     return response.text
+
+
+@pytest.fixture(autouse=True)
+def english_afterwards() -> Iterator[None]:
+    """The test client answers in this thread, which goes on in the language of the last request."""
+    yield
+    texts.use(texts.SOURCE)
 
 
 def english(html: str) -> list[str]:
