@@ -101,6 +101,8 @@ class RunLoop(Sleepers, ABC):
                 return
             pcpu = self.pcpus[self.turn]
             self._run_turn(pcpu, min(self.quantum_end, pcpu.hart.clock + room))
+            if self.finished:
+                self._idle_together(position)
             if pcpu.hart.clock >= self.quantum_end:
                 self._next_turn(position)
 
@@ -264,6 +266,15 @@ class RunLoop(Sleepers, ABC):
         chores = self.chores_due if pcpu.online else NEVER
         self._idle_until(pcpu, min(limit, wake, self.scheduler.next_time(pcpu, now), chores))
         return True
+
+    def _idle_together(self, position: int) -> None:
+        """Let pCPUs that are behind idle to the latest clock: what happened last is past for all of them."""
+        latest = max(pcpu.hart.clock for pcpu in self.pcpus)
+        for pcpu in self.pcpus:
+            clock = min(latest, pcpu.hart.clock + max(0, position - self.position))
+            if clock > pcpu.hart.clock:
+                self._idle_until(pcpu, clock)
+                self._others = self._position_of_others()
 
     def _idle_until(self, pcpu: Pcpu, clock: int) -> None:
         start = pcpu.hart.clock
