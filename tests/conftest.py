@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from app.guests import images
 from emulator.bench import boot
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# How long an example takes is the machine's business.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def find_tool(*names: str, package: str) -> str:

@@ -25,7 +25,6 @@ CALLS, CALL_BYTES = 48, 64
 TABLE, TRAP = RAM_BASE + 0x8000, RAM_BASE + 0x4000
 SEEDS = st.integers(0, (1 << 64) - 1)
 fuzz = settings(
-    deadline=None,
     max_examples=max(settings().max_examples // 2, 1),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

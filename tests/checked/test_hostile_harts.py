@@ -26,7 +26,7 @@ from tests.core.hostile import END, FRAMES, LAST, address, enter, fill
 HARTS = 2
 LONGEST_WALK = 34
 SEEDS = st.integers(0, (1 << 64) - 1)
-fuzz = settings(deadline=None, max_examples=2 * settings().max_examples)
+fuzz = settings(max_examples=2 * settings().max_examples)
 
 
 def new_host() -> Host:

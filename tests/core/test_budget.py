@@ -22,7 +22,6 @@ TOTAL = 400
 CHUNKS = st.lists(st.integers(0, 60), max_size=30)
 QUICK = settings(
     max_examples=30,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -42,7 +42,6 @@ HYPERVISOR_LOADS = {"hlv.b": 1, "hlv.hu": 2, "hlv.w": 4, "hlv.d": 8}
 HYPERVISOR_STORES = {"hsv.b": 1, "hsv.h": 2, "hsv.w": 4, "hsv.d": 8}
 SETTINGS = settings(
     max_examples=40,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

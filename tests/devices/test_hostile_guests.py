@@ -41,7 +41,7 @@ accesses = st.tuples(
     st.booleans(),
     st.integers(0, (1 << 64) - 1),
 )
-once = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+once = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @once
@@ -57,7 +57,7 @@ def test_the_bus_answers_or_refuses_every_access(
         assert hart.mmio_state in (MMIO_ANSWERED, MMIO_REFUSED)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(code=st.binary(min_size=64, max_size=CODE_BYTES))
 def test_random_bytes_as_code_use_up_their_time(board: Board, code: bytes) -> None:
     machine = board.machine

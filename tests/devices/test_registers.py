@@ -190,7 +190,7 @@ def devices() -> list[Device]:
     return made
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data(), index=st.integers(0, 4))
 def test_any_sequence_of_accesses_is_answered_or_refused(data: st.DataObject, index: int) -> None:
     device = devices()[index]

@@ -69,7 +69,7 @@ def offline(bench: Bench, *pcpus: int) -> None:
     others=st.integers(0, 3),
     timeslice=st.sampled_from([7_777, 100_000]),
 )
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_cap_is_never_exceeded_in_any_period(
     make_bench: MakeBench, scheduler: str, guest: str, cap: int, pcpus: int, others: int, timeslice: int
 ) -> None:
@@ -114,7 +114,7 @@ def test_a_cap_can_be_set_and_taken_away_while_the_vm_runs(make_bench: MakeBench
     guest=st.sampled_from(["spin", "talk"]),
     timeslice=st.sampled_from([20_000, 100_000]),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_reservations_are_met_in_every_period(
     make_bench: MakeBench, shares: list[int], periods: list[int], pcpus: int, guest: str, timeslice: int
 ) -> None:
@@ -294,7 +294,7 @@ def test_schedulers_change_while_vms_run_and_weights_hold_from_then_on(make_benc
 
 @pytest.mark.parametrize("scheduler", sorted(POLICIES))
 @given(data=st.data())
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_changes_on_the_way_do_not_make_pieces_differ_from_the_whole(
     make_bench: MakeBench, scheduler: str, data: st.DataObject
 ) -> None:

@@ -88,7 +88,7 @@ def history(bench: Bench) -> list[Any]:
     chunks=st.lists(st.integers(1, 40_000), min_size=1, max_size=60),
     timeslice=st.sampled_from([900, 7_777, 100_000]),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_run_in_pieces_is_the_run_in_one_piece(
     make_bench: Callable[..., Bench], chunks: list[int], timeslice: int
 ) -> None:

@@ -33,7 +33,7 @@ def test_every_page_is_found_and_its_neighbours_are_not(host: Host, pages: int) 
 
 
 @given(gpa_page=st.integers(0, (1 << 29) - 2000), pages=st.integers(1, 1500))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_frames_needed_are_frames_taken(engine: Any, gpa_page: int, pages: int) -> None:
     host = Host(1, 8 << 20, 100_000_000, engine)
     partition = Partition(host.frames, Revision())

@@ -28,7 +28,7 @@ ADDRESSES = st.sampled_from(
     [RAM_BASE, RAM_BASE + 0x8000, RAM_BASE + 0xFFF8, RAM_BASE - 16, 0, (1 << 64) - 16]
 )
 DESCRIPTOR = st.tuples(ADDRESSES, st.integers(0, (1 << 32) - 1), st.integers(0, 7), st.integers(0, 9))
-once = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+once = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def with_neighbour(make_bench: Callable[..., Bench]) -> Bench:

@@ -37,7 +37,6 @@ PERMISSIONS = (PTE_R, PTE_R | PTE_W, PTE_R | PTE_X, PTE_R | PTE_W | PTE_X, PTE_X
 
 SLOW = settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
@@ -165,7 +164,7 @@ def expected_word(own: dict[int, bytes], address: int) -> int:
         ]
     ),
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_guest_cannot_use_the_instructions_of_its_hypervisor(
     engine: Any, seed: int, instruction: str
 ) -> None:

@@ -18,7 +18,7 @@ STEPS = st.lists(
 
 
 @given(frames=st.integers(16, 300), steps=STEPS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_frames_are_conserved(frames: int, steps: list[tuple[str, int]]) -> None:
     partition = Partition(frames, Revision())
     held: list[list[int]] = []
@@ -39,7 +39,7 @@ def test_frames_are_conserved(frames: int, steps: list[tuple[str, int]]) -> None
 
 
 @given(frames=st.integers(16, 300), steps=STEPS, cut=st.integers(0, 40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_changes_since_a_revision_turn_the_old_map_into_the_new(
     frames: int, steps: list[tuple[str, int]], cut: int
 ) -> None:
@@ -92,7 +92,7 @@ def test_frames_of_a_vm_are_scattered_over_the_host() -> None:
 
 
 @given(frames=st.integers(1, 300), steps=STEPS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_free_frames_that_come_first_in_a_fixed_order_are_taken(
     frames: int, steps: list[tuple[str, int]]
 ) -> None:

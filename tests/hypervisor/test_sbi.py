@@ -108,7 +108,7 @@ def test_answers(bench: Bench, registers: tuple[int, ...], answer: tuple[int, in
     st.tuples(st.sampled_from(sorted(sbi.EXTENSION_NAMES)) | VALUES, st.integers(0, 8) | VALUES),
     st.lists(VALUES, min_size=6, max_size=6),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_arguments_hurt_the_hypervisor_or_a_neighbour(
     make_bench: Callable[..., Bench], which: tuple[int, int], arguments: list[int]
 ) -> None:

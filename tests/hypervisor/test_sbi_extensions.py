@@ -1,6 +1,6 @@
 """Counters, steal time and suspension that guests ask the SBI for are real."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.hypervisor import sbi
@@ -156,7 +156,7 @@ def test_legacy_fence_reads_its_mask_from_guest_memory(bench: Bench) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.tuples(WORDS, WORDS, WORDS, WORDS, WORDS)), max_size=30))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 def test_any_sequence_of_counter_calls_gets_an_answer(
     script: list[tuple[int, tuple[int, int, int, int, int]]],
 ) -> None:

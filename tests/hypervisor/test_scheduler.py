@@ -59,7 +59,6 @@ def assert_shares(vms: list[Vm], weights: list[int], supply: int, within: float)
 @example(pcpus=2, weights=[800, 400, 400, 100, 100])
 @settings(
     max_examples=4,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],  # an example takes a second: too long to shrink
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -120,7 +119,7 @@ def test_a_weight_that_asks_for_more_than_a_pcpu_gets_one_and_leaves_the_rest(
     pcpus=st.integers(1, 2),
 )
 @example(weights=[256] * 5, heaviest=2560, sleepers=3, pcpus=2)
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nobody_starves(
     make_bench: MakeBench, scheduler: str, weights: list[int], heaviest: int, sleepers: int, pcpus: int
 ) -> None:
@@ -140,7 +139,7 @@ def test_nobody_starves(
     chunks=st.lists(st.integers(1, 60_000), min_size=1, max_size=40),
     timeslice=st.sampled_from([900, 7_777, 50_000]),
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_run_in_pieces_is_the_run_in_one_piece(
     make_bench: MakeBench, scheduler: str, chunks: list[int], timeslice: int
 ) -> None:

@@ -203,7 +203,7 @@ def outcome(bench: Bench, steps: list[tuple[str, int, str, int]], paging: str) -
 
 
 @given(st.lists(STEPS, min_size=4, max_size=24))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_tables_mean_the_same_with_nested_and_shadow_paging(
     make_bench: MakeBench, steps: list[tuple[str, int, str, int]]
 ) -> None:
@@ -330,7 +330,7 @@ def test_a_vm_that_goes_back_to_a_snapshot_gets_a_shadow_of_its_own(make_bench: 
 
 
 @given(chunks=st.lists(st.integers(1, 60_000), min_size=1, max_size=20))
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_run_in_pieces_is_the_run_in_one_piece(make_bench: MakeBench, chunks: list[int]) -> None:
     states: list[bytes] = []
     for pieces in (chunks, [sum(chunks)]):

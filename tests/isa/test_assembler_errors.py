@@ -212,7 +212,7 @@ WORDS = st.sampled_from([
 
 
 @given(st.lists(WORDS, max_size=40).map(" ".join) | st.text(max_size=80))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_text_assembles_or_gives_located_errors(source: str) -> None:
     try:
         assemble(source)

@@ -53,7 +53,7 @@ def test_instructions_are_written_in_the_style_of_gnu(word: int, text: str, plai
 
 
 @given(st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 63) - 1).map(lambda pc: pc * 2), st.booleans())
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_any_word_becomes_text_that_assembles_to_it(word: int, pc: int, pseudo: bool) -> None:
     length = instruction_length(word)
     base = pc & ((1 << 63) - 1) & ~0xFFF

@@ -330,7 +330,7 @@ def run_constant(steps: list[tuple[str, int]]) -> int:
         st.builds(lambda s, v: v << s, st.integers(0, 52), st.integers(-2048, 2047)),
     )
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_li_makes_any_64_bit_number(number: int) -> None:
     number = (number + (1 << 63)) % (1 << 64) - (1 << 63)
     steps = load_constant(number)

@@ -85,7 +85,6 @@ def test_a_vm_that_is_off_keeps_its_disk(lab: Lab) -> None:
 @given(data=st.data())
 @settings(
     max_examples=60,
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -13,7 +13,7 @@ from tests.lab.busy import STEPS, history, play
 
 
 @given(before=STEPS, undone=STEPS, after=STEPS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_restoring_gives_the_identical_state_and_continuing_the_identical_history(
     full_lab: Callable[[], Lab], before: list[Any], undone: list[Any], after: list[Any]
 ) -> None:

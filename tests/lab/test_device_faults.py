@@ -174,7 +174,7 @@ def test_a_device_that_breaks_says_so_and_keeps_what_it_acknowledged(device: str
         max_size=8,
     )
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_whatever_fails_the_host_is_whole_and_history_repeats(faults: list[tuple[str, str, int]]) -> None:
     lab = make(*SLOT_NAMES)
     lab.apply({"verb": "set_balloon", "vm": "balloon", "target": 40 * PAGE_BYTES})

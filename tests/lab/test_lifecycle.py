@@ -121,5 +121,5 @@ class Lifecycle(RuleBasedStateMachine):
         assert again.state_hash() == lab.state_hash()
 
 
-Lifecycle.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Lifecycle.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestLifecycle = Lifecycle.TestCase

@@ -137,7 +137,7 @@ def check_guests(lab: Lab) -> None:
             assert "frame" in vm.backing.refused
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     actions=st.lists(ON_VM | BALLOON | LIMIT | GROW | ON_HOST | KEEP | CLONE, min_size=6, max_size=14),
     steps=st.lists(st.integers(1, 1_500_000), min_size=14, max_size=14),

@@ -57,7 +57,7 @@ ACTIONS += [
 
 
 @given(steps=st.lists(st.sampled_from(ACTIONS) | st.integers(1, 200_000) | st.just("read"), max_size=30))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_deltas_add_up_to_the_whole(make_lab: MakeLab, steps: list[Any]) -> None:
     from emulator.lab import LabError
 

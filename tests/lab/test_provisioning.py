@@ -138,7 +138,7 @@ labs = names.flatmap(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(first=labs, second=labs)
 def test_from_any_lab_to_any_other_and_then_nothing_is_left_to_do(
     first: dict[str, Any], second: dict[str, Any]

@@ -56,7 +56,7 @@ def conserved(lab: Lab) -> None:
 
 
 @given(before=WORK, between=WORK, name=st.sampled_from("abcd"))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_reverting_gives_the_identical_vm(
     full_lab: Callable[[], Lab], before: list[Any], between: list[Any], name: str
 ) -> None:
@@ -146,7 +146,7 @@ def test_a_snapshot_costs_memory_for_what_changes_and_deleting_it_gives_that_bac
         st.tuples(st.sampled_from("ax"), st.integers(0, 15), st.binary(min_size=1, max_size=64)), max_size=20
     )
 )
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.parametrize("linked", [True, False])
 def test_clones_never_see_each_others_writes(
     full_lab: Callable[[], Lab], linked: bool, steps: list[tuple[str, int, bytes]]

@@ -29,7 +29,7 @@ def recorded(full_lab: Callable[[], Lab]) -> Callable[[], Lab]:
 
 
 @given(steps=STEPS, share=st.floats(0, 1), data=st.data())
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rewinding_gives_the_state_that_was_there(
     recorded: Callable[[], Lab], full_lab: Callable[[], Lab], steps: list[Any], share: float, data: Any
 ) -> None:
@@ -162,7 +162,7 @@ def test_undoing_an_action_where_the_lab_stands(recorded: Callable[[], Lab]) -> 
 
 
 @given(steps=STEPS, shares=st.lists(st.floats(0, 1), min_size=1, max_size=4))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_moving_the_cursor_changes_nothing_of_the_line(
     recorded: Callable[[], Lab], steps: list[Any], shares: list[float]
 ) -> None:

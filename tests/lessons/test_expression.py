@@ -104,7 +104,7 @@ def test_an_expression_bomb_is_refused(bomb: str) -> None:
         check(bomb)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet="ab01\"'.,()[]&|!=<>+-*/%?: \\nx_f", max_size=60))
 def test_any_text_is_an_expression_or_a_located_error(text: str) -> None:
     column = 1

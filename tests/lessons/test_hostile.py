@@ -153,7 +153,7 @@ def load_or_fail(directory: Path) -> None:
         load_lesson(directory)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 32), cuts=st.integers(1, 8))
 def test_mutilated_lessons_never_cause_a_traceback(write_lesson: WriteLesson, seed: int, cuts: int) -> None:
     randomness = random.Random(seed)
@@ -167,7 +167,7 @@ def test_mutilated_lessons_never_cause_a_traceback(write_lesson: WriteLesson, se
     load_or_fail(write_lesson(files={"lesson.md": text}))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=200))
 def test_any_text_is_yaml_or_a_located_error(text: str) -> None:
     with suppress(LessonError):

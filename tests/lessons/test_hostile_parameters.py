@@ -126,7 +126,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(PIECES, max_size=14))
 def test_any_expression_has_a_value_or_a_located_fault(pieces: list[str]) -> None:
     text = "".join(pieces)
@@ -143,7 +143,7 @@ def test_any_expression_has_a_value_or_a_located_fault(pieces: list[str]) -> Non
     assert 1 <= column <= len(compared) + 1
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     at=st.integers(0, 1_000),
     length=st.integers(0, 30),

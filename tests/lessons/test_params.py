@@ -82,7 +82,7 @@ def test_a_new_parameter_does_not_change_the_others(write_lesson: WriteLesson) -
     assert {name: more[name] for name in before} == before
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(min_size=16, max_size=40), st.text(max_size=30), st.text(max_size=30))
 def test_a_seed_is_a_function_of_secret_student_and_lesson(secret: bytes, student: str, lesson: str) -> None:
     student, lesson = student.replace("\0", ""), lesson.replace("\0", "")

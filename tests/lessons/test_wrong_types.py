@@ -135,7 +135,7 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(paths(WHOLE)), value=VALUES, drop=st.booleans())
 def test_any_value_anywhere_is_a_located_fault_or_none(
     write_lesson: WriteLesson, path: Path, value: object, drop: bool

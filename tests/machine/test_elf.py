@@ -69,7 +69,7 @@ def test_lie_is_named(data: bytes, words: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damaged_file_is_refused_or_read_within_bounds(data: st.DataObject) -> None:
     good = bytearray(header() + segment() + CODE)
     for _ in range(data.draw(st.integers(1, 6))):
@@ -84,7 +84,7 @@ def test_damaged_file_is_refused_or_read_within_bounds(data: st.DataObject) -> N
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_random_bytes_are_no_program(data: bytes) -> None:
     with pytest.raises(ElfError):
         load(data)

@@ -24,7 +24,7 @@ def test_ram_is_zero_and_free_of_charge_at_first(host: Host) -> None:
 
 
 @given(offset=st.integers(0, BYTES - 1), data=st.binary(max_size=3 * PAGE_BYTES))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_written_is_read_back_across_frames(host: Host, offset: int, data: bytes) -> None:
     data = data[: BYTES - offset]
     host.write(RAM_BASE + offset, data)

@@ -151,7 +151,6 @@ keys = st.sampled_from(
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
@@ -167,7 +166,6 @@ def test_no_action_whatever_its_fields_is_an_internal_error(
 
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
@@ -186,7 +184,6 @@ def test_no_control_whatever_its_fields_is_an_internal_error(
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )

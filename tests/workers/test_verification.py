@@ -205,7 +205,7 @@ def submission(**changes: Any) -> dict[str, Any]:
 
 
 @given(body=st.dictionaries(st.sampled_from([*submission(), "mode", "base_seq", "base_hash"]), VALUE))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_handed_in_is_read_or_refused(body: dict[str, Any]) -> None:
     read = attempt({**submission(), **body})
     if isinstance(read, SubmissionError):
@@ -228,7 +228,7 @@ def attempt(body: dict[str, Any]) -> Submission | SubmissionError:
     arguments=st.dictionaries(KEYS, VALUE, max_size=3),
     shift=st.sampled_from([0, 0, 1, -1, 10_000]),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_changed_log_is_refused_at_the_change_or_comes_to_another_state(
     build: LabBuilder, honest: Lab, place: int, verb: str, arguments: dict[str, Any], shift: int
 ) -> None:

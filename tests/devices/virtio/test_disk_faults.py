@@ -70,7 +70,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(STEPS, max_size=30),
     cache=st.sampled_from(["writethrough", "writeback"]),

@@ -19,7 +19,7 @@ from emulator.state import RAM_BASE
 from tests.devices.virtio.driver import BUFFERS, RINGS, SIZE, Driver
 
 HUGE = (1 << 64) - 1
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MAKERS: list[Callable[[], VirtioDevice]] = [
     lambda: VirtioConsole(bytearray().extend),
     lambda: VirtioBlock(bytes(4096)),

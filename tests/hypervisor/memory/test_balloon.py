@@ -81,7 +81,7 @@ def test_what_one_vm_gives_another_can_have(make_bench: Callable[..., Bench]) ->
     assert b"secret" not in held
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(targets=st.lists(st.integers(0, 256), max_size=6), willing=st.integers(0, 120))
 def test_a_balloon_never_takes_what_the_guest_did_not_give(
     make_bench: Callable[..., Bench], targets: list[int], willing: int

@@ -190,7 +190,7 @@ def test_dhcp_runs_out_of_addresses_and_takes_back_what_nobody_took(networks: Ne
     assert ask(networks, stations[100], DISCOVER) == offers[0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=120), max_size=6), st.sampled_from([1, 6, 17]), st.integers(0, 3))
 def test_any_packet_is_answered_or_dropped(payloads: list[bytes], protocol: int, target: int):
     networks = Networks(1, lambda: 0)

@@ -137,7 +137,7 @@ def test_check_tells_leaks_from_errors():
     assert report.errors == ["cluster 2 has refcount 1 and 2 references"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(
@@ -158,7 +158,7 @@ def test_any_damage_is_an_image_or_a_named_error(changes: list[tuple[int, int]],
             use()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_an_image_or_a_named_error(data: bytes):
     for start in (b"", b"QFI\xfb\0\0\0\3"):

@@ -161,7 +161,7 @@ WRITES = st.tuples(
 MERGES = st.tuples(st.sampled_from(["commit", "flatten", "shrink", "grow"]), st.sampled_from(NAMES))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(WRITES | MERGES, max_size=25))
 def test_any_history_reads_like_plain_arrays_and_never_takes_more_than_the_pool_has(
     steps: list[tuple[object, ...]],
