@@ -144,7 +144,7 @@ def edit_the_text(bench: Workbench) -> None:
     expect(page.locator('[name="vms-1-weight"]')).to_have_value("300")
     page.get_by_role("button", name="Apply the text").click()
     expect(area).to_have_value(re.compile("# mine\n.*weight: 300", re.DOTALL))
-    expect(page.locator("#config-changes")).to_be_empty()
+    expect(page.locator("#config-changes")).to_have_text("Applied: the lab has it now.")
 
 
 def lab_url(page: Page) -> str:
