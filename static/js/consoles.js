@@ -89,6 +89,7 @@ class Console {
       this.mark,
     );
     this.host = h("div", { class: "terminal-host" });
+    this.empty = h("p", { class: "terminal-empty note" }, _("Nothing has been printed yet."));
     this.plain = h("pre", {
       class: "console-text",
       tabindex: "0",
@@ -101,7 +102,7 @@ class Console {
       "div",
       { id, role: "tabpanel", "aria-labelledby": `${id}-tab`, hidden: true, dataset: { vm: vm.name } },
       h("div", { class: "console-head" }, h("h3", {}, badge(vm.index), ` ${vm.name}`), this.searchForm(), this.verbs()),
-      h("div", { class: "terminal-box" }, this.host),
+      h("div", { class: "terminal-box" }, this.host, this.empty),
       this.laterPart(id),
       this.inputForm(),
       this.twin,
@@ -240,6 +241,7 @@ class Console {
   }
 
   showPlain() {
+    this.empty.hidden = Boolean(this.shown);
     if (this.twin.open) setText(this.plain, this.shown || _("Nothing has been printed yet."));
   }
 
