@@ -103,6 +103,7 @@ class RunLoop(Sleepers, ABC):
             self._run_turn(pcpu, min(self.quantum_end, pcpu.hart.clock + room))
             if self.finished:
                 self._idle_together(position)
+                self.stopped = self.finished = self.position < position
             if pcpu.hart.clock >= self.quantum_end:
                 self._next_turn(position)
 

@@ -152,6 +152,20 @@ def test_an_action_in_the_past_begins_another_line_and_the_first_can_be_returned
     assert lab.state_hash() == other
 
 
+def test_what_was_done_when_nothing_was_left_to_run_is_repeated(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab("hello", "spin", pcpus=2)
+    lab.record()
+    lab.apply({"verb": "start", "vm": "a"})
+    lab.advance(10_000_000)
+    assert lab.hypervisor.finished
+    lab.apply({"verb": "start", "vm": "b"})
+    lab.advance(lab.position + 500_000)
+    present, state = lab.position, lab.state_hash()
+    lab.rewind(0)
+    lab.advance(present)
+    assert (lab.position, lab.state_hash()) == (present, state)
+
+
 def test_undoing_an_action_where_the_lab_stands(recorded: Callable[[], Lab]) -> None:
     lab = recorded()
     lab.advance(400_000)
