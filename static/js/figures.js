@@ -26,11 +26,12 @@ function reveal(view) {
   else show(view.closest("[role=tabpanel]")?.id);
 }
 
-/** Keep a copy of the canvas `source` in `frame` while `frame` is on the screen. */
+/** Keep a copy of the canvas `source` in `frame` while `frame` is on the screen; its place has the right height before. */
 function mirror(frame, source) {
   const copy = document.createElement("canvas");
   copy.setAttribute("aria-hidden", "true");
   frame.append(copy);
+  new ResizeObserver(() => fit(copy, source)).observe(source); // or the text jumps when it is scrolled into sight
   let timer = 0;
   new IntersectionObserver(([entry]) => {
     clearInterval(timer);
@@ -42,11 +43,15 @@ function mirror(frame, source) {
 
 function draw(copy, source) {
   if (document.hidden || !source.width || !source.height) return;
-  if (copy.width !== source.width || copy.height !== source.height) {
-    copy.width = source.width;
-    copy.height = source.height;
-  }
+  fit(copy, source);
   const context = copy.getContext("2d");
   context.clearRect(0, 0, copy.width, copy.height);
   context.drawImage(source, 0, 0);
+}
+
+/** Give a copy the size of its source; that empties it, so only where it has another. */
+function fit(copy, source) {
+  if (!source.width || (copy.width === source.width && copy.height === source.height)) return;
+  copy.width = source.width;
+  copy.height = source.height;
 }
