@@ -17,13 +17,13 @@ def test_what_happened_is_told_in_german(page: Page) -> None:
         expect(bench.card(vm)).not_to_have_attribute("data-state", "shut off")
     bench.open("exits")
     page.click("#run-toggle[value=run]")
-    expect(page.locator("#log .exit b", has_text="sbi").first).to_be_visible()
+    expect(page.locator("#log .line", has_text="gibt ein Byte aus").first).to_be_visible()
     page.click("#run-toggle[value=pause]")
     expect(page.locator("#log")).to_contain_text("a wurde gestartet")
     assert english(page.locator("#exits-table")) == []
     assert english(page.locator("#log")) == []
 
-    page.locator("#log .line", has_text="sbi").first.click()
+    page.locator("#log .line", has_text="gibt ein Byte aus").first.click()
     story = page.locator("#fault")
     expect(story.locator(".sentence")).to_contain_text(
         "Der Gast bat seinen Hypervisor darum, ein Byte auszugeben"
