@@ -63,7 +63,7 @@ def _comparisons(node: Node) -> Iterator[Binary]:
 def _moved(expression: Expression, comparison: Binary) -> Binary | None:
     """Return a comparison with its bound moved, None if it has none that can be."""
     left, right, operator = comparison.left, comparison.right, comparison.operator
-    on_left = not _is_constant(expression, right) and _is_constant(expression, left)
+    on_left = not expression.is_constant(right) and expression.is_constant(left)
     bound, operator = (left, _MIRRORED[operator]) if on_left else (right, operator)
     factor = _factor(expression, bound, operator)
     if factor is None or isinstance(bound, Call | Member) or not _is_number(expression, bound):
@@ -76,7 +76,7 @@ def _moved(expression: Expression, comparison: Binary) -> Binary | None:
 def _factor(expression: Expression, bound: Node, operator: str) -> float | None:
     """Return by what a bound is multiplied to be wider; None for one of zero, or that says "at least one"."""
     positive = True
-    if _is_constant(expression, bound):
+    if expression.is_constant(bound):
         try:
             value = Evaluator(expression).value(bound)
         except NoValue:
@@ -85,21 +85,6 @@ def _factor(expression: Expression, bound: Node, operator: str) -> float | None:
             return None
         positive = value > 0
     return 2.0 if positive == (operator in _UPPER) else 0.5
-
-
-def _is_constant(expression: Expression, node: Node) -> bool:
-    """Return whether a part is computed of numbers and parameters only."""
-    match node:
-        case Literal():
-            return True
-        case Name(name=name):
-            return name in expression.names
-        case Unary(operand=operand):
-            return _is_constant(expression, operand)
-        case Binary():
-            return _is_constant(expression, node.left) and _is_constant(expression, node.right)
-        case _:
-            return False
 
 
 def _is_number(expression: Expression, node: Node) -> bool:

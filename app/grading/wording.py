@@ -74,32 +74,15 @@ def named(expression: Expression, node: Node) -> str:
             return _("the number of %(what)s in %(list)s", what=shown(word), list=named(expression, target))
         case Call(target=None):
             return _phrase(expression, node)
-        case Items(items=items) if _is_constant(expression, node):
+        case Items(items=items) if expression.is_constant(node):
             return ", ".join(named(expression, item) for item in items)
-        case Binary() | Unary() if _is_constant(expression, node):
+        case Binary() | Unary() if expression.is_constant(node):
             return _computed(expression, node)
         case Binary(operator=sign, left=left, right=right) if sign in _SIGNS:
             first = _part(expression, left, sign in "*/%")
             return f"{first} {_SIGNS[sign]} {_part(expression, right, True)}"
         case _:
             return expression.source(node)
-
-
-def _is_constant(expression: Expression, node: Node) -> bool:
-    """Return whether a value follows from parameters and numbers alone."""
-    match node:
-        case Literal():
-            return True
-        case Name(name=name):
-            return name in expression.names
-        case Unary(operand=operand):
-            return _is_constant(expression, operand)
-        case Items(items=items):
-            return all(_is_constant(expression, item) for item in items)
-        case Binary(left=left, right=right):
-            return _is_constant(expression, left) and _is_constant(expression, right)
-        case _:
-            return False
 
 
 def _computed(expression: Expression, node: Node) -> str:
@@ -112,7 +95,7 @@ def _computed(expression: Expression, node: Node) -> str:
 def _part(expression: Expression, node: Node, tight: bool) -> str:
     """Return one side of a sum or a product, in brackets where a sum would be read otherwise."""
     name = named(expression, node)
-    is_sum = isinstance(node, Binary) and node.operator in "+-" and not _is_constant(expression, node)
+    is_sum = isinstance(node, Binary) and node.operator in "+-" and not expression.is_constant(node)
     return f"({name})" if tight and is_sum else name
 
 
@@ -153,7 +136,7 @@ def _culprits(expression: Expression, node: Node, evaluator: Evaluator) -> list[
         case Unary(operator="!", operand=operand):
             return [operand]
         case Binary(left=left, right=right):
-            unknown = [part for part in (left, right) if not _is_constant(expression, part)]
+            unknown = [part for part in (left, right) if not expression.is_constant(part)]
             return [part for part in unknown if not isinstance(part, Name)]
         case Call(target=Node() as target, name=name) if name in (*_METHODS, "exists", "all"):
             return [target]

@@ -122,6 +122,22 @@ class Expression:
         """Return the text of one node on one line."""
         return " ".join(self.text[node.start : node.end].split())
 
+    def is_constant(self, node: Node) -> bool:
+        """Return whether a node follows from numbers, texts and parameters alone."""
+        match node:
+            case Literal():
+                return True
+            case Name(name=name):
+                return name in self.names
+            case Unary(operand=operand):
+                return self.is_constant(operand)
+            case Items(items=items):
+                return all(map(self.is_constant, items))
+            case Binary(left=left, right=right):
+                return self.is_constant(left) and self.is_constant(right)
+            case _:
+                return False
+
 
 @dataclass(frozen=True)
 class _Token:

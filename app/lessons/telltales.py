@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any, cast
 
 from app.lessons.evaluate import Evaluator, NoValue
-from app.lessons.expression import Binary, Call, Expression, Literal, Name, Node, Unary
+from app.lessons.expression import Call, Expression, Items, Node
 from app.lessons.model import Check, Lesson, Question
 
 _NUMBER = re.compile(r"(?<![\w.])[0-9]+(?:\.[0-9]+)?(?![\w.]*\w)")
@@ -61,7 +61,7 @@ def _tells(check: Check, question: Question, in_title: bool) -> bool:
 
 def _constants(expression: Expression, node: Node) -> Iterator[float]:
     """Yield the largest parts that are numbers in every lab, as a message says them."""
-    if _is_constant(expression, node):
+    if expression.is_constant(node) and not isinstance(node, Items):
         try:
             value = Evaluator(expression).value(node)
         except NoValue:
@@ -83,17 +83,3 @@ def _children(node: Node) -> Iterator[Node]:
         for part in cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,):
             if isinstance(part, Node):
                 yield part
-
-
-def _is_constant(expression: Expression, node: Node) -> bool:
-    match node:
-        case Literal():
-            return True
-        case Name(name=name):
-            return name in expression.names
-        case Unary(operand=operand):
-            return _is_constant(expression, operand)
-        case Binary(left=left, right=right):
-            return _is_constant(expression, left) and _is_constant(expression, right)
-        case _:
-            return False

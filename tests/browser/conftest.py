@@ -1,6 +1,5 @@
 """A real server, a real Chromium: the fixtures of the browser tests."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.browser.serving import Server
 from tests.browser.workbench import CHROMEBOOK
+from tests.conftest import lack
 
 # The machine may be busy; nothing here waits longer than it must.
 PATIENCE_MS = 30_000
@@ -19,12 +19,8 @@ SCREENSHOTS = Path(__file__).with_name("screenshots")
 def built_assets(project: Path, chromium_path: str) -> None:
     """Skip without static/dist; asks for Chromium first, because without one no server needs to start."""
     del chromium_path
-    if (project / "static/dist/main.js").is_file():
-        return
-    reason = "static/dist is not built; run `make assets`"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if not (project / "static/dist/main.js").is_file():
+        lack("static/dist is not built; run `make assets`")
 
 
 @pytest.fixture(scope="session")

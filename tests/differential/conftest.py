@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import lack
 from tests.core.machine import Machine
 
 
@@ -26,5 +27,5 @@ def qemu_7_2(qemu_system: str) -> str:
     """QEMU 7.2, whose faults are known here."""
     version = subprocess.run([qemu_system, "--version"], capture_output=True, text=True, check=True).stdout
     if "version 7.2" not in version:
-        pytest.skip(f"the trials avoid the faults of QEMU 7.2; this is {version.splitlines()[0]}")
+        lack(f"the trials avoid the faults of QEMU 7.2; this is {version.splitlines()[0]}")
     return qemu_system

@@ -25,6 +25,7 @@ from emulator.fuzz.machines import NoOutcome, OracleError, Ours, Qemu
 from emulator.fuzz.program import Atom, Line, Program
 from emulator.fuzz.worlds import World
 from emulator.isa.encodings import BY_NAME
+from tests.conftest import lack
 from tests.differential.operands import SEED
 
 
@@ -40,7 +41,7 @@ def qemu(qemu_system: str) -> Qemu:
     try:
         return Qemu()
     except OracleError as error:
-        pytest.skip(str(error))
+        lack(str(error))
 
 
 def rounds(count: int, size: int) -> Any:
